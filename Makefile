@@ -1,0 +1,51 @@
+# `make demo` and `make test` are all a new user needs; both make the environment first, once.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+# The newest Python on PATH that is 3.11 or later.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+  command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+UV_VERSION := 0.13.8
+# A user without a home of their own (nobody, a CI account) has no place for a cache.
+ifeq ($(shell [ -n "$$HOME" ] && [ -w "$$HOME" ] && echo yes),)
+export HOME := $(CURDIR)/$(VENV)
+endif
+export GX_ANALYTICS_ENABLED := false
+
+.PHONY: demo test check lint format bench schema setup clean
+
+setup: $(READY)
+
+demo: $(READY)  ## three real migrations on real data, under traffic
+	@$(BIN)/crossfade demo $(ARGS)
+
+test: $(READY)  ## the whole test suite
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: lint  ## what CI runs before the tests
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+format: $(READY)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schema: $(READY)  ## write the JSON Schemas under docs/
+	@$(BIN)/crossfade schema --write docs
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "crossfade needs Python 3.11 or later on PATH (or PYTHON=/path/to/python)"; exit 1; }
+	@echo "setting up $(VENV) with $(PYTHON) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment; install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps -e .
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,116 @@
+"""What stands beside the tables: foreign keys, types, sequences, functions, the server and the role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crossfade.catalog.parts import Name
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key, seen from neither side. Copies that partitions inherit are not listed."""
+
+    name: str
+    child: Name
+    columns: tuple[str, ...]
+    parent: Name
+    referenced_columns: tuple[str, ...]
+    definition: str
+    validated: bool
+
+
+@dataclass(frozen=True)
+class Enum:
+    """An enum type, its values in sort order."""
+
+    name: Name
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A domain: a type with rules of its own. `constraints` are (name, definition), by name."""
+
+    name: Name
+    type: str  # the type it is over, as format_type spells it
+    not_null: bool
+    default: str | None
+    collation: Name | None  # only when it differs from the type's
+    constraints: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A free-standing row type, its attributes as `name type` in order."""
+
+    name: Name
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence; `owned_by` for serial and identity columns alike (Column.identity tells them apart)."""
+
+    name: Name
+    type: str
+    owned_by: tuple[Name, str] | None  # table, column
+    increment: int
+    maximum: int
+    minimum: int = 1
+    start: int = 1
+    cache: int = 1
+    cycle: bool = False
+    owner: str = ""
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function or procedure somebody wrote here: not an aggregate, nor one of an extension."""
+
+    name: Name
+    arguments: str  # the types that tell overloads apart: "integer, text"
+    language: str
+    definition: str  # pg_get_functiondef's
+    owner: str
+    grants: tuple[str, ...]
+    comment: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.arguments})"
+
+
+@dataclass(frozen=True)
+class Role:
+    """The role this snapshot was read as, and what it may do."""
+
+    name: str
+    superuser: bool
+    may_set_replication_role: bool
+    may_create_schema: bool  # CREATE on the database
+    member_of: frozenset[str]  # roles whose privileges it has, itself included
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A standby or subscriber streaming from here; lag is None where the role may not see it."""
+
+    application_name: str
+    state: str  # "unknown" where the role may not see it
+    lag_seconds: float | None
+    lag_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server behind the snapshot."""
+
+    version: int  # server_version_num
+    in_recovery: bool
+    wal_level: str
+    timezone: str
+    block_size: int
+    replicas: tuple[Replica, ...]
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])  # the few that planning asks for

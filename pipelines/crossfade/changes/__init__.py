@@ -1,0 +1,23 @@
+"""The vocabulary: one file a kind of change, and nothing else to edit when a kind is added.
+
+A module without a leading underscore is a kind: `add_column` holds the Change `AddColumn`. Modules with an
+underscore are what kinds share.
+"""
+
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Refused, Risk
+from crossfade.changes._context import Arrival, Context, Facts, Probe
+from crossfade.changes._kinds import CHANGES
+
+__all__ = [
+    "CHANGES",
+    "Arrival",
+    "Change",
+    "Compiled",
+    "Context",
+    "Facts",
+    "Hazard",
+    "Mapped",
+    "Probe",
+    "Refused",
+    "Risk",
+]

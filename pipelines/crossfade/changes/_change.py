@@ -1,0 +1,73 @@
+"""What a change is: what a user writes, and what it comes to on a given database."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from crossfade.catalog.model import Name
+from crossfade.errors import CrossfadeError
+from crossfade.spec.values import SpecModel
+from crossfade.steps.rows import Pair
+from crossfade.steps.step import AnyStep
+
+if TYPE_CHECKING:
+    from crossfade.changes._context import Context
+
+Risk = Literal["note", "warning", "danger"]
+
+
+class Refused(CrossfadeError):
+    """A change that cannot be done on this database, with the place in the spec, the reason and the way out."""
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """Something a reviewer must know, by a code that can be looked up.
+
+    what: what will happen. fix: what to do when that is not wanted.
+    """
+
+    code: str
+    risk: Risk
+    what: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Lineage: which columns a column is made from, and how."""
+
+    table: Name
+    column: str
+    sources: tuple[str, ...]
+    expression: str
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a change comes to.
+
+    steps: its own steps, in order within each leg.
+    pairs: columns to be kept in step; the plan makes one transition a table of all of them.
+    adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
+    """
+
+    steps: tuple[AnyStep, ...] = ()
+    pairs: tuple[tuple[Name, Pair], ...] = ()
+    adds: tuple[tuple[Name, str, str], ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    maps: tuple[Mapped, ...] = ()
+
+
+class Change(SpecModel):
+    """One change of the vocabulary."""
+
+    database: str | None = Field(None, description="The database, when it is not the migration's.")
+
+    @abstractmethod
+    def compile(self, context: Context) -> Compiled:
+        """The change as steps and pairs on the database in `context`; raises Refused."""

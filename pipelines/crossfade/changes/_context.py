@@ -1,0 +1,147 @@
+"""What a change may look at while it compiles: the catalog, the spec around it, and PostgreSQL's own judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from psycopg import sql
+
+from crossfade.catalog.model import Catalog, Column, Name, Table
+from crossfade.changes._change import Refused
+from crossfade.errors import Position
+from crossfade.spec.fragment import Expression
+from crossfade.spec.model import Head
+from crossfade.steps.names import own_name
+from crossfade.steps.rules import Place
+from crossfade.steps.step import Leg, Relation
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What PostgreSQL says of an expression over a row.
+
+    type: its type as format_type spells it.
+    assignable: it may be assigned to the wanted type without an explicit cast.
+    repeatable: the same row gives the same value again.
+    volatile: it calls a volatile function, so that as a default it would rewrite the table.
+    """
+
+    type: str
+    assignable: bool
+    repeatable: bool
+    volatile: bool
+
+
+class Probe(Protocol):
+    """Asks the server, without touching a table."""
+
+    def expression(
+        self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
+    ) -> Facts:
+        """Resolve an expression over columns of the given types; raises Refused with the server's reason."""
+        ...
+
+    def type(self, text: str) -> str:
+        """A type as format_type spells it; raises Refused when there is none of that name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A column that an earlier change of the same migration brings: what it is called from expand on, and its type."""
+
+    physical: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """One change of one migration on one database."""
+
+    migration: str
+    head: Head
+    database: str
+    schema: str
+    catalog: Catalog
+    probe: Probe
+    rules_leg: Leg
+    where: Position
+    index: int  # the change's place in the spec, from 0
+    arrivals: Mapping[Name, Mapping[str, Arrival]]
+
+    def name(self, table: str) -> Name:
+        """The qualified name: `table` or `schema.table`."""
+        schema, dot, rest = table.partition(".")
+        return Name(schema, rest) if dot and Name(schema, rest) in self.catalog.tables else Name(self.schema, table)
+
+    def table(self, table: str) -> Table:
+        """The table as it is now; refuses one that does not exist."""
+        name = self.name(table)
+        found = self.catalog.tables.get(name)
+        if found is None:
+            near = _nearest(table, [known.name for known in self.catalog.tables if known.schema == name.schema])
+            hint = f"did you mean {near}?" if near else f"the schema {name.schema} of {self.database} has no such table"
+            self.refuse(f"table {name} does not exist in database {self.database}", fix=hint)
+        if found.kind == "foreign":
+            self.refuse(f"{name} is a foreign table", why="triggers and physical walks need a table of this server")
+        return found
+
+    def column(self, table: Table, column: str) -> Column:
+        """The column as it is now; refuses one that does not exist."""
+        found = table.by_name.get(column)
+        if found is None:
+            near = _nearest(column, list(table.by_name))
+            known = ", ".join(table.by_name)
+            hint = f"did you mean {near}? columns here: {known}" if near else f"columns here: {known}"
+            self.refuse(f"column {column} does not exist in {table.name}", fix=hint)
+        return found
+
+    def physical(self, table: Table, column: str) -> str:
+        """What a column of the new shape is called from expand on; refuses one that neither is nor comes."""
+        arrival = self.arrivals.get(table.name, {}).get(column)
+        return arrival.physical if arrival is not None else self.column(table, column).name
+
+    def physical_names(self, table: Table) -> dict[str, str]:
+        """Author's name -> physical name, of the columns that earlier changes bring."""
+        return {name: arrival.physical for name, arrival in self.arrivals.get(table.name, {}).items()}
+
+    def refuse(self, what: str, *, why: str | None = None, fix: str | None = None) -> NoReturn:
+        raise Refused(what, where=self.where, why=why, fix=fix)
+
+    def place(self, table: Table, leg: Leg | None = None) -> Place:
+        """Where rules on the table are added."""
+        relation = Relation(schema_name=table.name.schema, name=table.name.name)
+        return Place(self.migration, self.database, relation, table.key, leg or self.rules_leg)
+
+    def own(self, purpose: str, *subject: str) -> str:
+        return own_name(self.migration, purpose, *subject)
+
+    def search_path(self, table: Name) -> tuple[str, ...]:
+        """Where unqualified names in fragments are looked up."""
+        return tuple(dict.fromkeys((table.schema, self.schema, "public")))
+
+    def row_types(self, table: Table) -> dict[str, str]:
+        """Columns and types of the row as it is now."""
+        return {column.name: column.type for column in table.columns}
+
+    def new_row_types(self, table: Table) -> dict[str, str]:
+        """Columns and types of the row with what earlier changes bring."""
+        arriving = {name: arrival.type for name, arrival in self.arrivals.get(table.name, {}).items()}
+        return self.row_types(table) | arriving
+
+
+def identifier(table: Name) -> sql.Identifier:
+    return sql.Identifier(table.schema, table.name)
+
+
+def relation(table: Name) -> Relation:
+    return Relation(schema_name=table.schema, name=table.name)
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    import difflib
+
+    found = difflib.get_close_matches(name, known, n=1)
+    return found[0] if found else None

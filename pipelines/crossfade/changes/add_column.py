@@ -1,0 +1,154 @@
+"""add_column: a new column, empty, with a default, or made from the row's other columns."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from psycopg import sql
+from pydantic import Field
+
+from crossfade.catalog.model import Table
+from crossfade.changes._change import Change, Compiled, Mapped
+from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._mapping import checked, is_total, refuse_late_triggers
+from crossfade.changes._ruled import ruled
+from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.values import Identifier
+from crossfade.steps import rules
+from crossfade.steps.compose import lock, text
+from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
+from crossfade.steps.step import EXPAND, Ddl
+
+
+class AddColumn(Change):
+    """Add a column.
+
+    The old version never sees it; the new one may use it when expand has ended. With `up`, existing rows are
+    filled and old writes keep it right; with `down`, new writes keep the old columns right. Undo drops it.
+    """
+
+    table: Identifier
+    column: Identifier
+    type: Annotated[str, Field(min_length=1, examples=["text", "numeric(10,2)"])]
+    nullable: bool = True
+    default: Expression | None = None
+    up: Expression | None = Field(None, description="SQL over the old row that gives the new column's value.")
+    down: dict[Identifier, Expression] = Field(
+        default_factory=dict[str, Expression],
+        description="Old column -> SQL over the new row that gives its value.",
+    )
+    check: Expression | None = None
+    unique: bool = False
+    comment: str | None = None
+
+    def compile(self, context: Context) -> Compiled:
+        """A plain ADD COLUMN where the catalog can do it alone; a pair where rows need values."""
+        table = context.table(self.table)
+        if self.column in context.new_row_types(table):
+            context.refuse(f"column {self.column} exists already in {table.name}")
+        if self.up is None and self.down:
+            context.refuse("down without up", why="rows that exist would have nothing to go down from", fix="give `up`")
+        wanted = context.probe.type(self.type)
+        new_row = {**context.row_types(table), self.column: wanted}
+        if self.check is not None:
+            checked(context, table, self.check, row=new_row, wanted="boolean", field="check")
+        volatile = False
+        if self.default is not None:
+            volatile = checked(context, table, self.default, row={}, wanted=wanted, field="default").volatile
+        if self.up is None and not volatile:
+            return self._plain(context, table, wanted)
+        return self._mapped(context, table, wanted, new_row)
+
+    @property
+    def _check_name(self) -> str:
+        return f"{self.table}_{self.column}_check"
+
+    @property
+    def _key_name(self) -> str:
+        return f"{self.table}_{self.column}_key"
+
+    def _plain(self, context: Context, table: Table, wanted: str) -> Compiled:
+        """By the catalog alone: no row is touched."""
+        if not self.nullable and (self.default is None or self.default.text.upper() == "NULL"):
+            context.refuse(
+                f"{table.name}.{self.column} is to be NOT NULL, and rows that exist have no value for it",
+                fix="give `default` or `up`, or `nullable: true`",
+            )
+        target, column = identifier(table.name), sql.Identifier(self.column)
+        clauses: list[sql.Composable] = []
+        if self.default is not None:
+            clauses.append(sql.SQL("DEFAULT {}").format(trusted(f"({self.default})")))
+        if not self.nullable:
+            clauses.append(sql.SQL("NOT NULL"))
+        statements = [
+            sql.SQL("ALTER TABLE {} ADD COLUMN {} {} {}").format(
+                target, column, trusted(wanted), sql.SQL(" ").join(clauses)
+            )
+        ]
+        if self.comment:
+            name = sql.Identifier(table.name.schema, table.name.name, self.column)
+            statements.append(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(self.comment)))
+        step_id = f"{table.name}/{self.column}/add"
+        added = Ddl(
+            id=step_id,
+            leg=EXPAND,
+            database=context.database,
+            title=f"add column {self.column} to {table.name}",
+            locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
+            statements=text(*statements),
+            undo=(
+                Ddl(
+                    id=f"{step_id}/undo",
+                    leg=EXPAND,
+                    database=context.database,
+                    title=f"drop column {self.column} of {table.name}",
+                    locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
+                    statements=text(sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(target, column)),
+                ),
+            ),
+            undo_title="drop the column",
+        )
+        place = context.place(table)
+        found: list[rules.Rule] = []
+        if self.check is not None:
+            condition = self.check.render(table.name.name, table.name.name)
+            shown = f"the check {self._check_name}"
+            found.append(rules.check(place, self._check_name, condition, subject=self._check_name, shown=shown))
+        if self.unique:
+            shown = f"{table.name} ({self.column})"
+            found.append(rules.unique(place, self._key_name, (self.column,), subject=self._key_name, shown=shown))
+        adds = ((table.name, self.column, wanted),)
+        return Compiled(steps=(added, *ruled(context, place, found)), adds=adds)
+
+    def _mapped(self, context: Context, table: Table, wanted: str, new_row: dict[str, str]) -> Compiled:
+        """Existing rows are filled, and both versions' writes kept in step."""
+        row = context.row_types(table)
+        up = self.up or self.default
+        assert up is not None
+        facts = checked(context, table, up, row=row, wanted=wanted, field="up")
+        refuse_late_triggers(context, table, up.columns(table.name.name))
+        total = is_total(up, row, wanted)
+        for name, down in self.down.items():
+            target = context.column(table, name)
+            checked(context, table, down, row=new_row, wanted=target.type, field=f"down of {name}")
+            total = total and is_total(down, new_row, target.type)
+        new = NewColumn(
+            name=self.column,
+            type=wanted,
+            default=self.default.text if self.default else None,
+            not_null=not self.nullable,
+            comment=self.comment,
+        )
+        pair = Pair(
+            title=f"{table.name}.{self.column}",
+            old=(),
+            new=(new,),
+            up={self.column: up},
+            down=self.down,
+            repeatable=facts.repeatable,
+            total=total,
+            checks=(CheckRule(self._check_name, self.check),) if self.check is not None else (),
+            uniques=(UniqueRule(self._key_name, (self.column,)),) if self.unique else (),
+        )
+        sources = tuple(sorted(up.columns(table.name.name)))
+        return Compiled(pairs=((table.name, pair),), maps=(Mapped(table.name, self.column, sources, up.text),))

@@ -1,0 +1,137 @@
+"""add_constraint: check, unique or foreign key over existing columns, without anybody waiting for a scan."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from crossfade.catalog.model import Table
+from crossfade.changes._change import Change, Compiled, Hazard
+from crossfade.changes._context import Context, relation
+from crossfade.changes._mapping import checked
+from crossfade.changes._ruled import ruled
+from crossfade.spec.fragment import Expression
+from crossfade.spec.values import Identifier, SpecModel
+from crossfade.steps import rules
+from crossfade.steps.rules import Place, Rule
+from crossfade.steps.step import Leg, stage_leg
+
+Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
+
+
+class References(SpecModel):
+    """The parent of a foreign key."""
+
+    table: Identifier
+    columns: tuple[Identifier, ...] = Field((), description="Default: the parent's primary key.")
+
+
+class ForeignKey(SpecModel):
+    """Columns whose values must stand in another table."""
+
+    columns: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    references: References
+    on_delete: Action = "no action"
+    on_update: Action = "no action"
+    deferrable: bool = False
+
+
+class AddConstraint(Change):
+    """Add a constraint.
+
+    It binds new rows from `enforce` on and is then proved over the old ones without a blocking lock. Rows that
+    break it are counted first, and the phase waits until they are mended. Undo drops it.
+    """
+
+    table: Identifier
+    name: Identifier
+    check: Expression | None = None
+    unique: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = None
+    nulls_distinct: bool = True
+    foreign_key: ForeignKey | None = None
+    enforce: Literal["validate", "contract"] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> AddConstraint:
+        if sum(rule is not None for rule in (self.check, self.unique, self.foreign_key)) != 1:
+            raise ValueError("give exactly one of `check`, `unique` and `foreign_key`")
+        return self
+
+    def compile(self, context: Context) -> Compiled:
+        """The rule's steps in the leg where it is enforced."""
+        table = context.table(self.table)
+        if any(constraint.name == self.name for constraint in table.constraints):
+            context.refuse(f"constraint {self.name} exists already on {table.name}")
+        legs = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}
+        place = context.place(table, legs[self.enforce])
+        if self.check is not None:
+            checked(context, table, self.check, row=context.new_row_types(table), wanted="boolean", field="check")
+            condition = self.check.render(table.name.name, table.name.name, context.physical_names(table))
+            shown = f"the check {self.name}"
+            rule = rules.check(place, self.name, condition, subject=self.name, shown=shown)
+            return Compiled(steps=ruled(context, place, [rule]))
+        if self.unique is not None:
+            return Compiled(steps=ruled(context, place, [self._unique(context, table, place, self.unique)]))
+        assert self.foreign_key is not None
+        return self._foreign_key(context, table, place, self.foreign_key)
+
+    def _unique(self, context: Context, table: Table, place: Place, columns: tuple[str, ...]) -> Rule:
+        physical = tuple(context.physical(table, column) for column in columns)
+        if table.kind == "partitioned":
+            context.refuse(
+                f"{table.name} is partitioned",
+                why="PostgreSQL builds no index on a partitioned table concurrently",
+                fix="add the unique index to each partition with `sql` changes",
+            )
+        shown = f"{table.name} ({', '.join(columns)})"
+        return rules.unique(
+            place, self.name, physical, subject=self.name, shown=shown, nulls_distinct=self.nulls_distinct
+        )
+
+    def _foreign_key(self, context: Context, table: Table, place: Place, key: ForeignKey) -> Compiled:
+        parent = context.table(key.references.table)
+        referenced = key.references.columns or _primary_key(context, parent)
+        columns = tuple(context.physical(table, column) for column in key.columns)
+        for column in referenced:
+            context.column(parent, column)
+        if len(referenced) != len(key.columns):
+            context.refuse(f"{len(key.columns)} columns reference {len(referenced)} of {parent.name}")
+        if not any(index.unique and index.valid and set(index.columns) == set(referenced) for index in parent.indexes):
+            context.refuse(
+                f"{parent.name} ({', '.join(referenced)}) has no unique index",
+                why="a foreign key needs one on its parent's columns",
+                fix="add_constraint unique there first, in a migration named in `after`",
+            )
+        if table.kind == "partitioned":
+            context.refuse(
+                f"{table.name} is partitioned", why="PostgreSQL takes no NOT VALID foreign key on a partitioned table"
+            )
+        actions = f"ON DELETE {key.on_delete.upper()} ON UPDATE {key.on_update.upper()}"
+        rule = rules.foreign_key(
+            place,
+            self.name,
+            columns,
+            relation(parent.name),
+            referenced,
+            actions=actions + (" DEFERRABLE" if key.deferrable else ""),
+            subject=self.name,
+        )
+        hazards: list[Hazard] = []
+        if not any(index.columns[: len(columns)] == columns for index in table.indexes if index.valid):
+            hazards.append(
+                Hazard(
+                    "foreign-key-without-index",
+                    "warning",
+                    f"{table.name} ({', '.join(key.columns)}) has no index: every DELETE in {parent.name} scans it",
+                    "add create_index over these columns to this migration",
+                )
+            )
+        return Compiled(steps=ruled(context, place, [rule]), hazards=tuple(hazards))
+
+
+def _primary_key(context: Context, parent: Table) -> tuple[str, ...]:
+    keys = [constraint.columns for constraint in parent.constraints if constraint.kind == "primary_key"]
+    if not keys:
+        context.refuse(f"{parent.name} has no primary key", fix="name the referenced columns")
+    return keys[0]

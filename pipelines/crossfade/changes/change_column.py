@@ -1,0 +1,232 @@
+"""change_column: type, nullability, default, check, unique of a column that keeps its name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from psycopg import sql
+from pydantic import Field, model_validator
+
+from crossfade.catalog.model import Column, Table
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped
+from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._mapping import (
+    checked,
+    is_total,
+    refuse_dependents,
+    refuse_late_triggers,
+    refuse_own_sequence,
+)
+from crossfade.changes._ruled import ruled
+from crossfade.changes._types import catalog_only
+from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.values import Identifier, SpecModel
+from crossfade.steps import rules
+from crossfade.steps.compose import lock, text
+from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
+from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
+
+
+class Target(SpecModel):
+    """What the column shall be; what is not named stays."""
+
+    type: str | None = Field(None, examples=["bigint", "timestamptz"])
+    nullable: bool | None = None
+    default: Expression | None = Field(None, description="SQL; `null` takes the default away.")
+    check: Expression | None = None
+    unique: bool | None = None
+    comment: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Target:
+        if not self.model_fields_set:
+            raise ValueError("`to` must say what changes")
+        return self
+
+
+class ChangeColumn(Change):
+    """Change a column.
+
+    What the catalog can do alone is done in place. Where values change, a new column is filled beside the old
+    one and names are swapped at cutover, in one short transaction that can be turned back until archive.
+    """
+
+    table: Identifier
+    column: Identifier
+    to: Target
+    up: Expression | None = Field(None, description="SQL over the old row -> new value; default: a cast.")
+    down: Expression | None = Field(None, description="SQL over the new row -> old value; default: a cast.")
+    strategy: Literal["swap"] = "swap"
+    enforce: Literal["validate", "contract"] | None = Field(None, description="From when new rules bind old writers.")
+
+    def compile(self, context: Context) -> Compiled:
+        """In place where no value changes, else a pair that swaps names."""
+        table = context.table(self.table)
+        column = context.column(table, self.column)
+        wanted = context.probe.type(self.to.type) if self.to.type is not None else column.type
+        rules_leg = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}[
+            self.enforce
+        ]
+        if self.to.check is not None:
+            row = {**context.row_types(table), self.column: wanted}
+            checked(context, table, self.to.check, row=row, wanted="boolean", field="check")
+        if self._new_default is not None:
+            checked(context, table, self._new_default, row={}, wanted=wanted, field="default")
+        checks = any(c.kind == "check" and self.column in c.columns for c in table.constraints)
+        # A check over the column would be verified again, by a scan under the strongest lock.
+        rewritten = wanted != column.type and (checks or not catalog_only(column.type, wanted))
+        if self.up is None and self.down is None and not rewritten:
+            return self._in_place(context, table, column, wanted, rules_leg)
+        return self._swap(context, table, column, wanted)
+
+    @property
+    def _new_default(self) -> Expression | None:
+        return self.to.default
+
+    @property
+    def _drops_default(self) -> bool:
+        return "default" in self.to.model_fields_set and self.to.default is None
+
+    @property
+    def _check_name(self) -> str:
+        return f"{self.table}_{self.column}_check"
+
+    @property
+    def _key_name(self) -> str:
+        return f"{self.table}_{self.column}_key"
+
+    def _wants_unique(self, table: Table) -> bool:
+        held = any(index.unique and index.valid and index.columns == (self.column,) for index in table.indexes)
+        return bool(self.to.unique) and not held
+
+    # --- in place ------------------------------------------------------------------------------------
+
+    def _in_place(self, context: Context, table: Table, column: Column, wanted: str, leg: Leg) -> Compiled:
+        place = context.place(table, leg)
+        found: list[rules.Rule] = []
+        if self.to.nullable is False and not column.not_null:
+            shown = f"{table.name}.{self.column}"
+            found.append(rules.not_null(place, self.column, lasting=self.column, subject=self.column, shown=shown))
+        if self.to.check is not None:
+            condition = self.to.check.render(table.name.name, table.name.name)
+            shown = f"the check {self._check_name}"
+            found.append(rules.check(place, self._check_name, condition, subject=self._check_name, shown=shown))
+        if self._wants_unique(table):
+            shown = f"{table.name} ({self.column})"
+            found.append(rules.unique(place, self._key_name, (self.column,), subject=self._key_name, shown=shown))
+        steps = list(ruled(context, place, found))
+        if self.to.nullable is True and column.not_null:
+            steps.append(self._alter(context, table, EXPAND, "nullable", "DROP NOT NULL", "SET NOT NULL"))
+        if wanted != column.type:
+            refuse_dependents(context, table, frozenset({self.column}))
+            steps.append(
+                self._alter(context, table, stage_leg("cutover"), "type", f"TYPE {wanted}", f"TYPE {column.type}")
+            )
+        if "default" in self.to.model_fields_set:
+            before = f"SET DEFAULT {column.default}" if column.default is not None else "DROP DEFAULT"
+            after = f"SET DEFAULT ({self._new_default})" if self._new_default is not None else "DROP DEFAULT"
+            steps.append(self._alter(context, table, stage_leg("cutover"), "default", after, before))
+        if "comment" in self.to.model_fields_set:
+            steps.append(self._comment(context, table, column))
+        return Compiled(steps=tuple(steps))
+
+    def _alter(self, context: Context, table: Table, leg: Leg, what: str, forth: str, back: str) -> Ddl:
+        def statement(clause: str) -> tuple[str, ...]:
+            return text(
+                sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}").format(
+                    identifier(table.name), sql.Identifier(self.column), trusted(clause)
+                )
+            )
+
+        return self._step(context, table, leg, what, statement(forth), statement(back))
+
+    def _comment(self, context: Context, table: Table, column: Column) -> Ddl:
+        name = sql.Identifier(table.name.schema, table.name.name, self.column)
+
+        def statement(comment: str | None) -> tuple[str, ...]:
+            return text(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(comment)))
+
+        forth, back = statement(self.to.comment), statement(column.comment)
+        return self._step(context, table, EXPAND, "comment", forth, back)
+
+    def _step(
+        self, context: Context, table: Table, leg: Leg, what: str, forth: tuple[str, ...], back: tuple[str, ...]
+    ) -> Ddl:
+        mode = "SHARE UPDATE EXCLUSIVE" if what == "comment" else "ACCESS EXCLUSIVE"
+        step_id = f"{table.name}/{self.column}/{what}"
+        undo: tuple[AnyStep, ...] = (
+            Ddl(
+                id=f"{step_id}/undo",
+                leg=leg,
+                database=context.database,
+                title=f"set the {what} of {table.name}.{self.column} back",
+                locks=lock(relation(table.name), mode),
+                statements=back,
+            ),
+        )
+        return Ddl(
+            id=step_id,
+            leg=leg,
+            database=context.database,
+            title=f"change the {what} of {table.name}.{self.column}",
+            locks=lock(relation(table.name), mode),
+            statements=forth,
+            undo=undo,
+            undo_title=f"set the {what} back",
+        )
+
+    # --- swap ----------------------------------------------------------------------------------------
+
+    def _swap(self, context: Context, table: Table, column: Column, wanted: str) -> Compiled:
+        columns = frozenset({self.column})
+        refuse_own_sequence(context, table, column)
+        hazards = refuse_dependents(context, table, columns)
+        quoted = sql.Identifier(self.column).as_string(None)
+        up = self.up or Expression(f"{quoted}::{wanted}" if wanted != column.type else quoted)
+        down = self.down or Expression(f"{quoted}::{column.type}" if wanted != column.type else quoted)
+        row = context.row_types(table)
+        new_row = {**row, self.column: wanted}
+        facts = checked(context, table, up, row=row, wanted=wanted, field="up")
+        checked(context, table, down, row=new_row, wanted=column.type, field="down")
+        refuse_late_triggers(context, table, columns | up.columns(table.name.name))
+        not_null = column.not_null if self.to.nullable is None else not self.to.nullable
+        default = None if self._drops_default else column.default
+        collation = column.collation if wanted == column.type else None
+        new = NewColumn(
+            name=self.column,
+            type=wanted,
+            collation=sql.Identifier(collation.schema, collation.name).as_string(None) if collation else None,
+            default=self._new_default.text if self._new_default is not None else default,
+            not_null=not_null,
+            comment=self.to.comment if "comment" in self.to.model_fields_set else column.comment,
+        )
+        pair = Pair(
+            title=f"{table.name}.{self.column}",
+            old=(self.column,),
+            new=(new,),
+            up={self.column: up},
+            down={self.column: down},
+            swap=True,
+            repeatable=facts.repeatable,
+            total=is_total(up, row, wanted) and is_total(down, new_row, column.type),
+            checks=(CheckRule(self._check_name, self.to.check),) if self.to.check is not None else (),
+            uniques=(UniqueRule(self._key_name, (self.column,)),) if self._wants_unique(table) else (),
+        )
+        last = Hazard(
+            "column-order",
+            "note",
+            f"after cutover {self.column} stands last in {table.name}: an INSERT without column names would go astray",
+            "name the columns in INSERT and COPY",
+        )
+        prepared = Hazard(
+            "prepared-statements",
+            "warning" if wanted != column.type else "note",
+            f"prepared statements that return {table.name}.{self.column} fail once at cutover"
+            " (cached plan must not change result type)",
+            "clients that prepare should retry once, or cast the column in their SELECT",
+        )
+        return Compiled(
+            pairs=((table.name, pair),),
+            hazards=(*hazards, last, prepared),
+            maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
+        )

@@ -1,0 +1,144 @@
+"""create_index: an index built beside live traffic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from psycopg import sql
+from pydantic import Field, model_validator
+
+from crossfade.catalog.model import Table
+from crossfade.changes._change import Change, Compiled
+from crossfade.changes._context import Context, identifier, relation
+from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.values import Identifier, SpecModel
+from crossfade.steps import rules
+from crossfade.steps.compose import lock, names
+from crossfade.steps.step import VALIDATE, BuildIndex, Check
+
+
+class IndexPart(SpecModel):
+    """A key of an index: a column or an expression, with its order."""
+
+    column: Identifier | None = None
+    expression: Expression | None = None
+    opclass: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*$")
+    order: Literal["asc", "desc"] | None = None
+    nulls: Literal["first", "last"] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> IndexPart:
+        if (self.column is None) == (self.expression is None):
+            raise ValueError("give either `column` or `expression`")
+        return self
+
+
+class CreateIndex(Change):
+    """Create an index concurrently.
+
+    Reads and writes go on while it is built. A build that was cut off is cleaned up and done again. Undo drops it.
+    """
+
+    table: Identifier
+    name: Identifier
+    columns: Annotated[tuple[Identifier | IndexPart, ...], Field(min_length=1)]
+    unique: bool = False
+    nulls_distinct: bool = True
+    method: str = Field("btree", pattern=r"^[a-z_][a-z0-9_]*$")
+    include: tuple[Identifier, ...] = ()
+    where: Expression | None = None
+
+    def compile(self, context: Context) -> Compiled:
+        """One concurrent build in validate, after what it reads has been filled."""
+        table = context.table(self.table)
+        if any(index.name == self.name for other in context.catalog.tables.values() for index in other.indexes):
+            context.refuse(f"an index {self.name} exists already", fix="choose another name, or drop_index it first")
+        if table.kind == "partitioned":
+            context.refuse(
+                f"{table.name} is partitioned",
+                why="PostgreSQL builds no index on a partitioned table concurrently",
+                fix="create the index on each partition and attach them with `sql` changes",
+            )
+        bare = table.name.name
+        leg = context.rules_leg if self.unique else VALIDATE
+        keys = sql.SQL(", ").join(self._key(context, table, part) for part in self.columns)
+        clauses: list[sql.Composable] = []
+        if self.include:
+            included = names(context.physical(table, column) for column in self.include)
+            clauses.append(sql.SQL("INCLUDE ({})").format(included))
+        if self.unique and not self.nulls_distinct:
+            clauses.append(sql.SQL("NULLS NOT DISTINCT"))
+        if self.where is not None:
+            clauses.append(sql.SQL("WHERE {}").format(self.where.render(bare, bare, context.physical_names(table))))
+        statement = sql.SQL("CREATE {}INDEX CONCURRENTLY {} ON {} USING {} ({}) {}").format(
+            sql.SQL("UNIQUE " if self.unique else ""),
+            sql.Identifier(self.name),
+            identifier(table.name),
+            sql.Identifier(self.method),
+            keys,
+            sql.SQL(" ").join(clauses),
+        )
+        place = context.place(table, leg)
+        step_id = f"{table.name}/index/{self.name}"
+        built = BuildIndex(
+            id=step_id,
+            leg=leg,
+            database=context.database,
+            title=f"build index {self.name} on {table.name}",
+            locks=lock(relation(table.name), "SHARE UPDATE EXCLUSIVE"),
+            relation=relation(table.name),
+            index=self.name,
+            unique=self.unique,
+            statement=statement.as_string(None).strip(),
+            undo=(rules.drop_index(place, self.name, f"{step_id}/undo"),),
+            undo_title="drop the index",
+        )
+        return Compiled(steps=(*self._asked(context, step_id), built) if self.unique else (built,))
+
+    def _key(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
+        if isinstance(part, str):
+            return sql.Identifier(context.physical(table, part))
+        clauses = [
+            trusted(part.opclass) if part.opclass else None,
+            trusted(part.order.upper()) if part.order else None,
+            trusted(f"NULLS {part.nulls.upper()}") if part.nulls else None,
+        ]
+        key = self._value(context, table, part)
+        return sql.SQL(" ").join([key, *(clause for clause in clauses if clause is not None)])
+
+    def _value(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
+        """What an index key holds of a row."""
+        if isinstance(part, str):
+            return sql.Identifier(context.physical(table, part))
+        if part.expression is None:
+            return sql.Identifier(context.physical(table, part.column or ""))
+        names = context.physical_names(table)
+        return sql.SQL("({})").format(part.expression.render(table.name.name, table.name.name, names))
+
+    def _asked(self, context: Context, step_id: str) -> tuple[Check, ...]:
+        """Duplicates are counted first: a unique build that fails has cost the whole build."""
+        table = context.table(self.table)
+        keys = [self._value(context, table, part) for part in self.columns]
+        held: list[sql.Composable] = []
+        if self.nulls_distinct:
+            held.extend(sql.SQL("{} IS NOT NULL").format(key) for key in keys)
+        if self.where is not None:
+            held.append(self.where.render(table.name.name, table.name.name, context.physical_names(table)))
+        grouped = sql.SQL("SELECT 1 FROM {} {} GROUP BY {} HAVING count(*) > 1").format(
+            identifier(table.name),
+            sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(held)) if held else sql.SQL(""),
+            sql.SQL(", ").join(keys),
+        )
+        words = f"values that stand in more than one row of {table.name}"
+        query = sql.SQL("SELECT count(*) AS {} FROM ({}) AS duplicates").format(sql.Identifier(words), grouped)
+        return (
+            Check(
+                id=f"{step_id}/ask",
+                leg=context.rules_leg,
+                database=context.database,
+                title=f"ask that no two rows share the key of {self.name}",
+                locks=lock(relation(table.name), "ACCESS SHARE"),
+                query=query.as_string(None),
+                fix="make the rows differ or merge them, then run `crossfade up` again",
+            ),
+        )

@@ -1,0 +1,56 @@
+"""drop_column: a column the new version knows no more; hidden first, kept aside, dropped last."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from crossfade.changes._change import Change, Compiled, Hazard
+from crossfade.changes._context import Context
+from crossfade.changes._mapping import checked, is_total, refuse_dependents, refuse_late_triggers
+from crossfade.spec.fragment import Expression
+from crossfade.spec.values import Identifier
+from crossfade.steps.rows import Pair
+
+
+class DropColumn(Change):
+    """Drop a column.
+
+    The old version goes on using it until `retire` hides it; `down` gives it a value for rows that the new version
+    writes. Undo is a rename until `archive`, then from the archive.
+    """
+
+    table: Identifier
+    column: Identifier
+    down: Expression | None = Field(None, description="SQL over the new row that gives old readers a value.")
+
+    def compile(self, context: Context) -> Compiled:
+        """A pair without a new side."""
+        table = context.table(self.table)
+        column = context.column(table, self.column)
+        if column.not_null and column.default is None and self.down is None and not column.identity:
+            context.refuse(
+                f"{table.name}.{self.column} is NOT NULL without a default, and the new version will not write it",
+                why="its inserts would fail until the column is gone",
+                fix="give `down`, the value old readers shall see",
+            )
+        columns = frozenset({self.column})
+        hazards = refuse_dependents(context, table, columns)
+        total = True
+        if self.down is not None:
+            row = {name: type_ for name, type_ in context.row_types(table).items() if name != self.column}
+            checked(context, table, self.down, row=row, wanted=column.type, field="down")
+            refuse_late_triggers(context, table, columns)
+            total = is_total(self.down, row, column.type)
+        owned = [s for s in context.catalog.sequences.values() if s.owned_by == (table.name, self.column)]
+        lost = tuple(
+            Hazard("owned-sequence", "warning", f"sequence {sequence.name} goes with {table.name}.{self.column}")
+            for sequence in owned
+        )
+        pair = Pair(
+            title=f"{table.name}.{self.column}",
+            old=(self.column,),
+            new=(),
+            down={self.column: self.down} if self.down is not None else {},
+            total=total,
+        )
+        return Compiled(pairs=((table.name, pair),), hazards=(*hazards, *lost))

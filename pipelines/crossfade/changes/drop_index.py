@@ -1,0 +1,57 @@
+"""drop_index: an index nobody needs any more."""
+
+from __future__ import annotations
+
+from crossfade.changes._change import Change, Compiled
+from crossfade.changes._context import Context, relation
+from crossfade.spec.values import Identifier
+from crossfade.steps import step
+from crossfade.steps.carry import carried_index
+from crossfade.steps.compose import lock
+from crossfade.steps.step import BuildIndex, stage_leg
+
+
+class DropIndex(Change):
+    """Drop an index concurrently, in the last stage of contract. Undo builds it again, concurrently."""
+
+    index: Identifier
+
+    def compile(self, context: Context) -> Compiled:
+        """One concurrent drop."""
+        for table in context.catalog.tables.values():
+            found = next((i for i in table.indexes if i.name == self.index), None)
+            if found is not None and table.name.schema == context.schema:
+                break
+        else:
+            context.refuse(f"index {self.index} does not exist in schema {context.schema} of {context.database}")
+        if found.constraint or found.primary or found.replica_identity:
+            context.refuse(
+                f"index {self.index} belongs to {'a constraint' if found.constraint else 'the replica identity'}",
+                why="the rule it keeps would go with it",
+                fix="drop the constraint instead",
+            )
+        leg = stage_leg("drop")
+        step_id = f"{table.name}/index/{self.index}/drop"
+        again = BuildIndex(
+            id=f"{step_id}/undo",
+            leg=leg,
+            database=context.database,
+            title=f"build index {self.index} again",
+            locks=lock(relation(table.name), "SHARE UPDATE EXCLUSIVE"),
+            relation=relation(table.name),
+            index=self.index,
+            unique=found.unique,
+            statement=carried_index(found, name=self.index, columns={}),
+        )
+        dropped = step.DropIndex(
+            id=step_id,
+            leg=leg,
+            database=context.database,
+            title=f"drop index {self.index} of {table.name}",
+            locks=lock(relation(table.name), "SHARE UPDATE EXCLUSIVE"),
+            relation=relation(table.name),
+            index=self.index,
+            undo=(again,),
+            undo_title="build it again",
+        )
+        return Compiled(steps=(dropped,))

@@ -1,0 +1,72 @@
+"""rename_column: a new name for the new version, while the old version goes on with the old one."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped
+from crossfade.changes._context import Context
+from crossfade.changes._mapping import refuse_dependents, refuse_late_triggers, refuse_own_sequence
+from crossfade.spec.fragment import Expression
+from crossfade.spec.values import Identifier
+from crossfade.steps.rows import NewColumn, Pair
+
+
+class RenameColumn(Change):
+    """Rename a column.
+
+    Both names hold the same value from expand to archive, whoever writes. Indexes, checks, foreign keys, the
+    default and NOT NULL go over to the new name. Undo turns back until archive, then from the archive.
+    """
+
+    table: Identifier
+    from_: Identifier = Field(alias="from")
+    to: Identifier
+
+    def compile(self, context: Context) -> Compiled:
+        """A pair of the same type that maps by the bare column."""
+        table = context.table(self.table)
+        column = context.column(table, self.from_)
+        if self.to in context.new_row_types(table):
+            context.refuse(f"column {self.to} exists already in {table.name}")
+        columns = frozenset({self.from_})
+        refuse_own_sequence(context, table, column)
+        hazards = refuse_dependents(context, table, columns)
+        refuse_late_triggers(context, table, columns)
+        up, down = _bare(self.from_), _bare(self.to)
+        collation = column.collation
+        pair = Pair(
+            title=f"{table.name}.{self.from_} to {self.to}",
+            old=(self.from_,),
+            new=(
+                NewColumn(
+                    name=self.to,
+                    type=column.type,
+                    collation=f"{_quoted(collation.schema)}.{_quoted(collation.name)}" if collation else None,
+                    default=column.default,
+                    not_null=column.not_null,
+                    comment=column.comment,
+                ),
+            ),
+            up={self.to: up},
+            down={self.from_: down},
+            total=True,
+        )
+        copied = Hazard(
+            "copies-column",
+            "note",
+            f"every row of {table.name} is written once: both names need a value of their own",
+        )
+        return Compiled(
+            pairs=((table.name, pair),),
+            hazards=(*hazards, copied),
+            maps=(Mapped(table.name, self.to, (self.from_,), up.text),),
+        )
+
+
+def _bare(column: str) -> Expression:
+    return Expression(_quoted(column))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,262 @@
+"""update_rows: existing rows changed in batches, each row once, with their old values kept for the undo."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from psycopg import sql
+from pydantic import Field
+
+from crossfade.catalog.model import Table
+from crossfade.changes._change import Change, Compiled, Mapped
+from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._mapping import checked
+from crossfade.spec.fragment import Expression
+from crossfade.spec.values import Identifier
+from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
+from crossfade.steps.names import own_name
+from crossfade.steps.step import BACKFILL, Check, Ddl, Walk
+
+
+class UpdateRows(Change):
+    """Update rows.
+
+    Rows that match `where` are set once each, in batches that skip what others hold; their old values are kept, and
+    undo gives them back where nobody has written since.
+    """
+
+    table: Identifier
+    set: Annotated[dict[Identifier, Expression], Field(min_length=1, description="Column -> SQL over the row.")]
+    where: Expression | None = None
+
+    def compile(self, context: Context) -> Compiled:
+        """A place for the old values, a walk, and the question whether it is complete."""
+        table = context.table(self.table)
+        if not table.key:
+            context.refuse(
+                f"{table.name} has no primary key or unique NOT NULL index",
+                why="a row that was updated already could not be told from one that was not",
+                fix="give the table a key first",
+            )
+        row = context.row_types(table)
+        for name, value in self.set.items():
+            column = context.column(table, name)
+            if name in table.key:
+                context.refuse(f"{name} is in the key of {table.name}", why="the key tells which rows are done")
+            if column.generated:
+                context.refuse(f"{table.name}.{name} is a generated column", why="it cannot be written")
+            checked(context, table, value, row=row, wanted=column.type, field=f"set of {name}")
+        if self.where is not None:
+            checked(context, table, self.where, row=row, wanted="boolean", field="where")
+        silent = self._silent(context, table)
+        maps = tuple(
+            Mapped(table.name, name, tuple(sorted(value.columns(table.name.name))), value.text)
+            for name, value in self.set.items()
+        )
+        walk = self._walk(context, table, silent)
+        return Compiled(steps=(self._make_room(context, table), walk, self._complete(context, table, walk)), maps=maps)
+
+    def _silent(self, context: Context, table: Table) -> bool:
+        """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
+        users = [t for t in table.triggers if t.enabled in ("O", "A") and "update" in t.events]
+        if not users or context.head.backfill.fire_triggers:
+            return False
+        keyed = {
+            column
+            for key in (*context.catalog.references_from(table.name), *context.catalog.references_to(table.name))
+            for column in (key.columns if key.child == table.name else key.referenced_columns)
+        }
+        if keyed & set(self.set):
+            context.refuse(
+                f"{', '.join(sorted(keyed & set(self.set)))} of {table.name} is in a foreign key, and"
+                f" trigger {users[0].name} would fire",
+                why="what silences user triggers silences the foreign key's check too",
+                fix="say `backfill: {fire_triggers: true}`",
+            )
+        if not context.catalog.role.may_set_replication_role:
+            context.refuse(
+                f"role {context.catalog.role.name} may not silence trigger {users[0].name} of {table.name}",
+                fix="say `backfill: {fire_triggers: true}`, or GRANT SET ON PARAMETER session_replication_role TO"
+                f" {context.catalog.role.name} (PostgreSQL 15 and later)",
+            )
+        return True
+
+    def _stored(self, context: Context, table: Table) -> str:
+        return own_name(context.migration, "before", str(table.name), str(context.index))
+
+    def _new(self, column: str) -> str:
+        """Where the archive keeps the value we set, to see whether somebody has written since."""
+        return own_name("set", column)
+
+    def _make_room(self, context: Context, table: Table) -> Ddl:
+        stored = self._stored(context, table)
+        place = sql.Identifier("crossfade", stored)
+        columns = sql.SQL(", ").join(
+            sql.SQL("{c}, {c} AS {n}").format(c=sql.Identifier(name), n=sql.Identifier(self._new(name)))
+            for name in self.set
+        )
+        noted = sql.SQL(
+            "INSERT INTO crossfade.archive (migration, relation, stored_in, columns) VALUES ({}, {}, {}, {})"
+        ).format(
+            sql.Literal(context.migration),
+            sql.Literal(str(table.name)),
+            sql.Literal(stored),
+            sql.Literal(list(self.set)),
+        )
+        step_id = f"{table.name}/update/{context.index}/keep"
+        return Ddl(
+            id=step_id,
+            leg=BACKFILL,
+            database=context.database,
+            title=f"make room for the old values of {table.name} ({', '.join(self.set)})",
+            statements=text(
+                sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} WITH NO DATA").format(
+                    place, names(table.key), columns, identifier(table.name)
+                ),
+                sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(place, names(table.key)),
+                noted,
+            ),
+            undo=(
+                Ddl(
+                    id=f"{step_id}/undo",
+                    leg=BACKFILL,
+                    database=context.database,
+                    title=f"drop the kept values of {table.name}",
+                    statements=text(
+                        sql.SQL("DROP TABLE IF EXISTS {}").format(place),
+                        sql.SQL("DELETE FROM crossfade.archive WHERE stored_in = {}").format(sql.Literal(stored)),
+                    ),
+                ),
+            ),
+            undo_title="drop the kept values",
+        )
+
+    def _walk(self, context: Context, table: Table, silent: bool) -> Walk:
+        place = sql.Identifier("crossfade", self._stored(context, table))
+        key, bare = table.key, table.name.name
+        same_key = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(c)) for c in key)
+        matches = self.where.render(bare, "t") if self.where is not None else sql.SQL("true")
+        key_json = sql.SQL("jsonb_build_object({})").format(
+            sql.SQL(", ").join(sql.SQL("{}, t.{}").format(sql.Literal(c), sql.Identifier(c)) for c in key)
+        )
+        conflicted = sql.SQL(
+            "SELECT FROM crossfade.conflict AS c WHERE c.migration = {} AND c.relation = {}"
+            " AND c.resolved_at IS NULL AND c.key = {}"
+        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)), key_json)
+        due = sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} AS a WHERE {}) AND NOT EXISTS ({})").format(
+            matches, place, same_key, conflicted
+        )
+        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        batch = sql.SQL(
+            """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {key_t}, {old_t} FROM {leaf} AS t WHERE {in_range} AND {due} FOR NO KEY UPDATE SKIP LOCKED),
+written AS (
+  UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range} RETURNING {key_t}, {old_t})
+INSERT INTO {place} ({key}, {old}, {new})
+SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
+        ).format(
+            key=names(key),
+            key_t=names(key, of="t"),
+            key_b=names(key, of="batch"),
+            old=names(self.set),
+            old_t=names(self.set, of="t"),
+            old_b=names(self.set, of="batch"),
+            old_w=names(self.set, of="w"),
+            new=names(self._new(name) for name in self.set),
+            leaf=LEAF,
+            in_range=in_range,
+            due=due,
+            place=place,
+            values=sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(name), value.render(bare, "t"))
+                for name, value in self.set.items()
+            ),
+        )
+        noted = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
+            sql.Literal(context.migration), sql.Literal(str(table.name)), key_json, LEAF, in_range, due
+        )
+        step_id = f"{table.name}/update/{context.index}"
+        return Walk(
+            id=step_id,
+            leg=BACKFILL,
+            database=context.database,
+            title=f"set {', '.join(self.set)} of {table.name}",
+            locks=lock(relation(table.name), "ROW EXCLUSIVE"),
+            relation=relation(table.name),
+            batch=per_leaf(batch),
+            conflict=per_leaf(noted),
+            pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}")
+            .format(identifier(table.name), due)
+            .as_string(None),
+            pending_rows=per_leaf(
+                sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(LEAF, in_range, due)
+            ),
+            silent=silent,
+            undo=(self._walk_back(context, table, silent, same_key, place, step_id),),
+            undo_title="give the rows their old values back where nobody has written since",
+        )
+
+    def _walk_back(
+        self,
+        context: Context,
+        table: Table,
+        silent: bool,
+        same_key: sql.Composable,
+        place: sql.Identifier,
+        step_id: str,
+    ) -> Walk:
+        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        untouched = sql.SQL("ROW({})::record *= ROW({})::record").format(
+            names(self.set, of="t"), names((self._new(name) for name in self.set), of="a")
+        )
+        source = sql.SQL("{} AS t JOIN {} AS a ON {} AND {}")
+        # The kept value we set is emptied into the old one, so that a second pass finds nothing left to give back.
+        changed = sql.SQL("ROW({})::record *<> ROW({})::record").format(
+            names(self.set, of="t"), names(self.set, of="a")
+        )
+        batch = sql.SQL(
+            """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {old_a} FROM {source} WHERE {in_range} AND {changed} FOR NO KEY UPDATE OF t SKIP LOCKED)
+UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
+        ).format(
+            old_a=names(self.set, of="a"),
+            source=source.format(LEAF, place, same_key, untouched),
+            in_range=in_range,
+            changed=changed,
+            leaf=LEAF,
+            values=sql.SQL(", ").join(sql.SQL("{c} = batch.{c}").format(c=sql.Identifier(name)) for name in self.set),
+        )
+        return Walk(
+            id=f"{step_id}/undo",
+            leg=BACKFILL,
+            database=context.database,
+            title=f"give {', '.join(self.set)} of {table.name} their old values back",
+            locks=lock(relation(table.name), "ROW EXCLUSIVE"),
+            relation=relation(table.name),
+            batch=per_leaf(batch),
+            pending=sql.SQL("SELECT count(*) FROM {} WHERE {}")
+            .format(source.format(identifier(table.name), place, same_key, untouched), changed)
+            .as_string(None),
+            pending_rows=per_leaf(
+                sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
+                    source.format(LEAF, place, same_key, untouched), in_range, changed
+                )
+            ),
+            silent=silent,
+        )
+
+    def _complete(self, context: Context, table: Table, walk: Walk) -> Check:
+        conflicts = sql.SQL(
+            'SELECT count(*) AS "rows that could not be set" FROM crossfade.conflict'
+            " WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
+        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)))
+        return Check(
+            id=f"{walk.id}/complete",
+            leg=BACKFILL,
+            database=context.database,
+            title=f"ask that every row of {table.name} could be set",
+            query=conflicts.as_string(None),
+            fix="`crossfade conflicts` lists them by key; mend them, then run `crossfade up` again",
+        )

@@ -1,0 +1,50 @@
+"""Runs steps on real databases: short DDL with retries, concurrent builds, walks over rows, checks; forward and back.
+
+The ledger is the only state: killed anywhere, the same call goes on.
+"""
+
+from crossfade.execute.errors import Blocked, ExecutionFailed, LockBudgetExceeded, SpecEdited, StepRefused
+from crossfade.execute.gatekeeper import Waiting
+from crossfade.execute.notice import (
+    Blocker,
+    GateAnswered,
+    LegPassed,
+    LegStarted,
+    LegUndone,
+    Listener,
+    Notice,
+    Progress,
+    Retrying,
+    StepFinished,
+    StepStarted,
+    ignore,
+)
+from crossfade.execute.runner import Next, Outcome, Runner
+from crossfade.execute.session import DatabaseUnreachable, open_session, reading
+
+__all__ = [
+    "Blocked",
+    "Blocker",
+    "DatabaseUnreachable",
+    "ExecutionFailed",
+    "GateAnswered",
+    "LegPassed",
+    "LegStarted",
+    "LegUndone",
+    "Listener",
+    "LockBudgetExceeded",
+    "Next",
+    "Notice",
+    "Outcome",
+    "Progress",
+    "Retrying",
+    "Runner",
+    "SpecEdited",
+    "StepFinished",
+    "StepRefused",
+    "StepStarted",
+    "Waiting",
+    "ignore",
+    "open_session",
+    "reading",
+]

@@ -1,0 +1,142 @@
+"""One batch of a walk: its rows and its progress in one transaction; a row that cannot be written is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from crossfade.execute.errors import ExecutionFailed, first_line
+from crossfade.execute.site import Site
+from crossfade.execute.units import Rewritten, Unit, filenode
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import table
+from crossfade.steps.step import Relation, Walk
+
+# Past any tuple number on a page: a 32 kB page holds at most 1,170.
+_BEYOND = 2048
+_DATA = (errors.DataError, errors.IntegrityError, errors.RaiseException, errors.CheckViolation)
+
+
+class Walker:
+    """Writes batches of one step on one session."""
+
+    def __init__(self, site: Site, step: Walk) -> None:
+        self._site = site
+        self._step = step
+        self.connection = site.session()
+
+    def advance(self, unit: Unit, blocks: int) -> tuple[Unit, int]:
+        """Walk the next `blocks` of a unit; gives the unit as it is then, and how many rows were written.
+
+        Raises Rewritten when the leaf's file is another one, and psycopg's error for what passes by itself.
+        """
+        end = min(unit.next_block + blocks, unit.end_block)
+        try:
+            rows = self._write(unit, end, self._step.batch)
+        except _DATA as error:
+            if self._step.careful is not None:
+                try:
+                    return unit.advanced(end), self._write(unit, end, self._step.careful)
+                except _DATA:
+                    pass
+            rows = self._halve(unit.leaf, f"({unit.next_block},0)", f"({end},0)", error)
+            with self._transaction(unit) as work:
+                self._note_progress(work, unit, end, rows)
+        return unit.advanced(end), rows
+
+    def sweep(self, leaf: Relation, first: str, last: str) -> int:
+        """Write rows in a range of tids that the walk had to skip; gives how many."""
+        try:
+            return self._plain(leaf, first, last, self._step.batch)
+        except _DATA as error:
+            return self._halve(leaf, first, last, error)
+
+    def _write(self, unit: Unit, end: int, statement: str) -> int:
+        with self._transaction(unit) as work:
+            rows = self._run(work, unit.leaf, f"({unit.next_block},0)", f"({end},0)", statement)
+            self._note_progress(work, unit, end, rows)
+        return rows
+
+    def _plain(self, leaf: Relation, first: str, last: str, statement: str, *more: str) -> int:
+        with self._site.transaction(self.connection) as work:
+            self._prepare(work)
+            return self._run(work, leaf, first, last, statement, *more)
+
+    def _halve(self, leaf: Relation, first: str, last: str, error: psycopg.Error) -> int:
+        """Split the range until the row that cannot be written is alone; it becomes a conflict, the rest goes on."""
+        low, high = _parse(first), _parse(last)
+        middle = _between(low, high)
+        if middle is None:
+            if self._step.conflict is None:
+                raise ExecutionFailed(
+                    f"{self._step.title}: a row cannot be written: {first_line(error)}",
+                    why=f"SQLSTATE {error.sqlstate} in {self._site.name}",
+                    fix="mend the row, then run `crossfade up` again",
+                )
+            self._plain(leaf, first, last, self._step.conflict, error.sqlstate or "XX000")
+            return 0
+        rows = 0
+        for part in ((first, _text(middle)), (_text(middle), last)):
+            try:
+                rows += self._plain(leaf, *part, self._step.batch)
+            except _DATA as found:
+                rows += self._halve(leaf, *part, found)
+        return rows
+
+    @contextmanager
+    def _transaction(self, unit: Unit) -> Generator[psycopg.Connection[Any]]:
+        with self._site.transaction(self.connection) as work:
+            self._prepare(work)
+            row = work.execute(sql.SQL("SELECT {}").format(filenode(unit.leaf))).fetchone()
+            if row is None or row[0] != unit.filenode:
+                raise Rewritten(unit.leaf)
+            yield work
+
+    def _prepare(self, work: psycopg.Connection[Any]) -> None:
+        timeout = f"{int(self._site.settings.lock_timeout * 1000)}ms"
+        work.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+        if self._step.silent:
+            work.execute("SELECT set_config('session_replication_role', 'replica', true)")
+
+    def _run(
+        self, work: psycopg.Connection[Any], leaf: Relation, first: str, last: str, statement: str, *more: str
+    ) -> int:
+        # $1 and $2 are the server's own placeholders: fragments may hold any % they like.
+        cursor = psycopg.RawCursor(work)
+        cursor.execute(trusted(statement).format(leaf=table(leaf)), (first, last, *more))
+        return max(cursor.rowcount, 0)
+
+    def _note_progress(self, work: psycopg.Connection[Any], unit: Unit, end: int, rows: int) -> None:
+        noted = work.execute(
+            "UPDATE crossfade.progress SET next_block = %s, rows = rows + %s, batches = batches + 1"
+            " WHERE migration = %s AND step = %s AND unit = %s AND next_block = %s",
+            (end, rows, self._site.migration, self._step.id, unit.number, unit.next_block),
+        )
+        assert noted.rowcount == 1, "a unit is walked by one worker at a time"
+
+
+_Tid = tuple[int, int]
+
+
+def _parse(tid: str) -> _Tid:
+    block, _, row = tid.strip("()").partition(",")
+    return int(block), int(row)
+
+
+def _text(tid: _Tid) -> str:
+    return f"({tid[0]},{tid[1]})"
+
+
+def _between(low: _Tid, high: _Tid) -> _Tid | None:
+    """A tid that splits the half-open range in two; None when at most one row fits in it."""
+    if high[1] == 0 and high[0] == low[0] + 1:
+        high = (low[0], _BEYOND)
+    if high[0] - low[0] > 1:
+        return (low[0] + high[0]) // 2, 0
+    if high[0] == low[0]:
+        return (low[0], (low[1] + high[1]) // 2) if high[1] - low[1] > 1 else None
+    return high[0], 0

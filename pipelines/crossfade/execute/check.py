@@ -1,0 +1,55 @@
+"""A check over rows: settle what was mended, look, and say in words what is wrong."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+
+from crossfade.execute.errors import ExecutionFailed, StepRefused, first_line, is_lost
+from crossfade.execute.notice import StepFinished
+from crossfade.execute.site import Site
+from crossfade.spec.fragment import trusted
+from crossfade.steps.step import Check
+
+
+def run_check(site: Site, step: Check) -> StepFinished:
+    """Ask a check; raises StepRefused with the counts when it finds anything."""
+    began = time.monotonic()
+    site.ledger.step_running(site.migration, step.id, str(step.leg))
+    try:
+        if step.settle is not None:
+            with site.transaction() as work:
+                work.execute(trusted(step.settle))
+        # Taken before the scan: what changes while it runs shows too.
+        witness = _value(site, step.witness) if step.witness is not None else None
+        counts = _counts(site, step)
+    except psycopg.Error as error:
+        if is_lost(error):
+            raise
+        raise ExecutionFailed(
+            f"{step.title}: {first_line(error)}", why=f"SQLSTATE {error.sqlstate} in {site.name}", fix=step.fix
+        ) from None
+    found = {words: count for words, count in counts.items() if count}
+    if found:
+        said = ", ".join(f"{count:,} {words}" for words, count in found.items())
+        site.ledger.event(site.migration, "check refused", {"step": step.id, "found": found})
+        listed = f"; find them: {step.find}" if step.find else ""
+        raise StepRefused(f"{said}", why=f"in {site.name}: {step.title}", fix=step.fix + listed)
+    with site.transaction():
+        detail = {"witness": witness, "witness_query": step.witness} if step.witness is not None else {}
+        site.ledger.step_done(site.migration, step.id, detail=detail)
+    return StepFinished(step, time.monotonic() - began)
+
+
+def _counts(site: Site, step: Check) -> dict[str, int]:
+    cursor = site.work.execute(trusted(step.query))
+    row = cursor.fetchone()
+    assert row is not None
+    assert cursor.description is not None
+    return {column.name: int(value or 0) for column, value in zip(cursor.description, row, strict=True)}
+
+
+def _value(site: Site, query: str) -> str | None:
+    row = site.work.execute(trusted(query)).fetchone()
+    return row[0] if row else None

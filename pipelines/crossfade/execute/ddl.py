@@ -1,0 +1,172 @@
+"""DDL in one short transaction with its ledger row, retried until it gets its lock; and SQL outside a transaction."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute.blockers import BlockerSample
+from crossfade.execute.errors import (
+    PASSING,
+    ExecutionFailed,
+    LockBudgetExceeded,
+    StepRefused,
+    WitnessChanged,
+    first_line,
+    is_lost,
+)
+from crossfade.execute.notice import Blocker, Retrying, StepFinished
+from crossfade.execute.site import Site
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import table
+from crossfade.steps.step import AnyStep, Autocommit, Ddl, Lock
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.25, 15.0
+
+
+def run_ddl(site: Site, step: Ddl) -> StepFinished:
+    """Run a DDL step until it is committed.
+
+    Raises LockBudgetExceeded naming who held the lock, StepRefused when a guard does not hold, WitnessChanged when
+    the check it rests on must be asked again, ExecutionFailed for an error that does not pass by itself.
+    """
+    return until_done(site, step, lambda: _attempt(site, step))
+
+
+def run_autocommit(site: Site, step: Autocommit) -> StepFinished:
+    """Run statements outside a transaction, unless `done` says that they have had their effect."""
+
+    def attempt() -> None:
+        site.ledger.step_running(site.migration, step.id, str(step.leg))
+        if step.done is None or not _true(site.work, step.done):
+            for statement in step.statements:
+                site.fault("before statement")
+                site.work.execute(trusted(statement))
+        with site.transaction():
+            site.ledger.step_done(site.migration, step.id)
+
+    return until_done(site, step, attempt)
+
+
+def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFinished:
+    """Try `attempt` until it succeeds, the lock budget is used up, or an error comes that does not pass by itself."""
+    began = time.monotonic()
+    delay, attempts, waited = _FIRST_DELAY, 0, 0.0
+    while True:
+        attempts += 1
+        tried = time.monotonic()
+        with BlockerSample(site.watch, site.work.info.backend_pid, site.settings.lock_timeout * 0.6) as sample:
+            try:
+                attempt()
+                return StepFinished(step, time.monotonic() - began, attempts=attempts, lock_wait=waited)
+            except psycopg.Error as error:
+                failure = error
+        waited += time.monotonic() - tried
+        if not (isinstance(failure, PASSING) or is_lost(failure)):
+            raise _failed(site, step, failure) from None
+        if time.monotonic() - began > site.settings.lock_budget:
+            raise _out_of_budget(site, step, attempts, failure, sample.found) from None
+        pause = delay * random.uniform(0.5, 1.5)
+        delay = min(delay * 2, _LONGEST_DELAY)
+        _tell(site, step, attempts, failure, pause, sample.found)
+        if site.stopping.wait(pause):
+            raise failure
+        if is_lost(failure):
+            _come_back(site)
+
+
+def _attempt(site: Site, step: Ddl) -> None:
+    with site.transaction() as work:
+        _set_local(work, "lock_timeout", f"{int(site.settings.lock_timeout * 1000)}ms")
+        if step.guards or step.witnessed_by:
+            # Guards are asked under the locks the statements need, so that their answers stay true to the commit.
+            for held in step.locks:
+                _lock(work, held)
+            _ask_guards(site, step)
+        for statement in step.statements:
+            work.execute(trusted(statement))
+        site.ledger.step_running(site.migration, step.id, str(step.leg))
+        site.ledger.step_done(site.migration, step.id)
+
+
+def _ask_guards(site: Site, step: Ddl) -> None:
+    for guard in step.guards:
+        if not _true(site.work, guard.query):
+            raise StepRefused(
+                f"{step.title}: {guard.refusal}",
+                why="going on could lose what was written meanwhile",
+                fix="run `crossfade up` again; it checks every row first",
+            )
+    if step.witnessed_by is not None:
+        record = site.ledger.steps(site.migration).get(step.witnessed_by)
+        query = record.detail.get("witness_query") if record else None
+        if record is None or query is None or _one(site.work, query) != record.detail.get("witness"):
+            raise WitnessChanged(step.witnessed_by)
+
+
+def _lock(work: psycopg.Connection[Any], held: Lock) -> None:
+    work.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table(held.relation), trusted(held.mode)))
+
+
+def _set_local(work: psycopg.Connection[Any], name: str, value: str) -> None:
+    work.execute("SELECT set_config(%s, %s, true)", (name, value))
+
+
+def _true(work: psycopg.Connection[Any], query: str) -> bool:
+    return _one(work, query) is True
+
+
+def _one(work: psycopg.Connection[Any], query: str) -> Any:
+    row = work.execute(trusted(query)).fetchone()
+    return row[0] if row else None
+
+
+def _tell(
+    site: Site, step: AnyStep, attempt: int, failure: psycopg.Error, delay: float, blockers: tuple[Blocker, ...]
+) -> None:
+    reason = "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else first_line(failure)
+    site.listen(Retrying(step, attempt, reason, delay, blockers))
+    if not is_lost(failure):
+        evidence = {"step": step.id, "attempt": attempt, "reason": reason, "blockers": [asdict(b) for b in blockers]}
+        site.ledger.event(site.migration, "attempt failed", evidence)
+
+
+def _come_back(site: Site) -> None:
+    """A new session; that it cannot be had yet is the next attempt's failure."""
+    try:
+        site.reopen()
+    except CrossfadeError:
+        return
+
+
+def _out_of_budget(
+    site: Site, step: AnyStep, attempts: int, failure: psycopg.Error, blockers: tuple[Blocker, ...]
+) -> LockBudgetExceeded:
+    held = "; ".join(
+        f"pid {b.pid} ({b.role} {b.application}, {b.state} for {b.seconds:.0f} s): {b.query}" for b in blockers
+    )
+    return LockBudgetExceeded(
+        f"{step.title}: no success in {attempts} attempts over {site.settings.lock_budget:.0f} s in {site.name}",
+        why=f"last: {first_line(failure)}" + (f"; held by {held}" if held else ""),
+        fix="end the session that holds the lock, or try again when the table is quieter; nothing was changed",
+    )
+
+
+def _failed(site: Site, step: AnyStep, failure: psycopg.Error) -> CrossfadeError:
+    fix = failure.diag.message_hint
+    if isinstance(failure, errors.InsufficientPrivilege):
+        fix = "the role needs to own the table, or membership in the role that does: GRANT <owner> TO <role>"
+    if isinstance(failure, errors.QueryCanceled):
+        fix = "the statement was cancelled; run `crossfade up` again to go on"
+    return ExecutionFailed(
+        f"{step.title}: {first_line(failure)}",
+        why=f"PostgreSQL refused it in {site.name} (SQLSTATE {failure.sqlstate})",
+        fix=fix or "mend the cause and run `crossfade up` again: what is done is kept, the rest goes on",
+    )

@@ -1,0 +1,147 @@
+"""Asks the gates of a point and writes their answers down; whoever starts a leg, it is asked here first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute.errors import first_line
+from crossfade.execute.notice import GateAnswered, Listener
+from crossfade.execute.session import reading
+from crossfade.gates import GATES, Answer, Gate, GateContext, GateError
+from crossfade.ledger import Ledger
+from crossfade.plan import Plan, PlannedGate
+from crossfade.spec import Database
+
+_TRIES, _BETWEEN = 3, 1.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A gate that does not hold: where it stands, what it is, what it said."""
+
+    point: str
+    label: str
+    answer: Answer
+
+
+def gate_of(planned: PlannedGate) -> Gate:
+    """The gate as a model, from its planned form."""
+    model = GATES.model(planned.kind)
+    gate = model.model_validate(planned.body)
+    assert isinstance(gate, Gate)
+    return gate
+
+
+def ask(
+    plan: Plan,
+    point: str,
+    *,
+    root: Path,
+    databases: Mapping[str, Database],
+    ledger: Ledger,
+    since: datetime | None,
+    listen: Listener,
+) -> tuple[Waiting, ...]:
+    """Ask the gates of `point`; gives those that do not hold.
+
+    All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
+    missing. Those that read many rows are asked when the cheap ones hold.
+    Raises GateError when a gate cannot be asked after several tries.
+    """
+    gates = sorted((gate_of(planned) for planned in plan.gates_at(point)), key=lambda gate: gate.costly)
+    if not gates:
+        return ()
+    context = _context(plan, point, root=root, databases=databases, ledger=ledger, since=since)
+    waiting: list[Waiting] = []
+    for gate in gates:
+        if gate.costly and waiting:
+            break
+        answer = _ask_patiently(gate, context)
+        ledger.record_gate(
+            plan.migration,
+            point,
+            gate.label,
+            state=answer.state,
+            reason=answer.reason,
+            holds_at=answer.holds_at,
+            evidence=answer.evidence,
+        )
+        listen(GateAnswered(point, gate.label, answer))
+        if answer.state != "holds":
+            waiting.append(Waiting(point, gate.label, answer))
+    return tuple(waiting)
+
+
+def _context(
+    plan: Plan,
+    point: str,
+    *,
+    root: Path,
+    databases: Mapping[str, Database],
+    ledger: Ledger,
+    since: datetime | None,
+) -> GateContext:
+    def open_reading(database: str) -> AbstractContextManager[psycopg.Connection[Any]]:
+        known = databases.get(database)
+        if known is None:
+            raise GateError(
+                f"a gate {point} of {plan.migration} names database {database}, which databases.yaml does not",
+                fix=f"known: {', '.join(databases)}",
+            )
+        return reading(known, "crossfade gate")
+
+    row = ledger.connection.execute("SELECT clock_timestamp()").fetchone()
+    assert row is not None
+    return GateContext(
+        migration=plan.migration,
+        plan_digest=plan.digest,
+        point=point,
+        database=plan.home,
+        schema=plan.schemas[plan.home],
+        root=root,
+        ledger=ledger,
+        open=open_reading,
+        url={name: database.conninfo() for name, database in databases.items() if _has_address(database)},
+        since=since,
+        now=row[0],
+    )
+
+
+def _has_address(database: Database) -> bool:
+    try:
+        database.conninfo()
+    except CrossfadeError:
+        return False
+    return True
+
+
+def _ask_patiently(gate: Gate, context: GateContext) -> Answer:
+    """A question that could not be asked is asked again: a database error is not a failed gate."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return gate.ask(context)
+        except (GateError, psycopg.Error) as failure:
+            if tries == _TRIES:
+                raise _unanswered(gate, context, failure) from None
+        time.sleep(_BETWEEN)
+
+
+def _unanswered(gate: Gate, context: GateContext, failure: GateError | psycopg.Error) -> GateError:
+    if isinstance(failure, GateError):
+        return failure
+    return GateError(
+        f"gate {gate.label} {context.point} of {context.migration} could not be asked: {first_line(failure)}",
+        why=f"SQLSTATE {failure.sqlstate}",
+        fix="run `crossfade up` again when the database answers",
+    )

@@ -1,0 +1,98 @@
+"""What a runner tells while it works; the terminal, Dagster and tests listen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crossfade.gates import Answer
+from crossfade.steps.step import AnyStep
+
+
+@dataclass(frozen=True)
+class LegStarted:
+    leg: str
+
+
+@dataclass(frozen=True)
+class LegPassed:
+    """The leg's steps are done in every database and the gates after it hold. seconds: in this run."""
+
+    leg: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LegUndone:
+    leg: str
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    step: AnyStep
+
+
+@dataclass(frozen=True)
+class StepFinished:
+    """seconds: in this run. lock_wait: of these, waited for locks over all attempts."""
+
+    step: AnyStep
+    seconds: float
+    rows: int = 0
+    attempts: int = 1
+    lock_wait: float = 0.0
+    batches: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A walk under way. share: 0 to 1. rate: rows a second lately. left: seconds, when it can be told.
+
+    throttled: why it waits right now.
+    """
+
+    step: AnyStep
+    share: float
+    rows: int
+    batches: int
+    rate: float
+    left: float | None
+    throttled: str | None
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A session that kept us waiting. query: with constants taken out. seconds: age of its transaction."""
+
+    pid: int
+    role: str
+    application: str
+    state: str
+    seconds: float
+    query: str
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """An attempt failed for a passing reason; the next one follows after `delay` seconds."""
+
+    step: AnyStep
+    attempt: int
+    reason: str
+    delay: float
+    blockers: tuple[Blocker, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateAnswered:
+    point: str
+    label: str
+    answer: Answer
+
+
+Notice = LegStarted | LegPassed | LegUndone | StepStarted | StepFinished | Progress | Retrying | GateAnswered
+Listener = Callable[[Notice], None]
+
+
+def ignore(_notice: Notice) -> None:
+    """Listens to nothing."""

@@ -1,0 +1,244 @@
+"""Takes a migration forward leg by leg over all its databases, or back; the same for the command line and Dagster."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute import gatekeeper, starting
+from crossfade.execute.errors import Blocked, ExecutionFailed, LockBudgetExceeded, StepRefused
+from crossfade.execute.fault import from_environment
+from crossfade.execute.gatekeeper import Waiting
+from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener, ignore
+from crossfade.execute.session import open_session
+from crossfade.execute.site import Site
+from crossfade.execute.steps import run_leg_steps, undo_leg_steps
+from crossfade.execute.walk import Paused
+from crossfade.ledger import Ledger
+from crossfade.plan import Plan
+from crossfade.spec import Migration, Project
+from crossfade.steps.step import Leg
+
+Ended = Literal["complete", "waiting", "paused", "reached", "undone"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    passed: legs that passed in this run. reached: it was asked to stop here, and it did.
+    """
+
+    migration: str
+    ended: Ended
+    passed: tuple[str, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+
+@dataclass(frozen=True)
+class Next:
+    """leg: the next one to start or to finish; None when nothing is to be done now. waiting: gates that hold it up."""
+
+    plan: Plan
+    leg: Leg | None
+    waiting: tuple[Waiting, ...] = ()
+
+
+class Runner:
+    """Runs the migrations of a project."""
+
+    def __init__(self, project: Project, listen: Listener = ignore, *, holder: str | None = None) -> None:
+        self.project = project
+        self.listen = listen
+        self.holder = holder or f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+        self._fault = from_environment()
+
+    def plan(self, migration: Migration) -> Plan:
+        """The plan: the frozen one of a started migration, else compiled now. Writes nothing."""
+        return starting.current_plan(self.project, migration)
+
+    def advance(self, migration: Migration, *, through: str | None = None) -> Outcome:
+        """Go on as far as the gates allow, at most through the leg of that name.
+
+        Raises Blocked when another migration comes first or this one is being undone, LeaseTaken when another
+        runner works on it, StepRefused and its kin when a step cannot be done.
+        """
+        plan = starting.start(self.project, migration)
+        last = _leg_named(plan, through)
+        with self._sites(plan) as sites:
+            home = sites[plan.home]
+            record = home.ledger.migration(plan.migration)
+            assert record is not None
+            if record.state == "undoing":
+                raise Blocked(
+                    f"{plan.migration} is being undone", fix=f"finish with `crossfade rollback {plan.migration}`"
+                )
+            if record.state == "complete":
+                return Outcome(plan.migration, "complete")
+            return self._advance(plan, sites, last)
+
+    def look(self, migration: Migration) -> Next:
+        """What a started migration would do next and what it waits for; asks its gates and does nothing else."""
+        plan = starting.frozen_plan(self.project, migration)
+        connection = open_session(self.project.databases[plan.home], f"crossfade look {plan.migration}"[:63])
+        try:
+            ledger = Ledger(connection)
+            record = ledger.migration(plan.migration)
+            assert record is not None
+            legs = ledger.legs(plan.migration)
+            leg = next((leg for leg in plan.legs if str(leg) not in legs or legs[str(leg)].passed_at is None), None)
+            if leg is None or record.state != "running" or record.paused_at is not None:
+                return Next(plan, None)
+            done = legs.get(str(leg))
+            moment = "after" if done is not None and done.finished_at is not None else "before"
+            return Next(plan, leg, self._ask(plan, ledger, f"{moment} {leg}", leg))
+        finally:
+            connection.close()
+
+    def rollback(self, migration: Migration, *, to: str | None = None) -> Outcome:
+        """Undo every leg after `to`, newest first, in all databases; all of them without it.
+
+        Raises Blocked when a step that is done cannot be taken back.
+        """
+        plan = starting.frozen_plan(self.project, migration)
+        stays = _leg_named(plan, to)
+        with self._sites(plan) as sites:
+            self._refuse_irreversible(plan, sites, stays)
+            for site in sites.values():
+                site.ledger.set_state(plan.migration, "undoing", undo_to=to)
+            for leg in reversed(plan.legs):
+                if stays is not None and leg.order <= stays.order:
+                    break
+                self._undo_leg(plan, sites, leg)
+            for site in sites.values():
+                site.ledger.set_state(plan.migration, "running" if stays else "undone")
+        return Outcome(plan.migration, "undone")
+
+    # --- forward -------------------------------------------------------------------------------------
+
+    def _advance(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
+        home = sites[plan.home]
+        passed: list[str] = []
+        for leg in plan.legs:
+            if last is not None and leg.order > last.order:
+                return Outcome(plan.migration, "reached", tuple(passed))
+            records = home.ledger.legs(plan.migration)
+            if (record := records.get(str(leg))) is not None and record.passed_at is not None:
+                continue
+            if home.ledger.paused(plan.migration):
+                return Outcome(plan.migration, "paused", tuple(passed))
+            finished = record is not None and record.finished_at is not None
+            if not finished and (waiting := self._ask(plan, home.ledger, f"before {leg}", leg)):
+                return Outcome(plan.migration, "waiting", tuple(passed), waiting)
+            began = time.monotonic()
+            self.listen(LegStarted(str(leg)))
+            try:
+                self._everywhere(plan, sites, leg)
+            except Paused:
+                return Outcome(plan.migration, "paused", tuple(passed))
+            if waiting := self._ask(plan, home.ledger, f"after {leg}", leg):
+                return Outcome(plan.migration, "waiting", tuple(passed), waiting)
+            for site in reversed(sites.values()):  # home last: what it says has passed has passed everywhere
+                site.ledger.leg_passed(plan.migration, str(leg))
+            passed.append(str(leg))
+            self.listen(LegPassed(str(leg), time.monotonic() - began))
+        for site in reversed(sites.values()):
+            site.ledger.set_state(plan.migration, "complete")
+        return Outcome(plan.migration, "complete", tuple(passed))
+
+    def _ask(self, plan: Plan, ledger: Ledger, point: str, leg: Leg) -> tuple[Waiting, ...]:
+        previous = plan.before(leg)
+        records = ledger.legs(plan.migration)
+        record = records.get(str(previous)) if previous is not None else None
+        return gatekeeper.ask(
+            plan,
+            point,
+            root=self.project.root,
+            databases=self.project.databases,
+            ledger=ledger,
+            since=record.passed_at if record is not None else None,
+            listen=self.listen,
+        )
+
+    def _everywhere(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
+        """The leg in every database; when one refuses, what the leg did in the others is taken back."""
+        for site in sites.values():
+            try:
+                site.ledger.leg_started(plan.migration, str(leg))
+                run_leg_steps(site, plan, leg)
+                site.ledger.leg_finished(plan.migration, str(leg))
+            except (StepRefused, LockBudgetExceeded, ExecutionFailed) as refusal:
+                if len(sites) > 1:
+                    self._compensate(plan, sites, leg, site, refusal)
+                raise
+
+    def _compensate(self, plan: Plan, sites: dict[str, Site], leg: Leg, refused: Site, refusal: CrossfadeError) -> None:
+        for site in sites.values():
+            site.ledger.event(
+                plan.migration, f"{leg} is taken back", {"because": refusal.what, "refused in": refused.name}
+            )
+        self._undo_leg(plan, sites, leg)
+
+    # --- back ----------------------------------------------------------------------------------------
+
+    def _undo_leg(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
+        for site in reversed(sites.values()):
+            if undo_leg_steps(site, plan, leg):
+                self.listen(LegUndone(str(leg)))
+            site.ledger.leg_undone(plan.migration, str(leg))
+
+    def _refuse_irreversible(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> None:
+        for step in plan.steps:
+            if not step.irreversible or (stays is not None and step.leg.order <= stays.order):
+                continue
+            record = sites[step.database].ledger.steps(plan.migration).get(step.id)
+            if record is not None and record.state == "done":
+                raise Blocked(
+                    f"{plan.migration} cannot be undone past {step.leg}: {step.title}",
+                    why=step.undo_title,
+                    fix="write a new migration that brings back what is needed",
+                )
+
+    # --- sites ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _sites(self, plan: Plan) -> Generator[dict[str, Site]]:
+        """All databases of the plan under our lease, the home first."""
+        sites: dict[str, Site] = {}
+        try:
+            for name in plan.databases:
+                database = self.project.databases[name]
+                sites[name] = Site(database, plan.migration, self.holder, plan.settings, self.listen, self._fault)
+            yield sites
+        except BaseException as error:
+            # Dagster cancels with an exception of its own, a terminal with KeyboardInterrupt: neither may leave a
+            # statement running on the server.
+            if not isinstance(error, Exception):
+                for site in sites.values():
+                    site.cancel()
+            raise
+        finally:
+            for site in sites.values():
+                site.close()
+
+
+def _leg_named(plan: Plan, name: str | None) -> Leg | None:
+    """The leg, or the last one of a phase that has stages."""
+    if name is None:
+        return None
+    if name == "contract":
+        return plan.legs[-1]
+    leg = plan.leg(name)
+    if leg is None:
+        raise Blocked(
+            f"{plan.migration} has no phase or stage {name}",
+            fix=f"it has: {', '.join(str(leg) for leg in plan.legs)}",
+        )
+    return leg

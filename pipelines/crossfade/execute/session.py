@@ -1,0 +1,127 @@
+"""Sessions on the project's databases, with the settings that the engine's promises rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, errors, sql
+
+from crossfade.catalog import UnsupportedServer
+from crossfade.errors import CrossfadeError
+from crossfade.spec import Database
+
+OLDEST = 140000
+
+# row_security off: a policy that would hide rows from us is an error, not silence. idle_in_transaction: a stalled
+# runner's locks end with it. client_connection_check_interval: a killed runner's statement ends within seconds.
+_WORK = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "row_security": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "30s",
+    "client_connection_check_interval": "2s",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+}
+_READ = _WORK | {
+    "row_security": "on",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10min",
+    "lock_timeout": "5s",
+}
+
+
+class DatabaseUnreachable(CrossfadeError):
+    """A database does not answer, or does not let us in."""
+
+
+def open_session(database: Database, application: str) -> psycopg.Connection[Any]:
+    """An autocommit session that may write. Raises DatabaseUnreachable, never with a password in it."""
+    return _open(database, application, _WORK)
+
+
+@contextmanager
+def reading(database: Database, application: str = "crossfade") -> Generator[psycopg.Connection[Any]]:
+    """An autocommit session that cannot write."""
+    connection = _open(database, application, _READ)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _open(database: Database, application: str, settings: dict[str, str]) -> psycopg.Connection[Any]:
+    address = database.conninfo()
+    try:
+        connection = psycopg.connect(
+            address,
+            autocommit=True,
+            application_name=application,
+            connect_timeout=10,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            # Our statements differ each time, and a pooler would not keep prepared ones.
+            prepare_threshold=None,
+        )
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
+        raise _unreachable(database, address, error) from None
+    if connection.info.server_version < OLDEST:
+        version = connection.info.server_version // 10000
+        connection.close()
+        raise UnsupportedServer(
+            f"database `{database.name}` runs PostgreSQL {version}, crossfade needs 14 or later",
+            where=database.where,
+            why="a backfill walks physical blocks by tid ranges, which PostgreSQL 14 brought",
+            fix="upgrade the server first",
+        )
+    _apply(connection, database, settings)
+    return connection
+
+
+def _apply(connection: psycopg.Connection[Any], database: Database, settings: dict[str, str]) -> None:
+    path = ", ".join(sql.Identifier(name).as_string(connection) for name in dict.fromkeys((database.schema, "public")))
+    wanted = settings | {"search_path": path}
+    connection.execute(
+        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
+        (list(wanted), list(wanted.values())),
+    )
+    if database.role is not None:
+        try:
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(database.role)))
+        except (errors.InsufficientPrivilege, errors.InvalidParameterValue) as error:
+            user = connection.info.user
+            connection.close()
+            raise DatabaseUnreachable(
+                f"role {user} may not act as {database.role} in database `{database.name}`",
+                where=database.where,
+                why=(error.diag.message_primary or "").splitlines()[0],
+                fix=f"GRANT {database.role} TO {user}",
+            ) from None
+
+
+def _unreachable(database: Database, address: str, error: psycopg.Error) -> DatabaseUnreachable:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    reason = lines[0] if lines else type(error).__name__
+    try:
+        password = conninfo.conninfo_to_dict(address).get("password")
+    except psycopg.ProgrammingError:
+        # The address itself cannot be read, so its text may hold the secret anywhere.
+        return DatabaseUnreachable(
+            f"the address of database `{database.name}` is not a connection URL",
+            where=database.where,
+            fix="it reads postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        )
+    if password:
+        reason = reason.replace(str(password), "***")
+    return DatabaseUnreachable(
+        f"database `{database.name}` cannot be reached",
+        where=database.where,
+        why=reason,
+        fix=f"check {database.url} and that the server runs",
+    )

@@ -1,0 +1,117 @@
+"""A database under our lease: its sessions, its ledger, and the heartbeat that keeps the lease."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+
+from crossfade.execute.errors import is_lost
+from crossfade.execute.fault import Fault
+from crossfade.execute.notice import Listener
+from crossfade.execute.session import open_session
+from crossfade.ledger import LeaseLost, Ledger, lease
+from crossfade.plan import Settings
+from crossfade.spec import Database
+
+
+class Site:
+    """One database of a migration while a runner works on it.
+
+    work: the session of DDL and checks. watch: renews the lease and looks at who blocks whom.
+    stopping: set when no further transaction may begin: the lease is lost, or the run is being cancelled.
+    """
+
+    def __init__(
+        self, database: Database, migration: str, holder: str, settings: Settings, listen: Listener, fault: Fault
+    ) -> None:
+        self.database = database
+        self.migration = migration
+        self.settings = settings
+        self.listen = listen
+        self.fault = fault
+        self.stopping = threading.Event()
+        self.watch = open_session(database, f"crossfade watch {migration}"[:63])
+        try:
+            self.lease = lease.acquire(self.watch, migration, holder)
+        except BaseException:
+            self.watch.close()
+            raise
+        self.application = lease.session_name(migration, self.lease.epoch)
+        self._open: list[psycopg.Connection[Any]] = []
+        self._guard = threading.Lock()
+        self.work = self.session()
+        self._lost: LeaseLost | None = None
+        self._heart = threading.Thread(target=self._beat, name=f"lease of {migration}", daemon=True)
+        self._closing = threading.Event()
+        self._heart.start()
+
+    @property
+    def name(self) -> str:
+        return self.database.name
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.work)
+
+    def session(self) -> psycopg.Connection[Any]:
+        """One more session of this epoch; closed with the site."""
+        connection = open_session(self.database, self.application)
+        with self._guard:
+            self._open.append(connection)
+        return connection
+
+    def reopen(self) -> None:
+        """A new work session in place of one that was lost."""
+        with suppress(psycopg.Error):
+            self.work.close()
+        self.work = self.session()
+
+    @contextmanager
+    def transaction(self, connection: psycopg.Connection[Any] | None = None) -> Generator[psycopg.Connection[Any]]:
+        """A transaction that commits only while the lease is ours."""
+        if self.stopping.is_set():
+            raise self._lost or LeaseLost(f"the run of {self.migration} is being stopped")
+        connection = connection or self.work
+        with connection.transaction():
+            lease.fence(connection, self.lease)
+            yield connection
+            self.fault("before commit")
+        self.fault("after commit")
+
+    def cancel(self) -> None:
+        """Stop what our sessions are doing on the server, now."""
+        self.stopping.set()
+        with self._guard:
+            for connection in self._open:
+                with suppress(psycopg.Error):
+                    if not connection.closed:
+                        connection.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        """Give the lease back and close all sessions."""
+        self._closing.set()
+        self._heart.join(timeout=5)
+        with suppress(psycopg.Error):
+            lease.release(self.watch, self.lease)
+        with self._guard:
+            for connection in (*self._open, self.watch):
+                with suppress(psycopg.Error):
+                    connection.close()
+
+    def _beat(self) -> None:
+        while not self._closing.wait(lease.TERM.total_seconds() / 4):
+            try:
+                lease.renew(self.watch, self.lease)
+            except LeaseLost as error:
+                self._lost = error
+                self.cancel()
+                return
+            except psycopg.Error as error:
+                # The server is away: the lease runs on its clock, and whoever comes first takes it.
+                if is_lost(error):
+                    with suppress(Exception):
+                        self.watch = open_session(self.database, f"crossfade watch {self.migration}"[:63])

@@ -1,0 +1,164 @@
+"""How a migration starts: its plan compiled and frozen in the ledger of every database, or the frozen one found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from crossfade.catalog import read_catalog
+from crossfade.execute.errors import Blocked, SpecEdited
+from crossfade.execute.session import open_session, reading
+from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_installed
+from crossfade.plan import Plan, Target, compile_plan, databases_of
+from crossfade.spec import Database, Migration, Project
+from crossfade.steps.step import Walk
+
+
+def current_plan(project: Project, migration: Migration) -> Plan:
+    """The frozen plan of a migration that has started, else one compiled now. Reads only."""
+    record = find_record(project, migration)
+    if record is not None and record.state != "undone":
+        _refuse_edited(migration, record)
+        return Plan.model_validate(record.plan)
+    return _compile(project, migration)
+
+
+def frozen_plan(project: Project, migration: Migration) -> Plan:
+    """The plan a started migration runs by; raises Blocked when it has not started."""
+    record = find_record(project, migration)
+    if record is None or record.state == "undone":
+        raise Blocked(f"{migration.id} has not started", fix=f"`crossfade up {migration.id}` starts it")
+    _refuse_edited(migration, record)
+    return Plan.model_validate(record.plan)
+
+
+def start(project: Project, migration: Migration) -> Plan:
+    """Freeze the plan in every database's ledger, unless that is done; gives the frozen plan.
+
+    Raises Blocked when a migration it comes after is not complete or another one holds its tables, SpecEdited when
+    the spec is not the one it started with, and what planning refuses.
+    """
+    record = find_record(project, migration)
+    if record is not None and record.state != "undone":
+        _refuse_edited(migration, record)
+        plan = Plan.model_validate(record.plan)
+    else:
+        _refuse_unfinished_predecessors(project, migration)
+        plan = _compile(project, migration)
+        _refuse_shared_tables(project, migration, plan)
+    for name in plan.databases:
+        _write(project.databases[name], migration, plan)
+    return plan
+
+
+def find_record(project: Project, migration: Migration) -> MigrationRecord | None:
+    """The migration's row in its own database's ledger."""
+    with reading(project.databases[migration.head.database]) as connection:
+        if not is_installed(connection):
+            return None
+        return _readable(connection).migration(migration.id)
+
+
+def _readable(connection: psycopg.Connection[Any]) -> Ledger:
+    try:
+        connection.execute("SELECT FROM crossfade.migration LIMIT 0")
+    except errors.InsufficientPrivilege:
+        row = connection.execute("SELECT current_user").fetchone()
+        role = row[0] if row else "?"
+        raise LedgerError(
+            f"role {role} may not read the ledger in database {connection.info.dbname}",
+            fix=f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {role}",
+        ) from None
+    return Ledger(connection)
+
+
+def _compile(project: Project, migration: Migration) -> Plan:
+    with _targets(project, databases_of(migration)) as targets:
+        return compile_plan(migration, targets.__getitem__)
+
+
+@contextmanager
+def _targets(project: Project, names: tuple[str, ...]) -> Generator[dict[str, Target]]:
+    with ExitStack() as stack:
+        targets: dict[str, Target] = {}
+        for name in names:
+            database = project.databases[name]
+            connection = stack.enter_context(reading(database, "crossfade plan"))
+            targets[name] = Target(name, database.schema, read_catalog(connection), connection)
+        yield targets
+
+
+def _write(database: Database, migration: Migration, plan: Plan) -> None:
+    connection = open_session(database, "crossfade start")
+    try:
+        install(connection)
+        Ledger(connection).start(
+            plan.migration,
+            title=plan.title,
+            owner=plan.owner,
+            spec_text=migration.text,
+            spec_digest=plan.spec_digest,
+            plan=plan.model_dump(mode="json"),
+            plan_digest=plan.digest,
+        )
+    except errors.InsufficientPrivilege as error:
+        raise LedgerError(
+            f"the role may not write the ledger in database `{database.name}`",
+            why=(error.diag.message_primary or "").splitlines()[0],
+            fix="GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO the role that runs migrations",
+        ) from None
+    finally:
+        connection.close()
+
+
+def _refuse_edited(migration: Migration, record: MigrationRecord) -> None:
+    if migration.digest == record.spec_digest:
+        return
+    changed = difflib.unified_diff(
+        record.spec_text.splitlines(), migration.text.splitlines(), "as it started", "as it is now", lineterm="", n=1
+    )
+    raise SpecEdited(
+        f"{migration.path.name} was edited after {migration.id} started",
+        where=migration.position("migration"),
+        why="a spec that has started is frozen: the databases are on the way that was reviewed\n" + "\n".join(changed),
+        fix="restore the file; what shall be different goes into a new spec, or `crossfade rollback` this one first",
+    )
+
+
+def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> None:
+    by_id = {known.id: known for known in project.migrations}
+    for name in migration.head.after:
+        before = by_id[name]
+        record = find_record(project, before)
+        if record is None or record.state != "complete":
+            state = "has not started" if record is None else f"is {record.state}"
+            raise Blocked(
+                f"{migration.id} comes after {name}, which {state}",
+                where=migration.position("after"),
+                fix=f"`crossfade up {name}` first",
+            )
+
+
+def _refuse_shared_tables(project: Project, migration: Migration, plan: Plan) -> None:
+    """Two migrations that both map columns of one table would meet in its triggers."""
+    mine = {(step.database, step.relation) for step in plan.steps if isinstance(step, Walk)}
+    for name in plan.databases:
+        with reading(project.databases[name]) as connection:
+            if not is_installed(connection):
+                continue
+            for record in _readable(connection).migrations():
+                if record.id == migration.id or record.state not in ("running", "undoing"):
+                    continue
+                other = Plan.model_validate(record.plan)
+                theirs = {(step.database, step.relation) for step in other.steps if isinstance(step, Walk)}
+                if shared := sorted(str(relation) for database, relation in mine & theirs if database == name):
+                    raise Blocked(
+                        f"{migration.id} changes rows of {', '.join(shared)}, which {record.id} is changing now",
+                        why="both would map the same rows, and neither plan knows of the other's columns",
+                        fix=f"finish {record.id} first: `crossfade up {record.id}`",
+                    )

@@ -1,0 +1,181 @@
+"""Where every migration of a project stands: one session and a handful of queries a database, whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import psycopg
+from psycopg import errors
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute.errors import first_line
+from crossfade.execute.overview import KnownMigration, OpenStep, Overview, read_overview
+from crossfade.execute.session import reading
+from crossfade.ledger import GateRecord, LedgerError, is_installed
+from crossfade.plan import databases_of
+from crossfade.spec import Database, Migration, Project
+from crossfade.spec.model import PHASES
+
+State = Literal["not started", "running", "waiting", "paused", "complete", "undoing", "undone", "unreachable"]
+
+_AT_ONCE = 8  # databases
+
+
+@dataclass(frozen=True)
+class MigrationStatus:
+    """Where a migration stands.
+
+    leg: the phase or contract stage at hand, or the next one; None when there is none. phase: the phase it is of.
+    progress: of the walk at hand, 0 to 1.
+    waiting: the gates that did not hold when they were last asked.
+    waits_for: one sentence; empty when nothing is waited for.
+    since: when what `state` says began, where that is known.
+    problem: why it cannot be told, or what a person must look at.
+    """
+
+    id: str
+    title: str
+    owner: str | None
+    databases: tuple[str, ...]
+    state: State
+    leg: str | None = None
+    phase: str | None = None
+    progress: float | None = None
+    waiting: tuple[GateRecord, ...] = ()
+    waits_for: str = ""
+    since: datetime | None = None
+    holder: str | None = None
+    problem: str | None = None
+
+
+def read_status(project: Project) -> tuple[MigrationStatus, ...]:
+    """The status of each migration, in the project's order.
+
+    A database that does not answer makes its own migrations unreachable and no others.
+    """
+    databases = {migration.id: databases_of(migration) for migration in project.migrations}
+    wanted: dict[str, list[str]] = {}
+    for migration, names in databases.items():
+        for name in names:
+            wanted.setdefault(name, []).append(migration)
+    views = _read_all(project, wanted)
+    found: dict[str, MigrationStatus] = {}
+    for migration in project.migrations:
+        status = _status(migration, databases[migration.id], views)
+        if status.state == "not started":
+            status = replace(status, waits_for=_turn(migration, found))
+        found[migration.id] = status
+    return tuple(found.values())
+
+
+def _read_all(project: Project, wanted: Mapping[str, Collection[str]]) -> dict[str, Overview | str]:
+    """Each database's view, or why there is none. At once, so that one that is silent delays the others little."""
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        views = pool.map(lambda name: _read(project.databases[name], wanted[name]), wanted)
+        return dict(zip(wanted, views, strict=True))
+
+
+def _read(database: Database, migrations: Collection[str]) -> Overview | str:
+    try:
+        with reading(database, "crossfade status") as connection:
+            if not is_installed(connection):
+                return Overview({}, {}, {}, {}, {})
+            try:
+                return read_overview(connection, migrations)
+            except errors.InsufficientPrivilege:
+                raise _no_permission(connection, database) from None
+    except CrossfadeError as error:
+        return ": ".join(part for part in (error.what, error.why) if part)
+    except psycopg.Error as error:
+        return first_line(error)
+
+
+def _no_permission(connection: psycopg.Connection[object], database: Database) -> LedgerError:
+    role = database.role or connection.info.user
+    return LedgerError(
+        f"role {role} may not read the ledger in database `{database.name}`",
+        why=f"it needs GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {role}",
+    )
+
+
+def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str, Overview | str]) -> MigrationStatus:
+    blank = MigrationStatus(migration.id, migration.head.title, migration.head.owner, databases, "not started")
+    home = views[databases[0]]
+    if isinstance(home, str):
+        return replace(blank, state="unreachable", problem=home)
+    known = home.migrations.get(migration.id)
+    if known is None:
+        return replace(blank, leg=PHASES[0], phase=PHASES[0])
+    edited = known.spec_digest != migration.digest and known.state != "undone"
+    problem = "the spec was edited after it started" if edited else known.problem
+    if known.state == "complete" or known.state == "undone":
+        return replace(blank, state=known.state, since=known.finished_at, problem=problem)
+    steps = [step for name in databases for step in _open_steps(views[name], migration.id)]
+    silent = [f"database {name}: {view}" for name in databases if isinstance(view := views[name], str)]
+    status = replace(
+        _unfinished(blank, known, home, steps),
+        progress=_share(steps),
+        holder=known.holder,
+        problem=problem or "; ".join(silent) or None,
+    )
+    if known.holder is None and status.problem is None:
+        return replace(status, problem=_refused(steps))
+    return status
+
+
+def _unfinished(
+    blank: MigrationStatus, known: KnownMigration, home: Overview, steps: Collection[OpenStep]
+) -> MigrationStatus:
+    path, begun = home.paths[known.id], home.legs.get(known.id, {})
+    if known.state == "undoing":
+        leg = next((leg for leg in reversed(path) if leg in begun), None)
+        waits_for = "" if known.holder else f"a runner: `crossfade rollback {known.id}` finishes it"
+        return replace(blank, state="undoing", leg=leg, phase=_phase(leg), waits_for=waits_for)
+    leg = next((leg for leg in path if leg not in begun or begun[leg].passed_at is None), None)
+    record = begun.get(leg) if leg is not None else None
+    status = replace(blank, leg=leg, phase=_phase(leg))
+    if known.paused_at is not None:
+        waits_for = f"{known.paused_by} to resume it: `crossfade resume {known.id}`"
+        return replace(status, state="paused", waits_for=waits_for, since=known.paused_at)
+    if known.holder is not None:
+        return replace(status, state="running", since=record.started_at if record else None)
+    moment = "after" if record is not None and record.finished_at is not None else "before"
+    gates = tuple(gate for gate in home.gates.get(known.id, ()) if gate.point == f"{moment} {leg}")
+    if gates:
+        waits_for = "; ".join(f"{gate.gate}: {gate.reason}" for gate in gates)
+        since = min(gate.since for gate in gates)
+        return replace(status, state="waiting", waiting=gates, waits_for=waits_for, since=since)
+    ended = f", which ended at: {step.title}" if (step := next(iter(steps), None)) and step.title else ""
+    waits_for = f"a runner: `crossfade up {known.id}` goes on{ended}"
+    return replace(status, state="waiting", waits_for=waits_for, since=record.started_at if record else None)
+
+
+def _turn(migration: Migration, found: Mapping[str, MigrationStatus]) -> str:
+    """What a migration that has not started waits for; those it comes after stand before it in a project."""
+    before = [name for name in migration.head.after if name in found and found[name].state != "complete"]
+    if before:
+        return f"{', '.join(before)} to be complete"
+    return f"a runner: `crossfade up {migration.id}` starts it"
+
+
+def _phase(leg: str | None) -> str | None:
+    return leg if leg is None or leg in PHASES else "contract"
+
+
+def _open_steps(view: Overview | str, migration: str) -> tuple[OpenStep, ...]:
+    return () if isinstance(view, str) else view.steps.get(migration, ())
+
+
+def _share(steps: Iterable[OpenStep]) -> float | None:
+    walks = [step for step in steps if step.blocks]
+    blocks = sum(step.blocks for step in walks)
+    return sum(step.blocks_done for step in walks) / blocks if walks else None
+
+
+def _refused(steps: Iterable[OpenStep]) -> str | None:
+    found = [f"{count:,} {words}" for step in steps for words, count in step.found.items()]
+    return ", ".join(found) or None

@@ -1,0 +1,111 @@
+"""One function for each kind of step, and the order in which a leg's steps are done and undone in a database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute.check import run_check
+from crossfade.execute.ddl import run_autocommit, run_ddl
+from crossfade.execute.errors import ExecutionFailed, StepRefused, WitnessChanged, first_line, is_lost
+from crossfade.execute.index import build_index, drop_index
+from crossfade.execute.notice import Retrying, StepFinished, StepStarted
+from crossfade.execute.site import Site
+from crossfade.execute.walk import run_walk
+from crossfade.plan import Plan
+from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, Walk
+
+_ASK_AGAIN = 3
+
+
+def run_leg_steps(site: Site, plan: Plan, leg: Leg) -> None:
+    """Do the steps of a leg that are not done yet."""
+    for attempt in range(_ASK_AGAIN):
+        try:
+            _run_all(site, [*plan.steps_of(leg, site.name)])
+            return
+        except WitnessChanged as changed:
+            # A trigger was off or the table was rewritten since the scan: what it proved must be proved again.
+            if attempt == _ASK_AGAIN - 1:
+                raise StepRefused(
+                    f"{plan.migration}: the catalog changes under the check {changed}",
+                    why="a sync trigger was switched off and on, or the table was rewritten, while rows were compared",
+                    fix="find out who does it, then run `crossfade up` again",
+                ) from None
+
+
+def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
+    """Take back what the leg has done here, newest first; tells whether there was anything."""
+    records = site.ledger.steps(site.migration)
+    touched = False
+    for step in reversed([*plan.steps_of(leg, site.name)]):
+        record = records.get(step.id)
+        if record is None or record.state == "undone":
+            continue
+        touched = True
+        # A transaction that was not committed left nothing; anything else may have left a part.
+        if record.state == "done" or not isinstance(step, Ddl):
+            _run_all(site, step.undo)
+        with site.transaction():
+            site.ledger.step_undone(site.migration, step.id, tuple(undo.id for undo in step.undo))
+    return touched
+
+
+def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
+    done = {step for step, record in site.ledger.steps(site.migration).items() if record.state == "done"}
+    if all(step.id in done for step in steps):
+        return
+    for step in steps:
+        # Checks are asked again on every run of an unfinished leg: what they saw may not be so any more.
+        if step.id in done and not isinstance(step, Check):
+            continue
+        site.listen(StepStarted(step))
+        site.fault("before step")
+        site.listen(_through_lost_connections(site, step))
+        site.fault("after step")
+
+
+def _through_lost_connections(site: Site, step: AnyStep) -> StepFinished:
+    """A server that goes away in the middle is waited for, within the lock budget: every step can be run again."""
+    began, attempt = time.monotonic(), 0
+    while True:
+        try:
+            return _run(site, step)
+        except psycopg.Error as error:
+            attempt += 1
+            if not is_lost(error) or time.monotonic() - began > site.settings.lock_budget:
+                raise _as_refusal(site, step, error) from None
+            delay = min(0.5 * 2**attempt, 10.0)
+            site.listen(Retrying(step, attempt, "the connection was lost", delay))
+            if site.stopping.wait(delay):
+                raise _as_refusal(site, step, error) from None
+            with suppress(CrossfadeError):
+                site.reopen()
+
+
+def _run(site: Site, step: AnyStep) -> StepFinished:
+    match step:
+        case Ddl():
+            return run_ddl(site, step)
+        case Autocommit():
+            return run_autocommit(site, step)
+        case BuildIndex():
+            return build_index(site, step)
+        case DropIndex():
+            return drop_index(site, step)
+        case Walk():
+            return run_walk(site, step)
+        case Check():
+            return run_check(site, step)
+
+
+def _as_refusal(site: Site, step: AnyStep, error: psycopg.Error) -> CrossfadeError:
+    return ExecutionFailed(
+        f"{step.title}: {first_line(error)}",
+        why=f"database `{site.name}` did not come back" if is_lost(error) else f"SQLSTATE {error.sqlstate}",
+        fix="run `crossfade up` again when it answers: what is done is kept, the rest goes on",
+    )

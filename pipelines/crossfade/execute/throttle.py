@@ -1,0 +1,100 @@
+"""When a walk waits: replicas behind, sessions blocked, WAL too fast, a wraparound vacuum, a person's pause."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+
+from crossfade.execute.session import open_session
+from crossfade.execute.site import Site
+
+_EVERY = 1.0  # seconds between looks
+
+_LOOK = """
+SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
+       (SELECT min(replay_lsn - '0/0'::pg_lsn) FROM pg_stat_replication WHERE state = 'streaming') AS replayed,
+       (SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock') AS blocked,
+       EXISTS (SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_type = 'autovacuum worker'
+                  AND query LIKE '%(to prevent wraparound)') AS wraparound,
+       (SELECT paused_by FROM crossfade.migration WHERE id = %(migration)s AND paused_at IS NOT NULL) AS paused"""
+
+
+class Throttle:
+    """Looks at the server every second while a walk runs; `reason` says why the walk should wait right now."""
+
+    def __init__(self, site: Site) -> None:
+        self.reason: str | None = None
+        self.paused = False
+        self._site = site
+        self._done = threading.Event()
+        self._written: deque[tuple[float, int]] = deque()
+        self._thread = threading.Thread(target=self._watch, name="throttle", daemon=True)
+
+    def __enter__(self) -> Throttle:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._done.set()
+        self._thread.join(timeout=5)
+
+    def _watch(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        while True:
+            # A look that fails is no reason to stop: the batches meet the same trouble and deal with it.
+            with suppress(Exception):
+                if connection is None or connection.closed:
+                    connection = open_session(self._site.database, "crossfade throttle")
+                self._look(connection)
+            if self._done.wait(_EVERY):
+                break
+        if connection is not None:
+            connection.close()
+
+    def _look(self, connection: psycopg.Connection[Any]) -> None:
+        row = connection.execute(_LOOK, {"migration": self._site.migration}).fetchone()
+        assert row is not None
+        written, replayed, blocked, wraparound, paused_by = row
+        settings = self._site.settings
+        now = time.monotonic()
+        self._written.append((now, int(written)))
+        while len(self._written) > 2 and now - self._written[0][0] > 600:
+            self._written.popleft()
+        lag = self._lag(now, None if replayed is None else int(replayed))
+        rate = self._wal_rate(now)
+        self.paused = paused_by is not None
+        self.reason = None
+        if paused_by is not None:
+            self.reason = f"paused by {paused_by}"
+        elif settings.pause_replica_lag is not None and lag > settings.pause_replica_lag:
+            self.reason = f"a replica is {lag:.0f} s behind (limit {settings.pause_replica_lag:.0f} s)"
+        elif settings.pause_blocked_sessions is not None and blocked >= settings.pause_blocked_sessions:
+            self.reason = f"{blocked} sessions wait for locks (limit {settings.pause_blocked_sessions})"
+        elif settings.pause_wal_rate is not None and rate > settings.pause_wal_rate:
+            self.reason = f"WAL grows by {rate / 2**20:.0f} MB/s (limit {settings.pause_wal_rate / 2**20:.0f} MB/s)"
+        elif wraparound:
+            self.reason = "an anti-wraparound vacuum runs"
+
+    def _lag(self, now: float, replayed: int | None) -> float:
+        """Seconds since the primary wrote what the slowest replica has replayed, by our own notes of when that was.
+
+        pg_stat_replication.replay_lag stands still while replay is paused; positions do not lie.
+        """
+        if replayed is None or replayed >= self._written[-1][1]:
+            return 0.0
+        behind = [when for when, position in self._written if position > replayed]
+        return now - behind[0] if behind else 0.0
+
+    def _wal_rate(self, now: float) -> float:
+        """Bytes a second over the last five seconds."""
+        recent = [(when, position) for when, position in self._written if now - when <= 5.0]
+        if len(recent) < 2:
+            return 0.0
+        return (recent[-1][1] - recent[0][1]) / max(recent[-1][0] - recent[0][0], 0.001)

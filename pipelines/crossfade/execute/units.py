@@ -1,0 +1,109 @@
+"""The units of a walk: ranges of physical blocks per leaf table, fixed when it starts, their progress in the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from psycopg import sql
+
+from crossfade.execute.site import Site
+from crossfade.steps.compose import table
+from crossfade.steps.step import Relation, Walk
+
+_LARGEST_UNIT = 8192  # blocks: 64 MB
+_UNITS_PER_WORKER = 4  # so that workers end at about the same time
+
+_LEAVES = """
+SELECT n.nspname, c.relname, pg_relation_filenode(c.oid),
+       pg_relation_size(c.oid) / current_setting('block_size')::bigint
+  FROM (SELECT relid::oid AS oid FROM pg_partition_tree(%(table)s::regclass) WHERE isleaf
+        UNION SELECT %(table)s::regclass::oid) AS leaves
+  JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' ORDER BY 1, 2"""
+
+
+class Rewritten(Exception):
+    """The leaf has another physical file than when the walk started: its block numbers mean nothing any more."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Blocks `next_block` up to (not with) `end_block` of a leaf are still to be walked."""
+
+    number: int
+    leaf: Relation
+    filenode: int
+    next_block: int
+    end_block: int
+
+    def advanced(self, to: int) -> Unit:
+        return replace(self, next_block=to)
+
+
+def open_units(site: Site, step: Walk) -> list[Unit]:
+    """The units that are not finished; made now, in one transaction, when the walk starts."""
+    with site.transaction() as work:
+        started = work.execute(
+            "SELECT FROM crossfade.progress WHERE migration = %s AND step = %s LIMIT 1", (site.migration, step.id)
+        ).fetchone()
+        if started is None:
+            _fix(site, step, _leaves(site, step))
+            site.ledger.event(site.migration, "walk started", {"step": step.id})
+    return unfinished(site, step)
+
+
+def unfinished(site: Site, step: Walk) -> list[Unit]:
+    rows = site.work.execute(
+        "SELECT unit, leaf_schema, leaf, filenode, next_block, end_block FROM crossfade.progress"
+        " WHERE migration = %s AND step = %s AND next_block < end_block ORDER BY unit",
+        (site.migration, step.id),
+    ).fetchall()
+    return [Unit(row[0], Relation(schema_name=row[1], name=row[2]), *row[3:]) for row in rows]
+
+
+def start_anew(site: Site, step: Walk, leaf: Relation) -> None:
+    """Fix the units of a leaf again after its table was rewritten."""
+    with site.transaction() as work:
+        work.execute(
+            "DELETE FROM crossfade.progress WHERE migration = %s AND step = %s AND leaf_schema = %s AND leaf = %s",
+            (site.migration, step.id, leaf.schema_name, leaf.name),
+        )
+        _fix(site, step, [row for row in _leaves(site, step) if row[:2] == (leaf.schema_name, leaf.name)])
+        site.ledger.event(
+            site.migration,
+            "walk starts anew",
+            {"step": step.id, "leaf": str(leaf), "because": "the table was rewritten"},
+        )
+
+
+def leaves(site: Site, step: Walk) -> list[Relation]:
+    return [Relation(schema_name=row[0], name=row[1]) for row in _leaves(site, step)]
+
+
+def filenode(leaf: Relation) -> sql.Composable:
+    """An expression for the leaf's physical file now."""
+    return sql.SQL("pg_relation_filenode({}::regclass)").format(sql.Literal(table(leaf).as_string(None)))
+
+
+def _leaves(site: Site, step: Walk) -> list[tuple[str, str, int, int]]:
+    name = table(step.relation).as_string(site.work)
+    return site.work.execute(_LEAVES, {"table": name}).fetchall()
+
+
+def _fix(site: Site, step: Walk, found: list[tuple[str, str, int, int]]) -> None:
+    row = site.work.execute(
+        "SELECT coalesce(max(unit), 0) FROM crossfade.progress WHERE migration = %s AND step = %s",
+        (site.migration, step.id),
+    ).fetchone()
+    number = row[0] if row else 0
+    for schema, name, node, blocks in found:
+        share = blocks // (site.settings.workers * _UNITS_PER_WORKER) + 1
+        size = min(share, _LARGEST_UNIT)
+        for first in range(0, blocks, size):
+            number += 1
+            site.work.execute(
+                "INSERT INTO crossfade.progress"
+                " (migration, step, unit, leaf_schema, leaf, filenode, first_block, next_block, end_block)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (site.migration, step.id, number, schema, name, node, first, first, min(first + size, blocks)),
+            )

@@ -1,0 +1,253 @@
+"""A walk: several workers take units of blocks and write batches of the size that suits the server at the moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from crossfade.execute.batch import Walker
+from crossfade.execute.errors import PASSING, ExecutionFailed, StepRefused, first_line, is_lost
+from crossfade.execute.notice import Progress, StepFinished
+from crossfade.execute.pace import Pace
+from crossfade.execute.site import Site
+from crossfade.execute.throttle import Throttle
+from crossfade.execute.units import Rewritten, Unit, leaves, open_units, start_anew, unfinished
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import table
+from crossfade.steps.step import Relation, Walk
+
+_TELL_EVERY = 0.5  # seconds
+_SWEEP_AT_ONCE = 5000  # rows
+_SWEEP_PAUSE = 0.2
+
+
+class Paused(Exception):
+    """A person paused the migration; what is done is kept."""
+
+
+def run_walk(site: Site, step: Walk) -> StepFinished:
+    """Walk all units, visit skipped rows again, and prove by a query that none is left.
+
+    Raises Paused, StepRefused when rows stay out of reach, ExecutionFailed for what does not pass by itself.
+    """
+    began = time.monotonic()
+    site.ledger.step_running(site.migration, step.id, str(step.leg))
+    _refresh_statistics(site, step, only_missing=True)
+    with Throttle(site) as throttle:
+        while units := open_units(site, step):
+            _Crew(site, step, throttle, units).work()
+        swept = _sweep(site, step, throttle)
+    _refresh_statistics(site, step, only_missing=False)
+    totals = site.ledger.progress(site.migration).get(step.id)
+    rows = (totals.rows if totals else 0) + swept
+    batches = totals.batches if totals else 0
+    with site.transaction():
+        site.ledger.step_done(site.migration, step.id, rows=rows, detail={"batches": batches, "swept": swept})
+    return StepFinished(step, time.monotonic() - began, rows=rows, batches=batches)
+
+
+def _refresh_statistics(site: Site, step: Walk, *, only_missing: bool) -> None:
+    """Without statistics a batch plans as a full scan; with those of an empty column, the queries after the turn do."""
+    name = table(step.relation)
+    if only_missing:
+        row = site.work.execute(
+            "SELECT reltuples >= 0 FROM pg_class WHERE oid = %s::regclass", (name.as_string(site.work),)
+        ).fetchone()
+        if row and row[0]:
+            return
+    # A role that may not analyse gets a plan that is as good as the autovacuum's last visit.
+    with suppress(errors.InsufficientPrivilege):
+        site.work.execute(sql.SQL("ANALYZE {}").format(name))
+
+
+class _Crew:
+    """Workers over the open units of one walk; ends when all are walked or one of them cannot go on."""
+
+    def __init__(self, site: Site, step: Walk, throttle: Throttle, units: list[Unit]) -> None:
+        self._site = site
+        self._step = step
+        self._throttle = throttle
+        self._units = deque(units)
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+        self._rewritten: set[Relation] = set()
+        totals = site.ledger.progress(site.migration)[step.id]
+        self._blocks = totals.blocks
+        self._blocks_done = totals.blocks_done
+        self._rows = totals.rows
+        self._batches = totals.batches
+        self._recent: deque[tuple[float, int, int]] = deque(maxlen=20)
+
+    def work(self) -> None:
+        count = min(self._site.settings.workers, len(self._units))
+        threads = [threading.Thread(target=self._worker, name=f"worker {n}", daemon=True) for n in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                for thread in threads:
+                    thread.join(timeout=_TELL_EVERY / count)
+                self._tell()
+        except BaseException:
+            self._failure = self._failure or Paused()
+            self._site.cancel()
+            raise
+        if self._failure is not None:
+            raise self._failure
+        for leaf in self._rewritten:
+            start_anew(self._site, self._step, leaf)
+
+    def _worker(self) -> None:
+        walker: Walker | None = None
+        try:
+            walker = Walker(self._site, self._step)
+            pace = Pace(self._site.settings.batch_target)
+            while (unit := self._next()) is not None:
+                walker = self._walk(walker, pace, unit)
+        except BaseException as error:
+            self._failure = self._failure or error
+        finally:
+            if walker is not None:
+                walker.connection.close()
+
+    def _next(self) -> Unit | None:
+        with self._lock:
+            while self._units:
+                unit = self._units.popleft()
+                if unit.leaf not in self._rewritten:
+                    return unit
+        return None
+
+    def _walk(self, walker: Walker, pace: Pace, unit: Unit) -> Walker:
+        troubles = 0
+        while unit.next_block < unit.end_block:
+            self._wait_for_room()
+            began = time.monotonic()
+            try:
+                before = unit.next_block
+                unit, rows = walker.advance(unit, pace.blocks)
+            except Rewritten:
+                self._rewritten.add(unit.leaf)
+                return walker
+            except psycopg.Error as error:
+                if not (isinstance(error, PASSING) or is_lost(error)):
+                    raise ExecutionFailed(
+                        f"{self._step.title}: {first_line(error)}",
+                        why=f"PostgreSQL refused a batch in {self._site.name} (SQLSTATE {error.sqlstate})",
+                        fix="mend the cause and run `crossfade up` again: what is done is kept, the rest goes on",
+                    ) from None
+                troubles += 1
+                walker = self._recover(walker, error, troubles)
+                unit = self._as_committed(unit)
+                pace.smaller()
+                continue
+            troubles = 0
+            pace.took(time.monotonic() - began)
+            self._count(unit.next_block - before, rows)
+            self._check_conflicts()
+        return walker
+
+    def _wait_for_room(self) -> None:
+        while self._throttle.reason is not None and self._failure is None:
+            if self._throttle.paused:
+                raise Paused
+            time.sleep(0.1)
+        if self._failure is not None:
+            raise Paused
+
+    def _recover(self, walker: Walker, error: psycopg.Error, troubles: int) -> Walker:
+        delay = min(0.2 * 2**troubles, 5.0)
+        if troubles * 1.0 > 8 and troubles * delay > self._site.settings.lock_budget:
+            raise error
+        if self._site.stopping.wait(delay):
+            raise error
+        if is_lost(error):
+            with suppress(Exception):
+                return Walker(self._site, self._step)
+        return walker
+
+    def _as_committed(self, unit: Unit) -> Unit:
+        """A lost connection may have lost only the answer to a commit: the ledger knows."""
+        with suppress(Exception), self._lock:
+            for known in unfinished(self._site, self._step):
+                if known.number == unit.number:
+                    return known
+            return unit.advanced(unit.end_block)
+        return unit
+
+    def _check_conflicts(self) -> None:
+        limit = self._site.settings.max_conflicts
+        if self._batches % 10:
+            return
+        with self._lock:
+            found = len(self._site.ledger.conflicts(self._site.migration))
+        if found > limit:
+            raise StepRefused(
+                f"{self._step.title}: {found} rows cannot be mapped, more than the {limit} the spec allows",
+                fix="see `crossfade conflicts`; mend the rows or the spec's `up`",
+            )
+
+    def _count(self, blocks: int, rows: int) -> None:
+        with self._lock:
+            self._blocks_done += blocks
+            self._rows += rows
+            self._batches += 1
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        self._recent.append((now, self._rows, self._blocks_done))
+        then, rows, blocks = self._recent[0]
+        rate = (self._rows - rows) / (now - then) if now > then else 0.0
+        speed = (self._blocks_done - blocks) / (now - then) if now > then else 0.0
+        left = (self._blocks - self._blocks_done) / speed if speed else None
+        share = self._blocks_done / self._blocks if self._blocks else 1.0
+        self._site.listen(Progress(self._step, share, self._rows, self._batches, rate, left, self._throttle.reason))
+
+
+def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
+    """Rows that others held when the walk came by, and rows that moved: until the query finds none.
+
+    Every pass skips what is held at that moment, so it never waits for a row and never deadlocks.
+    """
+    walker = Walker(site, step)
+    written, last_gain = 0, time.monotonic()
+    while (pending := _pending(site, step)) > 0:
+        gained = 0
+        for leaf in leaves(site, step):
+            for first, last in _ranges(site, step, leaf):
+                if throttle.paused:
+                    raise Paused
+                gained += walker.sweep(leaf, first, last)
+        written += gained
+        now = time.monotonic()
+        if gained:
+            last_gain = now
+        elif now - last_gain > site.settings.lock_budget:
+            raise StepRefused(
+                f"{step.title}: {pending} rows are held by other sessions for {now - last_gain:.0f} s",
+                fix="end the transactions that hold them (see pg_stat_activity), then run `crossfade up` again",
+            )
+        site.listen(Progress(step, 1.0, written, 0, 0.0, None, f"{pending} rows were held by others"))
+        if site.stopping.wait(_SWEEP_PAUSE):
+            raise Paused
+    return written
+
+
+def _pending(site: Site, step: Walk) -> int:
+    row = site.work.execute(trusted(step.pending)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _ranges(site: Site, step: Walk, leaf: Relation) -> list[tuple[str, str]]:
+    """Half-open tid ranges, a block each, that hold rows still to be done; at most so many rows at once."""
+    cursor: psycopg.RawCursor[Any] = psycopg.RawCursor(site.work)
+    query = trusted(step.pending_rows).format(leaf=table(leaf))
+    cursor.execute(sql.SQL("{} LIMIT {}").format(query, _SWEEP_AT_ONCE), ("(0,0)", "(4294967295,0)"))
+    blocks = sorted({int(tid.strip("()").split(",")[0]) for (tid,) in cursor})
+    return [(f"({block},0)", f"({block + 1},0)") for block in blocks]

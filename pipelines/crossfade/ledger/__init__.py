@@ -1,0 +1,39 @@
+"""The ledger: the only truth about what a database has been through, kept in its own schema `crossfade`.
+
+Plain tables and a hash-chained list of events; leases with epochs decide which runner may write.
+"""
+
+from crossfade.ledger.audit import Tampered, verify
+from crossfade.ledger.install import LedgerError, install, is_installed
+from crossfade.ledger.lease import Lease, LeaseLost, LeaseTaken
+from crossfade.ledger.ledger import Ledger
+from crossfade.ledger.records import (
+    ApprovalRecord,
+    ConflictRecord,
+    EventRecord,
+    GateRecord,
+    LegRecord,
+    MigrationRecord,
+    ProgressRecord,
+    StepRecord,
+)
+
+__all__ = [
+    "ApprovalRecord",
+    "ConflictRecord",
+    "EventRecord",
+    "GateRecord",
+    "Lease",
+    "LeaseLost",
+    "LeaseTaken",
+    "Ledger",
+    "LedgerError",
+    "LegRecord",
+    "MigrationRecord",
+    "ProgressRecord",
+    "StepRecord",
+    "Tampered",
+    "install",
+    "is_installed",
+    "verify",
+]

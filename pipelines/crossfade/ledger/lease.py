@@ -1,0 +1,111 @@
+"""Who may work on a migration: a lease with an epoch, kept and judged by the server's clock.
+
+Every transaction that does work takes a share of the migration's row for its epoch (`fence`). Taking the lease over
+raises the epoch under the full row lock, so a runner that lost its lease cannot commit any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from crossfade.errors import CrossfadeError
+
+TERM = timedelta(seconds=30)
+
+
+class LeaseTaken(CrossfadeError):
+    """Somebody else works on the migration."""
+
+
+class LeaseLost(CrossfadeError):
+    """The lease went to another runner; nothing was written after that."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A right to work on `migration` in one database."""
+
+    migration: str
+    epoch: int
+    holder: str
+
+
+def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, term: timedelta = TERM) -> Lease:
+    """Take the lease when it is free or has run out.
+
+    connection: in autocommit. holder: who works, for people: user, host, process.
+    Raises LeaseTaken, naming the holder. Sessions of the runner that let it run out are ended, so that what
+    they still hold cannot be committed.
+    """
+    with connection.transaction():
+        row = connection.execute(
+            "SELECT epoch, holder, lease_until > clock_timestamp(), lease_until - clock_timestamp()"
+            " FROM crossfade.migration WHERE id = %s",
+            (migration,),
+        ).fetchone()
+        assert row is not None, migration
+        if row[1] is not None and row[2]:
+            raise LeaseTaken(
+                f"{row[1]} works on {migration} now",
+                why="two runners would do every step twice; its lease is renewed while it lives",
+                fix=f"wait for it; if it died, its lease ends in {row[3].total_seconds():.0f} s",
+            )
+        # A stalled predecessor may hold a share of this row in an open transaction: it would keep us waiting.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()",
+            (session_name(migration, row[0]),),
+        )
+        taken = connection.execute(
+            "WITH mine AS (SELECT id FROM crossfade.migration WHERE id = %(id)s AND epoch = %(epoch)s FOR UPDATE)"
+            " UPDATE crossfade.migration AS m SET epoch = m.epoch + 1, holder = %(holder)s,"
+            " lease_until = clock_timestamp() + %(term)s FROM mine WHERE m.id = mine.id RETURNING m.epoch",
+            {"id": migration, "epoch": row[0], "holder": holder, "term": term},
+        ).fetchone()
+        if taken is None:
+            raise LeaseTaken(f"another runner took {migration} just now", fix="run `crossfade status` to see who")
+        return Lease(migration, taken[0], holder)
+
+
+def renew(connection: psycopg.Connection[Any], lease: Lease, term: timedelta = TERM) -> None:
+    """Push the lease's end out; raises LeaseLost when it has gone to another."""
+    renewed = connection.execute(
+        "UPDATE crossfade.migration SET lease_until = clock_timestamp() + %s WHERE id = %s AND epoch = %s",
+        (term, lease.migration, lease.epoch),
+    )
+    if renewed.rowcount != 1:
+        raise _lost(lease)
+
+
+def release(connection: psycopg.Connection[Any], lease: Lease) -> None:
+    """Give the lease back; nothing happens when it is no longer ours."""
+    connection.execute(
+        "UPDATE crossfade.migration SET holder = NULL, lease_until = NULL WHERE id = %s AND epoch = %s",
+        (lease.migration, lease.epoch),
+    )
+
+
+def fence(connection: psycopg.Connection[Any], lease: Lease) -> None:
+    """First statement of every transaction that works: it commits only while the lease is ours."""
+    row = connection.execute(
+        "SELECT FROM crossfade.migration WHERE id = %s AND epoch = %s FOR KEY SHARE", (lease.migration, lease.epoch)
+    ).fetchone()
+    if row is None:
+        raise _lost(lease)
+
+
+def session_name(migration: str, epoch: int) -> str:
+    """The application_name of a runner's sessions: a new runner ends those of the epoch before by it."""
+    return f"crossfade {epoch} {migration}"[:63]
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(
+        f"this runner lost its lease on {lease.migration}",
+        why="it stalled for longer than the lease lasts, and another runner took over",
+        fix="nothing: what it did is committed or undone; the other runner goes on",
+    )

@@ -1,0 +1,321 @@
+"""One database's ledger: what is read from it and written to it.
+
+Methods write in the caller's transaction where there is one, so that a step and its row commit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from crossfade.ledger.records import (
+    ApprovalRecord,
+    ConflictRecord,
+    EventRecord,
+    GateRecord,
+    LegRecord,
+    MigrationRecord,
+    MigrationState,
+    ProgressRecord,
+    StepRecord,
+)
+
+_MIGRATION = """
+SELECT id, title, owner, spec_text, spec_digest, plan, plan_digest, state, epoch, holder, lease_until,
+       paused_at, paused_by, undo_to, problem, started_at, finished_at
+  FROM crossfade.migration"""
+
+
+class Ledger:
+    """The ledger of the database behind `connection` (autocommit)."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+
+    # --- migrations ----------------------------------------------------------------------------------
+
+    def migration(self, migration: str) -> MigrationRecord | None:
+        with self.connection.cursor(row_factory=class_row(MigrationRecord)) as cursor:
+            return cursor.execute(_MIGRATION + " WHERE id = %s", (migration,)).fetchone()
+
+    def migrations(self) -> tuple[MigrationRecord, ...]:
+        """All migrations, oldest first."""
+        with self.connection.cursor(row_factory=class_row(MigrationRecord)) as cursor:
+            return tuple(cursor.execute(_MIGRATION + " ORDER BY started_at, id").fetchall())
+
+    def start(
+        self,
+        migration: str,
+        *,
+        title: str,
+        owner: str | None,
+        spec_text: str,
+        spec_digest: str,
+        plan: Mapping[str, Any],
+        plan_digest: str,
+    ) -> None:
+        """Write the frozen spec and plan; a migration that was undone starts anew, one that runs is left alone."""
+        with self.connection.transaction():
+            written = self.connection.execute(
+                """
+INSERT INTO crossfade.migration (id, title, owner, spec_text, spec_digest, plan, plan_digest)
+VALUES (%(id)s, %(title)s, %(owner)s, %(text)s, %(digest)s, %(plan)s, %(plan_digest)s)
+ON CONFLICT (id) DO UPDATE
+   SET title = excluded.title, owner = excluded.owner, spec_text = excluded.spec_text,
+       spec_digest = excluded.spec_digest, plan = excluded.plan, plan_digest = excluded.plan_digest,
+       state = 'running', problem = NULL, started_at = now(), finished_at = NULL
+ WHERE migration.state = 'undone'""",
+                {
+                    "id": migration,
+                    "title": title,
+                    "owner": owner,
+                    "text": spec_text,
+                    "digest": spec_digest,
+                    "plan": Jsonb(plan),
+                    "plan_digest": plan_digest,
+                },
+            )
+            if written.rowcount:
+                self.event(migration, "migration started", {"spec": spec_digest, "plan": plan_digest})
+
+    def set_state(
+        self, migration: str, state: MigrationState, *, undo_to: str | None = None, problem: str | None = None
+    ) -> None:
+        """Change the migration's state, with an event; undo_to: the leg that stays when it is being undone."""
+        with self.connection.transaction():
+            changed = self.connection.execute(
+                "UPDATE crossfade.migration SET state = %(state)s, undo_to = %(undo_to)s, problem = %(problem)s,"
+                " finished_at = CASE WHEN %(state)s IN ('complete', 'undone') THEN now() END"
+                " WHERE id = %(id)s"
+                " AND (state, undo_to, problem) IS DISTINCT FROM (%(state)s, %(undo_to)s, %(problem)s)",
+                {"id": migration, "state": state, "undo_to": undo_to, "problem": problem},
+            )
+            if changed.rowcount:
+                self.event(migration, f"migration {state}", {"to": undo_to, "problem": problem})
+
+    def pause(self, migration: str) -> None:
+        """Ask whoever works on the migration to stop after the batch or step at hand."""
+        with self.connection.transaction():
+            self.connection.execute(
+                "UPDATE crossfade.migration SET paused_at = coalesce(paused_at, now()), paused_by = session_user"
+                " WHERE id = %s",
+                (migration,),
+            )
+            self.event(migration, "paused", {})
+
+    def resume(self, migration: str) -> None:
+        with self.connection.transaction():
+            self.connection.execute(
+                "UPDATE crossfade.migration SET paused_at = NULL, paused_by = NULL WHERE id = %s", (migration,)
+            )
+            self.event(migration, "resumed", {})
+
+    def paused(self, migration: str) -> bool:
+        row = self.connection.execute(
+            "SELECT paused_at IS NOT NULL FROM crossfade.migration WHERE id = %s", (migration,)
+        ).fetchone()
+        return bool(row and row[0])
+
+    # --- legs and steps ------------------------------------------------------------------------------
+
+    def legs(self, migration: str) -> dict[str, LegRecord]:
+        with self.connection.cursor(row_factory=class_row(LegRecord)) as cursor:
+            rows = cursor.execute(
+                "SELECT leg, started_at, finished_at, passed_at FROM crossfade.leg WHERE migration = %s", (migration,)
+            ).fetchall()
+        return {row.leg: row for row in rows}
+
+    def leg_started(self, migration: str, leg: str) -> None:
+        with self.connection.transaction():
+            written = self.connection.execute(
+                "INSERT INTO crossfade.leg (migration, leg) VALUES (%s, %s) ON CONFLICT DO NOTHING", (migration, leg)
+            )
+            if written.rowcount:
+                self.event(migration, f"{leg} started", {})
+
+    def leg_finished(self, migration: str, leg: str) -> None:
+        """All steps of the leg are done in this database."""
+        with self.connection.transaction():
+            written = self.connection.execute(
+                "UPDATE crossfade.leg SET finished_at = now()"
+                " WHERE migration = %s AND leg = %s AND finished_at IS NULL",
+                (migration, leg),
+            )
+            if written.rowcount:
+                self.event(migration, f"{leg} finished", {})
+
+    def leg_passed(self, migration: str, leg: str) -> None:
+        """The gates after the leg held."""
+        with self.connection.transaction():
+            written = self.connection.execute(
+                "UPDATE crossfade.leg SET passed_at = now() WHERE migration = %s AND leg = %s AND passed_at IS NULL",
+                (migration, leg),
+            )
+            if written.rowcount:
+                self.event(migration, f"{leg} passed", {})
+
+    def leg_undone(self, migration: str, leg: str) -> None:
+        with self.connection.transaction():
+            gone = self.connection.execute(
+                "DELETE FROM crossfade.leg WHERE migration = %s AND leg = %s", (migration, leg)
+            )
+            if gone.rowcount:
+                self.event(migration, f"{leg} undone", {})
+
+    def steps(self, migration: str) -> dict[str, StepRecord]:
+        with self.connection.cursor(row_factory=class_row(StepRecord)) as cursor:
+            rows = cursor.execute(
+                "SELECT id, leg, state, attempts, started_at, finished_at, rows, detail"
+                " FROM crossfade.step WHERE migration = %s ORDER BY started_at",
+                (migration,),
+            ).fetchall()
+        return {row.id: row for row in rows}
+
+    def step_running(self, migration: str, step: str, leg: str) -> None:
+        self.connection.execute(
+            """
+INSERT INTO crossfade.step (migration, id, leg, state) VALUES (%s, %s, %s, 'running')
+ON CONFLICT (migration, id) DO UPDATE
+   SET state = 'running', attempts = step.attempts + 1, finished_at = NULL,
+       started_at = CASE WHEN step.state = 'running' THEN step.started_at ELSE now() END""",
+            (migration, step, leg),
+        )
+
+    def step_done(self, migration: str, step: str, *, rows: int = 0, detail: Mapping[str, Any] | None = None) -> None:
+        """Mark a running step as done, with an event, in the transaction of its work."""
+        self.connection.execute(
+            "UPDATE crossfade.step SET state = 'done', finished_at = clock_timestamp(), rows = %s, detail = %s"
+            " WHERE migration = %s AND id = %s",
+            (rows, Jsonb(dict(detail or {})), migration, step),
+        )
+        self.event(migration, "step done", {"step": step, "rows": rows})
+
+    def step_undone(self, migration: str, step: str, undo_steps: tuple[str, ...]) -> None:
+        """Mark a step as taken back and forget the rows of its undo, so that both can be done again."""
+        with self.connection.transaction():
+            self.connection.execute(
+                "UPDATE crossfade.step SET state = 'undone', finished_at = clock_timestamp(), rows = 0"
+                " WHERE migration = %s AND id = %s",
+                (migration, step),
+            )
+            forgotten = [step, *undo_steps]
+            self.connection.execute(
+                "DELETE FROM crossfade.progress WHERE migration = %s AND step = ANY(%s)", (migration, forgotten)
+            )
+            self.connection.execute(
+                "DELETE FROM crossfade.step WHERE migration = %s AND id = ANY(%s)", (migration, list(undo_steps))
+            )
+            self.event(migration, "step undone", {"step": step})
+
+    def progress(self, migration: str) -> dict[str, ProgressRecord]:
+        """Walks by step."""
+        with self.connection.cursor(row_factory=class_row(ProgressRecord)) as cursor:
+            rows = cursor.execute(
+                """
+SELECT step, sum(next_block - first_block)::bigint AS blocks_done, sum(end_block - first_block)::bigint AS blocks,
+       sum(rows)::bigint AS rows, sum(batches)::bigint AS batches
+  FROM crossfade.progress WHERE migration = %s GROUP BY step""",
+                (migration,),
+            ).fetchall()
+        return {row.step: row for row in rows}
+
+    def conflicts(self, migration: str) -> tuple[ConflictRecord, ...]:
+        """Open conflicts, oldest first."""
+        with self.connection.cursor(row_factory=class_row(ConflictRecord)) as cursor:
+            return tuple(
+                cursor.execute(
+                    "SELECT relation, key, sqlstate, seen_at FROM crossfade.conflict"
+                    " WHERE migration = %s AND resolved_at IS NULL ORDER BY id",
+                    (migration,),
+                ).fetchall()
+            )
+
+    # --- gates and approvals -------------------------------------------------------------------------
+
+    def gates(self, migration: str) -> tuple[GateRecord, ...]:
+        with self.connection.cursor(row_factory=class_row(GateRecord)) as cursor:
+            return tuple(
+                cursor.execute(
+                    "SELECT point, gate, state, reason, holds_at, evidence, since, checked_at"
+                    " FROM crossfade.gate WHERE migration = %s ORDER BY since",
+                    (migration,),
+                ).fetchall()
+            )
+
+    def record_gate(
+        self,
+        migration: str,
+        point: str,
+        gate: str,
+        *,
+        state: str,
+        reason: str,
+        holds_at: datetime | None,
+        evidence: Mapping[str, Any],
+    ) -> None:
+        """The gate's answer now; an event when it differs from the one before."""
+        with self.connection.transaction():
+            before = self.connection.execute(
+                "SELECT state, reason FROM crossfade.gate WHERE migration = %s AND point = %s AND gate = %s FOR UPDATE",
+                (migration, point, gate),
+            ).fetchone()
+            self.connection.execute(
+                """
+INSERT INTO crossfade.gate (migration, point, gate, state, reason, holds_at, evidence)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (migration, point, gate) DO UPDATE
+   SET state = excluded.state, reason = excluded.reason, holds_at = excluded.holds_at, evidence = excluded.evidence,
+       checked_at = now(), since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE now() END""",
+                (migration, point, gate, state, reason, holds_at, Jsonb(dict(evidence))),
+            )
+            if before is None or before[0] != state:
+                self.event(
+                    migration,
+                    f"gate {state}",
+                    {"point": point, "gate": gate, "reason": reason, "evidence": dict(evidence)},
+                )
+
+    def approve(self, migration: str, *, team: str | None, plan_digest: str, reason: str | None) -> str:
+        """Approve the plan as the role that authenticated; returns that role."""
+        with self.connection.transaction():
+            row = self.connection.execute(
+                """
+INSERT INTO crossfade.approval (migration, team, plan_digest, reason, roles)
+SELECT %s, %s, %s, %s, coalesce(array_agg(rolname::text ORDER BY rolname), '{}')
+  FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER') AND NOT rolsuper
+RETURNING role""",
+                (migration, team, plan_digest, reason),
+            ).fetchone()
+            assert row is not None
+            self.event(migration, "approved", {"team": team, "plan": plan_digest, "reason": reason})
+            return row[0]
+
+    def approvals(self, migration: str) -> tuple[ApprovalRecord, ...]:
+        with self.connection.cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT team, role, roles, plan_digest, reason, approved_at FROM crossfade.approval"
+                " WHERE migration = %s ORDER BY id",
+                (migration,),
+            ).fetchall()
+        return tuple(ApprovalRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows)
+
+    # --- events --------------------------------------------------------------------------------------
+
+    def event(self, migration: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Append to the chain, in the caller's transaction."""
+        self.connection.execute("SELECT crossfade.append_event(%s, %s, %s)", (migration, kind, Jsonb(dict(body))))
+
+    def events(self, migration: str | None = None) -> tuple[EventRecord, ...]:
+        with self.connection.cursor(row_factory=class_row(EventRecord)) as cursor:
+            return tuple(
+                cursor.execute(
+                    "SELECT seq, at, migration, kind, role, body FROM crossfade.event"
+                    " WHERE %(of)s::text IS NULL OR migration = %(of)s ORDER BY seq",
+                    {"of": migration},
+                ).fetchall()
+            )

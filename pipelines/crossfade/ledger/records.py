@@ -1,0 +1,109 @@
+"""Rows of the ledger as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+MigrationState = Literal["running", "complete", "undoing", "undone", "failed"]
+GateState = Literal["holds", "waits", "never"]
+
+
+@dataclass(frozen=True)
+class MigrationRecord:
+    id: str
+    title: str
+    owner: str | None
+    spec_text: str
+    spec_digest: str
+    plan: dict[str, Any]
+    plan_digest: str
+    state: MigrationState
+    epoch: int
+    holder: str | None
+    lease_until: datetime | None
+    paused_at: datetime | None
+    paused_by: str | None
+    undo_to: str | None
+    problem: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LegRecord:
+    leg: str
+    started_at: datetime
+    finished_at: datetime | None
+    passed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    id: str
+    leg: str
+    state: Literal["running", "done", "undone"]
+    attempts: int
+    started_at: datetime
+    finished_at: datetime | None
+    rows: int
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ProgressRecord:
+    """A walk in numbers: blocks done and in all, rows and batches so far."""
+
+    step: str
+    blocks_done: int
+    blocks: int
+    rows: int
+    batches: int
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1."""
+        return self.blocks_done / self.blocks if self.blocks else 1.0
+
+
+@dataclass(frozen=True)
+class GateRecord:
+    point: str
+    gate: str
+    state: GateState
+    reason: str
+    holds_at: datetime | None
+    evidence: dict[str, Any]
+    since: datetime
+    checked_at: datetime
+
+
+@dataclass(frozen=True)
+class ApprovalRecord:
+    """roles: the roles the approver was a member of when approving."""
+
+    team: str | None
+    role: str
+    roles: tuple[str, ...]
+    plan_digest: str
+    reason: str | None
+    approved_at: datetime
+
+
+@dataclass(frozen=True)
+class ConflictRecord:
+    relation: str
+    key: dict[str, Any] | None
+    sqlstate: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
+class EventRecord:
+    seq: int
+    at: datetime
+    migration: str
+    kind: str
+    role: str
+    body: dict[str, Any]

@@ -1,0 +1,189 @@
+-- The ledger: what this database has been through. Version 1.
+--
+-- Small tables, append-only events, no secrets and no row values but the keys of rows in conflict and what an
+-- archive keeps. Written by crossfade only; safe to read with any tool.
+
+CREATE SCHEMA IF NOT EXISTS crossfade;
+COMMENT ON SCHEMA crossfade IS 'crossfade: the ledger of migrations of this database';
+-- Sync triggers run as the application's role and note conflicts through a function below.
+GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
+
+CREATE TABLE crossfade.version (
+  version integer PRIMARY KEY,
+  installed_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- One row a migration. The plan is frozen when it starts; the epoch fences runners that lost their lease.
+CREATE TABLE crossfade.migration (
+  id text PRIMARY KEY,
+  title text NOT NULL,
+  owner text,
+  spec_text text NOT NULL,
+  spec_digest text NOT NULL,
+  plan jsonb NOT NULL,
+  plan_digest text NOT NULL,
+  state text NOT NULL DEFAULT 'running'
+    CHECK (state IN ('running', 'complete', 'undoing', 'undone', 'failed')),
+  epoch bigint NOT NULL DEFAULT 0,
+  holder text,
+  lease_until timestamptz,
+  paused_at timestamptz,
+  paused_by text,
+  undo_to text,  -- state undoing: the leg that shall stay; NULL: none
+  problem text,
+  started_at timestamptz NOT NULL DEFAULT now(),
+  finished_at timestamptz
+);
+
+-- One row a phase or contract stage. finished: its steps are done here; passed: the gates after it held.
+CREATE TABLE crossfade.leg (
+  migration text NOT NULL REFERENCES crossfade.migration,
+  leg text NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT now(),
+  finished_at timestamptz,
+  passed_at timestamptz,
+  PRIMARY KEY (migration, leg)
+);
+
+CREATE TABLE crossfade.step (
+  migration text NOT NULL REFERENCES crossfade.migration,
+  id text NOT NULL,
+  leg text NOT NULL,
+  state text NOT NULL CHECK (state IN ('running', 'done', 'undone')),
+  attempts integer NOT NULL DEFAULT 1,
+  started_at timestamptz NOT NULL DEFAULT now(),
+  finished_at timestamptz,
+  rows bigint NOT NULL DEFAULT 0,
+  detail jsonb NOT NULL DEFAULT '{}',
+  PRIMARY KEY (migration, id)
+);
+
+-- One row a unit of a walk: a range of blocks of one leaf table. next_block is committed with the batch.
+CREATE TABLE crossfade.progress (
+  migration text NOT NULL,
+  step text NOT NULL,
+  unit integer NOT NULL,
+  leaf_schema text NOT NULL,
+  leaf text NOT NULL,
+  filenode bigint NOT NULL,
+  first_block bigint NOT NULL,
+  next_block bigint NOT NULL,
+  end_block bigint NOT NULL,
+  rows bigint NOT NULL DEFAULT 0,
+  batches integer NOT NULL DEFAULT 0,
+  PRIMARY KEY (migration, step, unit)
+) WITH (fillfactor = 50);
+
+CREATE TABLE crossfade.conflict (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  migration text NOT NULL,
+  relation text NOT NULL,
+  key jsonb,
+  sqlstate text NOT NULL,
+  seen_at timestamptz NOT NULL DEFAULT now(),
+  resolved_at timestamptz,
+  UNIQUE (migration, relation, key)
+);
+CREATE INDEX conflict_open ON crossfade.conflict (migration, relation) WHERE resolved_at IS NULL;
+
+-- The latest answer of each gate; every change of answer is an event too.
+CREATE TABLE crossfade.gate (
+  migration text NOT NULL REFERENCES crossfade.migration,
+  point text NOT NULL,
+  gate text NOT NULL,
+  state text NOT NULL CHECK (state IN ('holds', 'waits', 'never')),
+  reason text NOT NULL,
+  holds_at timestamptz,
+  evidence jsonb NOT NULL DEFAULT '{}',
+  since timestamptz NOT NULL DEFAULT now(),
+  checked_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (migration, point, gate)
+);
+
+-- Who: the role that authenticated, not a name somebody typed.
+CREATE TABLE crossfade.approval (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  migration text NOT NULL,
+  team text,
+  role text NOT NULL DEFAULT session_user,
+  roles text[] NOT NULL DEFAULT '{}',
+  plan_digest text NOT NULL,
+  reason text,
+  approved_at timestamptz NOT NULL DEFAULT now(),
+  CHECK (role = session_user)
+);
+
+CREATE TABLE crossfade.archive (
+  stored_in text PRIMARY KEY,
+  migration text NOT NULL,
+  relation text NOT NULL,
+  columns text[] NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  keep_until timestamptz,
+  purged_at timestamptz
+);
+
+CREATE TABLE crossfade.event (
+  seq bigint PRIMARY KEY,
+  at timestamptz NOT NULL,
+  migration text NOT NULL,
+  kind text NOT NULL,
+  role text NOT NULL,
+  body jsonb NOT NULL,
+  previous bytea NOT NULL,
+  hash bytea NOT NULL
+);
+CREATE INDEX event_of_migration ON crossfade.event (migration, seq);
+
+-- The chain's end: deleting the newest events shows too.
+CREATE TABLE crossfade.event_head (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  seq bigint NOT NULL,
+  hash bytea NOT NULL
+);
+INSERT INTO crossfade.event_head (seq, hash) VALUES (0, '\x');
+
+CREATE FUNCTION crossfade.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'crossfade.event is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON crossfade.event
+  FOR EACH ROW EXECUTE FUNCTION crossfade.refuse_change();
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON crossfade.event
+  FOR EACH STATEMENT EXECUTE FUNCTION crossfade.refuse_change();
+
+-- Appends one event; the head's row lock makes the chain one line.
+CREATE FUNCTION crossfade.append_event(of_migration text, of_kind text, of_body jsonb) RETURNS bigint
+LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp SET timezone TO 'UTC' AS $$
+DECLARE
+  head crossfade.event_head;
+  moment timestamptz;
+  written text;
+  made bytea;
+BEGIN
+  SELECT * INTO STRICT head FROM crossfade.event_head FOR UPDATE;
+  moment := clock_timestamp();
+  written := concat_ws(chr(31), head.seq + 1, to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), of_migration, of_kind,
+                       session_user, of_body::text);
+  made := sha256(head.hash || convert_to(written, 'UTF8'));
+  INSERT INTO crossfade.event VALUES
+    (head.seq + 1, moment, of_migration, of_kind, session_user, of_body, head.hash, made);
+  UPDATE crossfade.event_head SET seq = head.seq + 1, hash = made;
+  RETURN head.seq + 1;
+END $$;
+
+-- Called by sync triggers as the application's role, hence SECURITY DEFINER.
+CREATE FUNCTION crossfade.note_conflict(of_migration text, of_relation text, of_key jsonb, of_sqlstate text)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
+  INSERT INTO crossfade.conflict (migration, relation, key, sqlstate)
+  VALUES (of_migration, of_relation, of_key, of_sqlstate)
+  ON CONFLICT (migration, relation, key)
+  DO UPDATE SET sqlstate = excluded.sqlstate, seen_at = now(), resolved_at = NULL
+$$;
+CREATE FUNCTION crossfade.resolve_conflict(of_migration text, of_relation text, of_key jsonb)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
+  UPDATE crossfade.conflict SET resolved_at = now()
+   WHERE migration = of_migration AND relation = of_relation AND key = of_key AND resolved_at IS NULL
+$$;
+
+INSERT INTO crossfade.version (version) VALUES (1);

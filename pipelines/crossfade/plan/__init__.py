@@ -1,0 +1,17 @@
+"""Plans: a migration's steps as data, ordered over phases and databases, with gates and hazards. Never writes."""
+
+from crossfade.plan.compile import Target, compile_plan, databases_of
+from crossfade.plan.plan import GateSetAt, Lineage, Plan, PlannedGate, PlannedHazard, Settings, Size
+
+__all__ = [
+    "GateSetAt",
+    "Lineage",
+    "Plan",
+    "PlannedGate",
+    "PlannedHazard",
+    "Settings",
+    "Size",
+    "Target",
+    "compile_plan",
+    "databases_of",
+]

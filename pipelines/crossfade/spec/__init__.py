@@ -1,0 +1,49 @@
+"""The language: migration specs and databases.yaml, read with positions and checked with errors that teach.
+
+Knows no kind of change or gate by itself (they are given as `Kinds`) and no database (nothing here connects).
+"""
+
+from crossfade.spec.databases import Database, DatabaseAddressError, load_databases
+from crossfade.spec.document import Document, parse_document, read_document
+from crossfade.spec.errors import SpecError, did_you_mean, nearest
+from crossfade.spec.fragment import Expression, FragmentError
+from crossfade.spec.kinds import Kinds, PackageKinds, Vocabulary
+from crossfade.spec.load import check_migration, load_migration
+from crossfade.spec.model import Entry, GatePoint, Head, Migration, StageSpec
+from crossfade.spec.project import Project, ProjectNotFoundError, find_root, load_project
+from crossfade.spec.values import Duration, Identifier, MigrationId, Size, SpecModel
+from crossfade.spec.window import Window
+
+__all__ = [
+    "Database",
+    "DatabaseAddressError",
+    "Document",
+    "Duration",
+    "Entry",
+    "Expression",
+    "FragmentError",
+    "GatePoint",
+    "Head",
+    "Identifier",
+    "Kinds",
+    "Migration",
+    "MigrationId",
+    "PackageKinds",
+    "Project",
+    "ProjectNotFoundError",
+    "Size",
+    "SpecError",
+    "SpecModel",
+    "StageSpec",
+    "Vocabulary",
+    "Window",
+    "check_migration",
+    "did_you_mean",
+    "find_root",
+    "load_databases",
+    "load_migration",
+    "load_project",
+    "nearest",
+    "parse_document",
+    "read_document",
+]

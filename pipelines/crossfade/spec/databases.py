@@ -1,0 +1,136 @@
+"""databases.yaml: the databases that migrations name, and where their addresses are kept.
+
+No secret stands in the repository: the file says which environment variable or file holds the URL.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from crossfade.errors import CrossfadeError, Position, Problem
+from crossfade.spec.document import read_document
+from crossfade.spec.errors import SpecError
+from crossfade.spec.validation import validated
+from crossfade.spec.values import Identifier, SpecModel
+
+FILE = "databases.yaml"
+_SECTION = "databases"
+DATABASE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
+_URL = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+
+
+class DatabaseAddressError(CrossfadeError):
+    """The address of a database cannot be read where databases.yaml says it is."""
+
+
+class DatabaseEntry(SpecModel):
+    """A database: where its URL is kept, as whom crossfade acts in it, and what to know about it."""
+
+    url: str = Field(
+        description="Where the URL is kept: an environment variable or a file; never the URL itself.",
+        examples=["env:PROFILE_DATABASE_URL", "file:/run/secrets/profile-url"],
+        json_schema_extra={"pattern": _URL},
+    )
+    role: Identifier | None = Field(default=None, description="SET ROLE to this role: it will own what is created.")
+    schema_: Identifier = Field(default="public", alias="schema", description="The schema of unqualified names.")
+    environment: str | None = Field(default=None, description="What it is used for.", examples=["production"])
+    residency: str | None = Field(default=None, description="Where its rows must stay.", examples=["eu"])
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_a_reference(cls, value: str) -> str:
+        # What is refused may be a URL with its password: it is not repeated.
+        kind, _, name = value.partition(":")
+        if kind == "env" and name.isascii() and name.isidentifier():
+            return value
+        if kind == "file" and name.startswith("/"):
+            return value
+        raise ValueError(
+            "the url is written as env:NAME or file:/path;"
+            " a connection URL itself would put a secret into the repository"
+        )
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of the project. It holds no secret: the address is read when it is asked for."""
+
+    name: str
+    url: str
+    where: Position
+    role: str | None = None
+    schema: str = "public"
+    environment: str | None = None
+    residency: str | None = None
+
+    def conninfo(self) -> str:
+        """The URL or conninfo string, read now; raises DatabaseAddressError when it is not there."""
+        kind, _, name = self.url.partition(":")
+        return self._from_environment(name) if kind == "env" else self._from_file(Path(name))
+
+    def _from_environment(self, variable: str) -> str:
+        if address := os.environ.get(variable, "").strip():
+            return address
+        raise DatabaseAddressError(
+            f"the environment variable {variable} is not set",
+            where=self.where,
+            why=f"it holds the connection URL of database `{self.name}`",
+            fix=f"export {variable}=postgresql://USER@HOST/DATABASE",
+        )
+
+    def _from_file(self, path: Path) -> str:
+        try:
+            address = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise self._unreadable(path, f"cannot be read: {reason}") from None
+        if not address:
+            raise self._unreadable(path, "is empty")
+        return address
+
+    def _unreadable(self, path: Path, what: str) -> DatabaseAddressError:
+        return DatabaseAddressError(
+            f"{path} {what}",
+            where=self.where,
+            why=f"it holds the connection URL of database `{self.name}`",
+            fix="put the URL into it, alone on one line, readable by crossfade's user",
+        )
+
+
+def load_databases(path: Path) -> Mapping[str, Database]:
+    """The databases of a databases.yaml by name; raises SpecError with everything that is wrong in it."""
+    document = read_document(path)
+    if not isinstance(document.data, dict):
+        raise SpecError(
+            "a mapping of database names is wanted here",
+            where=document.position(()),
+            why=f"see docs/language.md#{_SECTION}",
+            fix="write e.g. `profile: {url: env:PROFILE_DATABASE_URL}`",
+        )
+    problems: list[Problem] = []
+    databases: dict[str, Database] = {}
+    for name in document.data:
+        where = document.key((name,))
+        if not re.fullmatch(DATABASE_NAME, name):
+            # Nor is the name repeated: in `{postgresql://...}` the URL is the key.
+            problems.append(
+                Problem(
+                    "a database's name is lower-case letters, digits and _, and begins with a letter",
+                    where,
+                    "it becomes part of names in the ledger and in Dagster",
+                    "rename it here and in the specs that name it",
+                )
+            )
+        elif entry := validated(DatabaseEntry, document, (name,), problems, section=_SECTION, quote=False):
+            databases[name] = Database(
+                name, entry.url, where, entry.role, entry.schema_, entry.environment, entry.residency
+            )
+    if problems:
+        raise SpecError.sorted(problems)
+    return databases

@@ -1,0 +1,198 @@
+"""The shape of a migration spec: all but the kinds of change and of gate, which are vocabularies apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from crossfade.errors import Position
+from crossfade.spec.values import Duration, MigrationId, Size, SpecModel
+from crossfade.spec.window import TIME_OF_DAY, Window, parse_time
+
+Phase = Literal["expand", "backfill", "validate", "contract"]
+Stage = Literal["tighten", "cutover", "brownout", "retire", "archive", "drop"]
+Moment = Literal["before", "after"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+# Where a plain list of gates stands. Expand and contract are entered with permission; backfill and validate
+# are left with proof (docs/phases.md).
+PLAIN_LIST: Mapping[Phase, Moment] = {
+    "expand": "before",
+    "backfill": "after",
+    "validate": "after",
+    "contract": "before",
+}
+
+RawGate = dict[str, Any]
+
+
+def _gate_set(value: Any) -> Any:
+    match value:
+        case list():
+            return {"plain": cast(list[Any], value)}
+        case {"plain": _}:
+            raise ValueError("gates are a plain list, or `before:` and `after:` lists")
+        case _:
+            return value
+
+
+class GateSet(SpecModel):
+    """The gates of one phase or stage: a plain list, or `before:` and `after:` lists."""
+
+    plain: tuple[RawGate, ...] = ()  # the list without `before:` or `after:`; no key of its own
+    before: tuple[RawGate, ...] = ()
+    after: tuple[RawGate, ...] = ()
+
+
+Gates = Annotated[GateSet, BeforeValidator(_gate_set, json_schema_input_type=list[RawGate] | GateSet)]
+
+
+class PauseWhen(SpecModel):
+    """The pressure at which a backfill waits until it has gone."""
+
+    replica_lag: Duration | None = timedelta(seconds=10)
+    blocked_sessions: Annotated[int, Field(ge=1)] | None = 5
+    wal_rate: Size | None = Field(default=None, description="WAL per second, e.g. 64MB.")
+
+
+class Backfill(SpecModel):
+    """How existing rows are walked."""
+
+    target: Duration = Field(
+        default=timedelta(milliseconds=500), description="A batch's wanted duration; its size adapts."
+    )
+    workers: Annotated[int, Field(ge=1, le=16)] = 2
+    pause_when: PauseWhen = PauseWhen()
+    fire_triggers: bool | None = Field(
+        default=None, description="true: user triggers fire for the rows we write; default: they do not."
+    )
+    max_conflicts: Annotated[int, Field(ge=0)] = Field(
+        default=1000, description="The phase stops when more rows than this cannot be mapped."
+    )
+
+
+class Locks(SpecModel):
+    """How long our DDL may make others wait, and for how long it is tried."""
+
+    timeout: Duration = Field(
+        default=timedelta(seconds=1), description="lock_timeout of each attempt: what a client may wait."
+    )
+    budget: Duration = Field(default=timedelta(minutes=10), description="After this much trying the step gives up.")
+
+
+class StageOptions(SpecModel):
+    """Options of a contract stage."""
+
+    after: Duration = Field(default=timedelta(0), description="How long the stage before must have been done.")
+    keep: Duration | None = Field(default=None, description="archive: how long the old values stay restorable.")
+    at: str | None = Field(
+        default=None,
+        description="brownout: the time of day it starts.",
+        examples=["10:00"],
+        json_schema_extra={"pattern": TIME_OF_DAY},
+    )
+    for_: Duration | None = Field(default=None, alias="for", description="brownout: how long it lasts.")
+    gates: Gates = GateSet()
+
+    @field_validator("at")
+    @classmethod
+    def _at_is_a_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_time(value)
+        return value
+
+
+class Contract(SpecModel):
+    """The staged contraction."""
+
+    window: Window | None = None
+    stages: tuple[dict[str, StageOptions | None], ...] = ({"retire": None}, {"archive": None}, {"drop": None})
+
+
+class Head(SpecModel):
+    """A migration spec, one YAML file: what is to be true afterwards, and what must hold before each step."""
+
+    crossfade: Literal[1] = Field(description="The version of the language.")
+    migration: MigrationId = Field(description="The id: unique, stable, [a-z0-9_].")
+    title: Annotated[str, Field(min_length=1)]
+    why: str | None = None
+    owner: str | None = None
+    database: str = Field(description="A name from databases.yaml; changes may name another one each.")
+    after: tuple[MigrationId, ...] = Field(default=(), description="Migrations that must be complete first.")
+    changes: tuple[dict[str, Any], ...] = Field(min_length=1)
+    backfill: Backfill = Backfill()
+    locks: Locks = Locks()
+    enforce: Literal["validate", "contract"] = Field(
+        default="validate",
+        description="From when new rules bind old writers too; a change may say otherwise.",
+    )
+    gates: dict[Phase, Gates] = Field(default_factory=dict[Phase, GateSet])
+    contract: Contract = Contract()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One change or gate as written: its kind, its checked body, and where it stands."""
+
+    kind: str
+    body: SpecModel
+    where: Position
+
+
+@dataclass(frozen=True)
+class GatePoint:
+    """Where gates stand: before or after a phase, or one stage of contract."""
+
+    phase: Phase
+    moment: Moment
+    stage: Stage | None = None
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.stage or self.phase}"
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage of contract as the spec orders it."""
+
+    stage: Stage
+    options: StageOptions
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A checked migration spec with its place, its text and its digest.
+
+    The digest is over the values, not the text: a comment may change under a running migration.
+    """
+
+    path: Path
+    text: str
+    digest: str
+    head: Head
+    changes: tuple[Entry, ...]
+    gates: Mapping[GatePoint, tuple[Entry, ...]]
+    stages: tuple[StageSpec, ...]
+    where: Mapping[tuple[str | int, ...], Position]
+
+    @property
+    def id(self) -> str:
+        return self.head.migration
+
+    def position(self, *path: str | int) -> Position:
+        """Where `path` (keys and list indexes) stands in the file, or its nearest parent."""
+        while path and path not in self.where:
+            path = path[:-1]
+        return self.where.get(path, Position(self.path))
+
+
+def digest(canonical: str) -> str:
+    """sha256 of a canonical text, in hex."""
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,198 @@
+"""A project: the databases and the migration specs under one root, checked against each other, in order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import cast
+
+from crossfade.errors import CrossfadeError, Position, Problem
+from crossfade.spec.databases import FILE, Database, load_databases
+from crossfade.spec.errors import SpecError, did_you_mean
+from crossfade.spec.kinds import Kinds
+from crossfade.spec.load import load_migration
+from crossfade.spec.model import Migration
+
+SPECS = "migration_specs"
+
+
+class ProjectNotFoundError(CrossfadeError):
+    """No crossfade project here or in any folder above."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is under one root.
+
+    migrations: in the order they may run: after what they name in `after`, else by file name.
+    broken: the refusals of specs that were left out; empty unless they were asked to be left out.
+    """
+
+    root: Path
+    databases: Mapping[str, Database]
+    migrations: tuple[Migration, ...]
+    broken: tuple[SpecError, ...] = ()
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder with a databases.yaml, from `start` upward; raises ProjectNotFoundError."""
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise ProjectNotFoundError(
+        f"there is no crossfade project in {start} or above",
+        why=f"a project is a folder with a {FILE}",
+        fix="run `crossfade init` to begin one, or change to the project's folder",
+    )
+
+
+def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = True) -> Project:
+    """Load the project that `start` lies in.
+
+    strict: raise one SpecError with the problems of all specs; otherwise leave out the specs that are wrong
+    and give their refusals as `broken`. A databases.yaml that cannot be read is always raised.
+    """
+    root = find_root(start)
+    databases = load_databases(root / FILE)
+    loaded: list[Migration] = []
+    broken: list[SpecError] = []
+    for path in _spec_files(root / SPECS):
+        try:
+            if path.suffix == ".yml":
+                raise SpecError("a migration spec's name ends in .yaml", where=Position(path), fix="rename the file")
+            loaded.append(load_migration(path, changes=changes, gates=gates))
+        except SpecError as error:
+            broken.append(error)
+    taken = {migration.id for migration in loaded} | {error.migration for error in broken if error.migration}
+    # Each check leaves out what it refuses, so that the next one is not confused by it.
+    sound, refused = _without_shared_ids(loaded)
+    broken += refused
+    sound, refused = _without_unknown_names(sound, taken, databases)
+    broken += refused
+    ordered, refused = _in_order(sound)
+    broken += refused
+    if broken and strict:
+        raise SpecError.sorted(problem for error in broken for problem in error.problems)
+    return Project(root, databases, ordered, tuple(broken))
+
+
+def _spec_files(folder: Path) -> list[Path]:
+    """Every spec, by file name; names that begin with a dot are editors' and the system's."""
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in {".yaml", ".yml"}
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted(files, key=_file_order)
+
+
+def _file_order(path: Path) -> tuple[str, Path]:
+    return path.name, path
+
+
+def _without_shared_ids(migrations: Sequence[Migration]) -> tuple[list[Migration], list[SpecError]]:
+    by_id: defaultdict[str, list[Migration]] = defaultdict(list)
+    for migration in migrations:
+        by_id[migration.id].append(migration)
+    refused = [
+        SpecError.of(
+            Problem(
+                f"the id `{shared}` is taken: {first.position('migration')} has it too",
+                other.position("migration"),
+                "the ledger knows a migration by its id, so which of them has run could not be told",
+                "give the newer one another id",
+            )
+            for other in others
+        )
+        for shared, (first, *others) in by_id.items()
+        if others
+    ]
+    return [group[0] for group in by_id.values() if len(group) == 1], refused
+
+
+def _without_unknown_names(
+    migrations: Sequence[Migration], ids: Collection[str], databases: Collection[str]
+) -> tuple[list[Migration], list[SpecError]]:
+    sound: list[Migration] = []
+    refused: list[SpecError] = []
+    for migration in migrations:
+        problems = [*_unknown_names(migration, ids, databases)]
+        if problems:
+            refused.append(SpecError.sorted(problems))
+        else:
+            sound.append(migration)
+    return sound, refused
+
+
+def _unknown_names(migration: Migration, ids: Collection[str], databases: Collection[str]) -> Iterator[Problem]:
+    for index, awaited in enumerate(migration.head.after):
+        if awaited not in ids:
+            yield Problem(
+                f"`after` names `{awaited}`, which is no migration here",
+                migration.position("after", index),
+                "it would be waited for without end",
+                did_you_mean(awaited, ids),
+            )
+    named = [(migration.head.database, migration.position("database"))]
+    for index, change in enumerate(migration.changes):
+        # By convention of the language: a change that may run elsewhere says so in its `database`.
+        database: object = getattr(change.body, "database", None)
+        if isinstance(database, str):
+            named.append((database, migration.position("changes", index, change.kind, "database")))
+    for database, where in named:
+        if database not in databases:
+            yield Problem(
+                f"`{database}` is no database of this project",
+                where,
+                f"databases are named in {FILE}",
+                did_you_mean(database, databases),
+            )
+
+
+def _in_order(migrations: Sequence[Migration]) -> tuple[tuple[Migration, ...], list[SpecError]]:
+    """By `after`, then by file name; without the migrations that wait for each other in a circle."""
+    by_id = {migration.id: migration for migration in migrations}
+    refused: list[SpecError] = []
+    while True:
+        sorter = TopologicalSorter(
+            {each.id: [name for name in each.head.after if name in by_id] for each in by_id.values()}
+        )
+        try:
+            sorter.prepare()
+        except CycleError as error:
+            circle = cast(list[str], error.args[1])
+            refused.append(_circle([by_id[name] for name in circle]))
+            for name in set(circle):
+                del by_id[name]
+        else:
+            return tuple(_sorted(sorter, by_id)), refused
+
+
+def _sorted(sorter: TopologicalSorter[str], by_id: Mapping[str, Migration]) -> Iterator[Migration]:
+    ready: list[tuple[tuple[str, Path], str]] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, (_file_order(by_id[name].path), name))
+        _, name = heappop(ready)
+        sorter.done(name)
+        yield by_id[name]
+
+
+def _circle(circle: Sequence[Migration]) -> SpecError:
+    """The circle as graphlib tells it: each waits for the one before it, and the last is the first."""
+    waits = [*reversed(circle)]
+    steps = " → ".join(f"`{migration.id}` ({migration.path.name})" for migration in waits)
+    first, second = waits[0], waits[1]
+    return SpecError(
+        f"migrations wait for each other: {steps}",
+        where=first.position("after", first.head.after.index(second.id)),
+        why="none of them could ever begin; each arrow is an `after`",
+        fix="take one of these names out of its `after`",
+    )

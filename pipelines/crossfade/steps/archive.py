@@ -1,0 +1,290 @@
+"""The end of the old side: sync ends, old values are kept aside by key, old columns go; and how they come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from psycopg import sql
+
+from crossfade.spec.fragment import trusted
+from crossfade.steps import carry
+from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
+from crossfade.steps.rows import Sides
+from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
+from crossfade.steps.sync import agrees, comparable, install_sync, remove_sync
+
+_ARCHIVE, _DROP = stage_leg("archive"), stage_leg("drop")
+
+
+def steps(sides: Sides) -> Iterator[AnyStep]:
+    """Steps of the archive and drop stages."""
+    if sides.synced:
+        yield _end_sync(sides)
+    if sides.leaving and keeps_values(sides):
+        yield _create(sides)
+        yield _copy(sides)
+    if sides.leaving:
+        yield _drop(sides)
+
+
+def keeps_values(sides: Sides) -> bool:
+    """Old values are copied aside: the spec wants it and the rows can be told apart by a key."""
+    return sides.keep is not None and bool(sides.table.key)
+
+
+def _stored(sides: Sides) -> sql.Identifier:
+    return sql.Identifier("crossfade", sides.own("archive"))
+
+
+def _hidden(sides: Sides) -> tuple[str, ...]:
+    return tuple(sides.hidden(name) for name in sides.leaving)
+
+
+def _end_sync(sides: Sides) -> Ddl:
+    marker_goes = () if sides.leaving else text(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
+    marker_comes = () if sides.leaving else text(sides.alter("ADD COLUMN IF NOT EXISTS {} boolean", sides.marker))
+    return Ddl(
+        id=sides.id("sync", "end"),
+        leg=_ARCHIVE,
+        database=sides.database,
+        title=f"end the sync of {sides.relation}",
+        locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+        statements=(*remove_sync(sides), *marker_goes),
+        undo=(
+            Ddl(
+                id=sides.id("sync", "end", "undo"),
+                leg=_ARCHIVE,
+                database=sides.database,
+                title=f"keep {sides.relation} in step again",
+                locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+                statements=(*marker_comes, *install_sync(sides, "retired")),
+            ),
+            _refill(sides),
+        ),
+        undo_title="sync again; rows written since get their old values through down",
+    )
+
+
+def _refill(sides: Sides) -> Walk:
+    """Rows whose old side is not known or no more right get it through `down`."""
+    marker = sql.Identifier(sides.marker)
+    old_names = sides.old_names("retired")
+    known = sql.SQL("t.{} IS TRUE").format(marker)
+    right = agrees(sides, "retired", "t") if comparable(sides) else known
+    stale = sql.SQL("(t.{} IS NOT TRUE OR NOT ({}))").format(marker, right)
+    values = [
+        sql.SQL("{c} = CASE WHEN {right} THEN t.{c} ELSE {down} END").format(
+            c=sql.Identifier(old_names.get(column, column)),
+            right=right,
+            down=sides.down(pair, column, "t", "retired"),
+        )
+        for pair in sides.pairs
+        for column in pair.down
+    ]
+    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+    batch = sql.SQL(
+        """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid FROM {leaf} AS t WHERE {in_range} AND {stale} FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
+    ).format(
+        leaf=LEAF,
+        in_range=in_range,
+        stale=stale,
+        values=sql.SQL(", ").join([*values, sql.SQL("{} = true").format(marker)]),
+    )
+    return Walk(
+        id=sides.id("sync", "end", "undo", "refill"),
+        leg=_ARCHIVE,
+        database=sides.database,
+        title=f"bring the old side of {sides.relation} up to date",
+        locks=lock(sides.relation, "ROW EXCLUSIVE"),
+        relation=sides.relation,
+        batch=per_leaf(batch),
+        pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(sides.sql, stale).as_string(None),
+        pending_rows=per_leaf(
+            sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(LEAF, in_range, stale)
+        ),
+        silent=sides.silent,
+    )
+
+
+def _create(sides: Sides) -> Ddl:
+    key = names(sides.table.key)
+    kept = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name))
+        for name in sides.leaving
+        if name not in sides.table.key
+    )
+    stored = _stored(sides)
+    note = sql.SQL(
+        "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, keep_until)"
+        " VALUES ({}, {}, {}, {}, now() + {}) ON CONFLICT (stored_in) DO UPDATE"
+        " SET created_at = now(), keep_until = excluded.keep_until, purged_at = NULL"
+    ).format(
+        sql.Literal(sides.migration),
+        sql.Literal(str(sides.relation)),
+        sql.Literal(sides.own("archive")),
+        sql.Literal(list(sides.leaving)),
+        sql.Literal(sides.keep),
+    )
+    return Ddl(
+        id=sides.id("archive", "create"),
+        leg=_ARCHIVE,
+        database=sides.database,
+        title=f"make room for the old values of {sides.relation} ({', '.join(sides.leaving)})",
+        statements=text(
+            sql.SQL("DROP TABLE IF EXISTS {}").format(stored),
+            sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} WITH NO DATA").format(stored, key, kept, sides.sql),
+            sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(stored, key),
+            note,
+        ),
+        undo=(
+            Ddl(
+                id=sides.id("archive", "create", "undo"),
+                leg=_ARCHIVE,
+                database=sides.database,
+                title=f"drop the archive of {sides.relation}",
+                statements=text(
+                    sql.SQL("DROP TABLE IF EXISTS {}").format(stored),
+                    sql.SQL("UPDATE crossfade.archive SET purged_at = now() WHERE stored_in = {}").format(
+                        sql.Literal(sides.own("archive"))
+                    ),
+                ),
+            ),
+        ),
+        undo_title="drop the archive",
+    )
+
+
+def _copy(sides: Sides) -> Walk:
+    key = sides.table.key
+    stored = _stored(sides)
+    kept = (
+        sql.SQL("t.{} IS TRUE").format(sql.Identifier(sides.marker))
+        if sides.synced
+        else sql.SQL("num_nonnulls({}) > 0").format(names(_hidden(sides), of="t"))
+    )
+    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(kept)
+    same = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(column)) for column in key)
+    missing = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(kept, stored, same)
+    return Walk(
+        id=sides.id("archive", "copy"),
+        leg=_ARCHIVE,
+        database=sides.database,
+        title=f"copy the old values of {sides.relation} aside ({', '.join(sides.leaving)})",
+        locks=lock(sides.relation, "ACCESS SHARE"),
+        relation=sides.relation,
+        batch=per_leaf(
+            sql.SQL("INSERT INTO {} ({}, {}) SELECT {}, {} FROM {} AS t WHERE {} ON CONFLICT DO NOTHING").format(
+                stored,
+                names(key),
+                names(sides.leaving),
+                names(key, of="t"),
+                names(_hidden(sides), of="t"),
+                LEAF,
+                in_range,
+            )
+        ),
+        pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(sides.sql, missing).as_string(None),
+        pending_rows=per_leaf(
+            sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(
+                LEAF, missing
+            )
+        ),
+        undo=(_fill_from_archive(sides, same),),
+        undo_title="give rows that existed then their old values back",
+    )
+
+
+def _fill_from_archive(sides: Sides, same: sql.Composable) -> Walk:
+    marker = sql.Identifier(sides.marker)
+    empty = (
+        sql.SQL("t.{} IS NULL").format(marker)
+        if sides.synced
+        else sql.SQL("num_nonnulls({}) = 0").format(names(_hidden(sides), of="t"))
+    )
+    stored = _stored(sides)
+    values = [
+        sql.SQL("{} = batch.{}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name))
+        for name in sides.leaving
+    ]
+    if sides.synced:
+        values.append(sql.SQL("{} = true").format(marker))
+    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+    source = sql.SQL("{} AS t JOIN {} AS a ON {}")
+    batch = sql.SQL(
+        """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {old} FROM {source} WHERE {in_range} AND {empty} FOR NO KEY UPDATE OF t SKIP LOCKED)
+UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
+    ).format(
+        leaf=LEAF,
+        old=names(sides.leaving, of="a"),
+        source=source.format(LEAF, stored, same),
+        in_range=in_range,
+        empty=empty,
+        values=sql.SQL(", ").join(values),
+    )
+    some = sql.SQL("num_nonnulls({}) > 0").format(names(sides.leaving, of="a"))
+    wanting = sql.SQL("{} AND {}").format(empty, some if not sides.synced else sql.SQL("true"))
+    return Walk(
+        id=sides.id("archive", "copy", "undo"),
+        leg=_ARCHIVE,
+        database=sides.database,
+        title=f"give {sides.relation} its old values back",
+        locks=lock(sides.relation, "ROW EXCLUSIVE"),
+        relation=sides.relation,
+        batch=per_leaf(batch),
+        pending=sql.SQL("SELECT count(*) FROM {} WHERE {}")
+        .format(source.format(sides.sql, stored, same), wanting)
+        .as_string(None),
+        pending_rows=per_leaf(
+            sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
+                source.format(LEAF, stored, same), in_range, wanting
+            )
+        ),
+        silent=sides.silent,
+    )
+
+
+def _drop(sides: Sides) -> Ddl:
+    columns = ", ".join(sides.leaving)
+    added = [
+        sides.alter(
+            "ADD COLUMN {} {}{}",
+            sides.hidden(name),
+            trusted(sides.old_column(name).type),
+            sql.SQL(" COLLATE {}").format(sql.Identifier(collation.schema, collation.name))
+            if (collation := sides.old_column(name).collation)
+            else sql.SQL(""),
+        )
+        for name in sides.leaving
+    ]
+    if sides.synced:
+        added.append(sides.alter("ADD COLUMN {} boolean", sides.marker))
+    dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides)]
+    if sides.synced:
+        dropped.append(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
+    return Ddl(
+        id=sides.id("drop"),
+        leg=_DROP,
+        database=sides.database,
+        title=f"drop {columns} of {sides.relation} (hidden until now)",
+        locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+        statements=text(*dropped),
+        undo=(
+            Ddl(
+                id=sides.id("drop", "undo"),
+                leg=_DROP,
+                database=sides.database,
+                title=f"add {columns} to {sides.relation} again, empty",
+                locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+                statements=text(*added),
+            ),
+            *carry.old_again(sides, _DROP),
+        ),
+        undo_title="from the archive, for rows that existed then"
+        if keeps_values(sides)
+        else "the shape comes back, the values do not: nothing keeps them",
+    )

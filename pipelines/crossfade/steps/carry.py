@@ -1,0 +1,188 @@
+"""Indexes and constraints of a replaced column, rebuilt for the column that replaces it.
+
+Definitions come from the catalog and are rewritten by their syntax tree: names of columns are replaced where they
+are column names, never in text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+import postgast
+from google.protobuf.message import Message
+from postgast import pg_query_pb2 as pg
+from psycopg import sql
+
+from crossfade.catalog.model import Constraint, Index, Table
+from crossfade.spec.model import Stage
+from crossfade.steps import rules
+from crossfade.steps.compose import lock, text
+from crossfade.steps.rows import Sides
+from crossfade.steps.rules import Place
+from crossfade.steps.step import VALIDATE, AnyStep, BuildIndex, Ddl, Leg, Relation
+
+
+def steps(sides: Sides) -> Iterator[AnyStep]:
+    """Build the same indexes and constraints for the new side, under names of our own until the turn."""
+    columns = _replacements(sides)
+    place = Place(sides.migration, sides.database, sides.relation, sides.table.key, VALIDATE)
+    for index in indexes_reading(sides.table, frozenset(columns)):
+        name = sides.own("index", index.name)
+        yield BuildIndex(
+            id=sides.id("carry", index.name),
+            leg=VALIDATE,
+            database=sides.database,
+            title=f"build index {index.name} for the new side",
+            locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
+            relation=sides.relation,
+            index=name,
+            unique=index.unique,
+            statement=carried_index(index, name=name, columns=columns),
+            undo=(rules.drop_index(place, name, sides.id("carry", index.name, "undo")),),
+            undo_title="drop the index",
+        )
+        if index.constraint:
+            yield Ddl(
+                id=sides.id("carry", index.name, "constraint"),
+                leg=VALIDATE,
+                database=sides.database,
+                title=f"make it the unique constraint {index.constraint} for the new side",
+                locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+                statements=text(sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}", name)),
+                undo=(rules.drop_constraint(place, name, sides.id("carry", index.name, "constraint", "undo")),),
+                undo_title="drop the constraint",
+            )
+    for constraint in constraints_reading(sides.table, frozenset(columns)):
+        name = sides.own("constraint", constraint.name)
+        statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
+        subject, shown = f"carry/{constraint.name}", f"{constraint.name} on the new side"
+        add, validate = rules.constrain(place, name, statement, subject=subject, shown=shown)
+        yield add
+        if constraint.validated:
+            yield validate
+
+
+def renames(sides: Sides, stage: Stage) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """At the turn each name goes over to the new side's object and the old side's is hidden: statements forth, back.
+
+    An object over columns that turn at different stages goes over with the last of them.
+    """
+    columns = frozenset(_replacements(sides))
+    late = {name for pair in sides.pairs if pair.turns_at == "retire" for name in pair.old}
+    schema = sides.table.name.schema
+
+    def turns_now(reads: Collection[str]) -> bool:
+        return ("retire" if late & set(reads) else "cutover") == stage
+
+    def names(name: str, own: str, hidden: str, constraint: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        def rename(old: str, new: str) -> sql.Composable:
+            if constraint:
+                return sides.alter("RENAME CONSTRAINT {} TO {}", old, new)
+            return sql.SQL("ALTER INDEX {} RENAME TO {}").format(sql.Identifier(schema, old), sql.Identifier(new))
+
+        return (
+            text(rename(name, hidden), rename(own, name)),
+            text(rename(name, own), rename(hidden, name)),
+        )
+
+    for index in indexes_reading(sides.table, columns):
+        if turns_now(index.reads & columns):
+            own, hidden = sides.own("index", index.name), sides.own("old", index.name)
+            yield names(index.name, own, hidden, bool(index.constraint))
+    for found in constraints_reading(sides.table, columns):
+        if turns_now(columns & set(found.columns)):
+            yield names(found.name, sides.own("constraint", found.name), sides.own("old", found.name), True)
+
+
+def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
+    """Indexes and constraints that went with the dropped old columns, built again over the columns that came back."""
+    columns = {name: sides.hidden(name) for name in sides.leaving}
+    replaced = frozenset(_replacements(sides))
+    place = Place(sides.migration, sides.database, sides.relation, sides.table.key, leg)
+    for index in indexes_reading(sides.table, frozenset(columns)):
+        name = sides.own("old", index.name) if index.reads & replaced else index.name
+        yield BuildIndex(
+            id=sides.id("again", index.name),
+            leg=leg,
+            database=sides.database,
+            title=f"build index {index.name} for the old side again",
+            locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
+            relation=sides.relation,
+            index=name,
+            unique=index.unique,
+            statement=carried_index(index, name=name, columns=columns),
+        )
+        if index.constraint:
+            yield Ddl(
+                id=sides.id("again", index.name, "constraint"),
+                leg=leg,
+                database=sides.database,
+                title=f"make it the unique constraint {index.constraint} again",
+                locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+                statements=text(sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}", name)),
+            )
+    for constraint in constraints_reading(sides.table, frozenset(columns)):
+        name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
+        statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
+        subject, shown = f"again/{constraint.name}", f"{constraint.name} on the old side"
+        yield from rules.constrain(place, name, statement, subject=subject, shown=shown)
+
+
+def _replacements(sides: Sides) -> dict[str, str]:
+    """Old column -> the column that takes its place (physical, side by side), where there is exactly one."""
+    return {pair.old[0]: sides.physical(pair.new[0]) for pair in sides.pairs if len(pair.old) == len(pair.new) == 1}
+
+
+def carried_index(index: Index, *, name: str, columns: Mapping[str, str], concurrently: bool = True) -> str:
+    """CREATE INDEX for the same index over other columns, under another name.
+
+    columns: old column -> new column (physical names).
+    """
+    tree = postgast.parse(index.definition)
+    statement = tree.stmts[0].stmt.index_stmt
+    statement.idxname = name
+    statement.concurrent = concurrently
+    for element in (*statement.index_params, *statement.index_including_params):
+        if element.index_elem.name in columns:
+            element.index_elem.name = columns[element.index_elem.name]
+    _rename_references(statement, columns)
+    return postgast.deparse(tree)
+
+
+def carried_constraint(table: Relation, constraint: Constraint, *, name: str, columns: Mapping[str, str]) -> str:
+    """ALTER TABLE ... ADD CONSTRAINT ... NOT VALID for the same check or foreign key over other columns."""
+    text = (
+        sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} ")
+        .format(sql.Identifier(table.schema_name, table.name), sql.Identifier(name))
+        .as_string(None)
+    )
+    tree = postgast.parse(text + constraint.definition)
+    definition = tree.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd.__getattribute__("def").constraint
+    for attribute in definition.fk_attrs:
+        attribute.string.sval = columns.get(attribute.string.sval, attribute.string.sval)
+    _rename_references(definition.raw_expr, columns)
+    definition.skip_validation = True
+    definition.initially_valid = False
+    return postgast.deparse(tree)
+
+
+def indexes_reading(table: Table, columns: frozenset[str]) -> tuple[Index, ...]:
+    """Valid indexes that read any of the columns, the primary key left out."""
+    return tuple(index for index in table.indexes if index.reads & columns and index.valid and not index.primary)
+
+
+def constraints_reading(table: Table, columns: frozenset[str]) -> tuple[Constraint, ...]:
+    """Checks and foreign keys over any of the columns (unique constraints come with their index)."""
+    return tuple(
+        constraint
+        for constraint in table.constraints
+        if constraint.kind in ("check", "foreign_key") and columns & set(constraint.columns)
+    )
+
+
+def _rename_references(node: Message, columns: Mapping[str, str]) -> None:
+    for _, found in postgast.walk(node):
+        if isinstance(found, pg.ColumnRef):
+            last = found.fields[-1]
+            if last.HasField("string"):
+                last.string.sval = columns.get(last.string.sval, last.string.sval)

@@ -1,0 +1,198 @@
+"""New columns beside the old ones: added empty, kept in step, filled, and proved to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from psycopg import sql
+
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import LEAF, lock, per_leaf, text
+from crossfade.steps.rows import Moment, Sides
+from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
+from crossfade.steps.sync import agrees, always_on, install_sync, key_json, remove_sync, witness
+
+
+def expand(sides: Sides) -> Iterator[AnyStep]:
+    """The new columns and the marker, then the trigger: each a short transaction that no old writer notices."""
+    relation = sides.relation
+    if sides.arriving or sides.synced:
+        yield Ddl(
+            id=sides.id("columns", "add"),
+            leg=EXPAND,
+            database=sides.database,
+            title=f"add {_arriving(sides)} to {relation}, empty",
+            locks=lock(relation, "ACCESS EXCLUSIVE"),
+            statements=text(*_add_columns(sides)),
+            undo=(
+                Ddl(
+                    id=sides.id("columns", "add", "undo"),
+                    leg=EXPAND,
+                    database=sides.database,
+                    title=f"drop the added columns of {relation}",
+                    locks=lock(relation, "ACCESS EXCLUSIVE"),
+                    statements=text(*_drop_columns(sides)),
+                ),
+            ),
+            undo_title="drop the added columns",
+        )
+    if sides.synced:
+        yield Ddl(
+            id=sides.id("sync", "install"),
+            leg=EXPAND,
+            database=sides.database,
+            title=f"keep both sides of {relation} in step (trigger)",
+            locks=lock(relation, "SHARE ROW EXCLUSIVE"),
+            statements=install_sync(sides, "side by side"),
+            undo=(
+                Ddl(
+                    id=sides.id("sync", "install", "undo"),
+                    leg=EXPAND,
+                    database=sides.database,
+                    title=f"drop the sync triggers of {relation}",
+                    locks=lock(relation, "ACCESS EXCLUSIVE"),
+                    statements=remove_sync(sides),
+                ),
+            ),
+            undo_title="drop the triggers",
+        )
+
+
+def backfill(sides: Sides) -> Walk:
+    """Existing rows get their new values; rows that others hold are skipped and visited again."""
+    marker = sql.Identifier(sides.marker)
+    names = sides.new_names("side by side")
+    values = [
+        sql.SQL("{} = {}").format(
+            sql.Identifier(names.get(column, column)), sides.up(pair, column, "t", "side by side")
+        )
+        for pair in sides.pairs
+        for column in pair.up
+    ]
+    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND t.{} IS NULL").format(marker)
+    chosen = sql.SQL(
+        """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid FROM {leaf} AS t WHERE {in_range} FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE {leaf} AS t SET {values} FROM batch
+ WHERE t.ctid = batch.ctid AND t.ctid >= $1::tid AND t.ctid < $2::tid"""
+    )
+    mapped = sql.SQL("{} = true").format(marker)
+    unmapped = sql.SQL("{} = NULL").format(marker)
+    noted = sql.SQL(
+        """
+WITH one AS (
+  UPDATE {leaf} AS t SET {marker} = false WHERE {in_range} RETURNING {key} AS key)
+SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
+    ).format(
+        leaf=LEAF,
+        marker=marker,
+        in_range=in_range,
+        key=key_json(sides, sql.Identifier("t")),
+        migration=sql.Literal(sides.migration),
+        relation=sql.Literal(str(sides.relation)),
+    )
+    return Walk(
+        id=sides.id("backfill"),
+        leg=BACKFILL,
+        database=sides.database,
+        title=f"fill {_arriving(sides)} of {sides.relation}",
+        locks=lock(sides.relation, "ROW EXCLUSIVE"),
+        undo_title="the new values go with their columns",
+        relation=sides.relation,
+        batch=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=sql.SQL(", ").join([*values, mapped]))),
+        # Written without a mark, so that the sync trigger maps each row and notes the one it cannot map.
+        careful=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=unmapped)),
+        conflict=per_leaf(noted),
+        pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE t.{} IS NULL").format(sides.sql, marker).as_string(None),
+        pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(LEAF, in_range)),
+        silent=sides.silent,
+    )
+
+
+def parity(sides: Sides, leg: Leg, moment: Moment) -> Check:
+    """Every row is mapped, none is in conflict, both sides agree: a scan without a lock, just before it matters."""
+    marker = sql.Identifier(sides.marker)
+    counts = sql.SQL(
+        """
+SELECT count(*) FILTER (WHERE t.{m} IS NULL) AS "rows not mapped yet",
+       count(*) FILTER (WHERE t.{m} IS FALSE) AS "rows in conflict",
+       count(*) FILTER (WHERE CASE WHEN t.{m} THEN NOT ({agree}) ELSE false END) AS "rows whose sides disagree"
+  FROM {table} AS t"""
+    ).format(m=marker, agree=agrees(sides, moment, "t"), table=sides.sql)
+    return Check(
+        id=sides.id("parity", str(leg)),
+        leg=leg,
+        database=sides.database,
+        title=f"prove that every row of {sides.relation} is mapped and both sides agree",
+        locks=lock(sides.relation, "ACCESS SHARE"),
+        query=counts.as_string(None).strip(),
+        witness=witness(sides).strip(),
+        settle=_settle(sides),
+        fix="mend these rows: write the old column again with a value that can be mapped; then run `crossfade up`",
+    )
+
+
+def turn_guards(sides: Sides) -> tuple[Guard, ...]:
+    """What a turn asks under its lock, none of it a scan."""
+    if not sides.synced:
+        return ()
+    no_conflict = sql.SQL(
+        "SELECT NOT EXISTS (SELECT FROM crossfade.conflict"
+        " WHERE migration = {} AND relation = {} AND resolved_at IS NULL)"
+    ).format(sql.Literal(sides.migration), sql.Literal(str(sides.relation)))
+    return (
+        Guard(
+            query=always_on(sides).strip(),
+            refusal=f"a sync trigger of {sides.relation} is missing, disabled or not enabled ALWAYS",
+        ),
+        Guard(
+            query=no_conflict.as_string(None),
+            refusal=f"a row of {sides.relation} came into conflict since it was checked",
+        ),
+    )
+
+
+def _settle(sides: Sides) -> str:
+    """Conflicts whose row is gone or was mended count no longer: the table tells, not the note."""
+    still = sql.SQL("SELECT {} FROM {} AS t WHERE t.{} IS FALSE").format(
+        key_json(sides, sql.Identifier("t")), sides.sql, sql.Identifier(sides.marker)
+    )
+    gone = sql.SQL("key NOT IN ({})" if sides.table.key else "NOT EXISTS ({})").format(still)
+    return (
+        sql.SQL(
+            "UPDATE crossfade.conflict SET resolved_at = now()"
+            " WHERE migration = {} AND relation = {} AND resolved_at IS NULL AND {}"
+        )
+        .format(sql.Literal(sides.migration), sql.Literal(str(sides.relation)), gone)
+        .as_string(None)
+    )
+
+
+def _arriving(sides: Sides) -> str:
+    found = ", ".join(column.name for column in sides.arriving)
+    return f"new column {found}" if len(sides.arriving) == 1 else f"new columns {found or '(the marker only)'}"
+
+
+def _add_columns(sides: Sides) -> Iterator[sql.Composable]:
+    for column in sides.arriving:
+        collation = sql.SQL(" COLLATE {}").format(trusted(column.collation)) if column.collation else sql.SQL("")
+        yield sides.alter("ADD COLUMN {} {}{}", sides.physical(column), trusted(column.type), collation)
+        if column.comment:
+            yield _comment_on(sides, sides.physical(column), column.comment)
+    if sides.synced:
+        yield sides.alter("ADD COLUMN {} boolean", sides.marker)
+        meaning = "NULL not mapped yet, true mapped, false in conflict"
+        yield _comment_on(sides, sides.marker, f"crossfade: {meaning}; migration {sides.migration}")
+
+
+def _comment_on(sides: Sides, column: str, comment: str) -> sql.Composable:
+    name = sql.Identifier(sides.table.name.schema, sides.table.name.name, column)
+    return sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(comment))
+
+
+def _drop_columns(sides: Sides) -> Iterator[sql.Composable]:
+    for column in sides.arriving:
+        yield sides.alter("DROP COLUMN IF EXISTS {}", sides.physical(column))
+    if sides.synced:
+        yield sides.alter("DROP COLUMN IF EXISTS {}", sides.marker)

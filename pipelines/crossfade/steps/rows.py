@@ -1,0 +1,207 @@
+"""How a migration sees a table while old and new versions live side by side: pairs of columns, their names over time.
+
+Author's names are what the spec says; physical names are what the columns are called at a moment. A pair is
+turned when the new side has taken over: at cutover where names swap, at retire where the new side has a name of
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Literal, LiteralString
+
+from psycopg import sql
+
+from crossfade.catalog.model import Column, Name, Table
+from crossfade.spec.fragment import Expression
+from crossfade.spec.model import Stage
+from crossfade.steps.names import own_name
+from crossfade.steps.step import Leg, Relation
+
+Moment = Literal["side by side", "swapped", "retired"]
+
+
+@dataclass(frozen=True)
+class NewColumn:
+    """A column of the new side as it shall be in the end."""
+
+    name: str
+    type: str
+    collation: str | None = None  # SQL text, qualified
+    default: str | None = None  # SQL text; set when the pair is turned
+    not_null: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckRule:
+    """A CHECK over the new row, by the name it has in the end."""
+
+    name: str
+    condition: Expression
+
+
+@dataclass(frozen=True)
+class UniqueRule:
+    """A UNIQUE over columns of the new side, by the name it has in the end."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Columns that mean the same to the old and the new version, and how each is made from the other.
+
+    old: columns the old version uses and that leave in the end (author's names).
+    new: columns of the new side; under a shadow name until turned when `swap`.
+    up: new column -> expression over the old row. down: old column -> expression over the new row.
+    repeatable: `up` gives the same again for the same row, so that it can be compared.
+    total: no value makes `up` or `down` fail.
+    """
+
+    title: str
+    old: tuple[str, ...]
+    new: tuple[NewColumn, ...]
+    up: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
+    down: Mapping[str, Expression] = field(default_factory=dict[str, Expression])
+    swap: bool = False
+    repeatable: bool = True
+    total: bool = False
+    checks: tuple[CheckRule, ...] = ()
+    uniques: tuple[UniqueRule, ...] = ()
+
+    @property
+    def turns_at(self) -> Stage:
+        return "cutover" if self.swap else "retire"
+
+    def turned(self, moment: Moment) -> bool:
+        """Only the new side is written. Where no old column leaves, both sides are written to the end."""
+        return bool(self.old) and (moment == "retired" or (self.swap and moment == "swapped"))
+
+
+def shadow_name(migration: str, table: Name, column: str) -> str:
+    """What a column that will swap names is called until then."""
+    return own_name(migration, "new", str(table), column)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """All pairs of one migration on one table, and how the spec wants them carried out.
+
+    search_path: where unqualified names in fragments are looked up.
+    rules_leg: from where new rules bind (enforce).
+    keep: how long an archive stage keeps the old values aside; None: not at all.
+    silent: user triggers must not fire for the rows we fill.
+    """
+
+    migration: str
+    database: str
+    table: Table
+    pairs: tuple[Pair, ...]
+    search_path: tuple[str, ...]
+    rules_leg: Leg
+    keep: timedelta | None
+    silent: bool
+
+    @property
+    def relation(self) -> Relation:
+        return Relation(schema_name=self.table.name.schema, name=self.table.name.name)
+
+    @property
+    def sql(self) -> sql.Identifier:
+        return sql.Identifier(self.table.name.schema, self.table.name.name)
+
+    @cached_property
+    def leaving(self) -> tuple[str, ...]:
+        """Old columns that are gone in the end, in table order."""
+        gone = {name for pair in self.pairs for name in pair.old}
+        return tuple(column.name for column in self.table.columns if column.name in gone)
+
+    @cached_property
+    def arriving(self) -> tuple[NewColumn, ...]:
+        return tuple(column for pair in self.pairs for column in pair.new)
+
+    @property
+    def synced(self) -> bool:
+        """Anything is mapped at all; a column that only leaves needs no trigger."""
+        return any(pair.up or pair.down for pair in self.pairs)
+
+    @property
+    def filled(self) -> bool:
+        """Existing rows get new values."""
+        return any(pair.up for pair in self.pairs)
+
+    @property
+    def swaps(self) -> bool:
+        return any(pair.swap for pair in self.pairs)
+
+    def id(self, *parts: str) -> str:
+        """A step's id."""
+        return "/".join((str(self.relation), *parts))
+
+    def alter(self, clause: LiteralString, *parts: sql.Composable | str) -> sql.Composable:
+        """`ALTER TABLE t <clause>`; each {} takes a name (str) or composed SQL."""
+        made = [sql.Identifier(part) if isinstance(part, str) else part for part in parts]
+        return sql.SQL("ALTER TABLE {} {}").format(self.sql, sql.SQL(clause).format(*made))
+
+    def physical(self, column: NewColumn) -> str:
+        """What a new column is called until its pair is turned."""
+        return self.new_names("side by side").get(column.name, column.name)
+
+    def own(self, purpose: str, *subject: str) -> str:
+        return own_name(self.migration, purpose, str(self.table.name), *subject)
+
+    @property
+    def marker(self) -> str:
+        """The column that says of each row: NULL not mapped yet, true mapped, false in conflict."""
+        return self.own("mapped", self.table.name.name)
+
+    def shadow(self, name: str) -> str:
+        """The new column's name before names swap."""
+        return shadow_name(self.migration, self.table.name, name)
+
+    def hidden(self, name: str) -> str:
+        """The old column's name once its pair is turned."""
+        return self.own("old", name)
+
+    def old_names(self, moment: Moment) -> dict[str, str]:
+        """Author's name -> physical name, of the columns that leave."""
+        return {name: self.hidden(name) for pair in self.pairs if pair.turned(moment) for name in pair.old}
+
+    def new_names(self, moment: Moment) -> dict[str, str]:
+        """Author's name -> physical name, of the columns that arrive."""
+        return {
+            column.name: self.shadow(column.name)
+            for pair in self.pairs
+            if pair.swap and not pair.turned(moment)
+            for column in pair.new
+        }
+
+    def old_column(self, name: str) -> Column:
+        return self.table.by_name[name]
+
+    def up(self, pair: Pair, column: str, row: str, moment: Moment) -> sql.Composable:
+        """`up` of a new column over the old row, as it is named at the moment."""
+        return pair.up[column].render(self.table.name.name, row, self.old_names(moment))
+
+    def down(self, pair: Pair, column: str, row: str, moment: Moment) -> sql.Composable:
+        """`down` of an old column over the new row, as it is named at the moment."""
+        return pair.down[column].render(self.table.name.name, row, self.new_names(moment))
+
+    def up_reads(self, pair: Pair, moment: Moment) -> tuple[str, ...]:
+        """Physical columns whose change means that the old version wrote."""
+        return self._reads(pair.up, self.old_names(moment), pair.old)
+
+    def down_reads(self, pair: Pair, moment: Moment) -> tuple[str, ...]:
+        """Physical columns that `down` reads, and the new side itself."""
+        return self._reads(pair.down, self.new_names(moment), tuple(column.name for column in pair.new))
+
+    def _reads(
+        self, mapping: Mapping[str, Expression], names: Mapping[str, str], always: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        read = {name for expression in mapping.values() for name in expression.columns(self.table.name.name)}
+        return tuple(sorted(names.get(name, name) for name in read | set(always)))

@@ -1,0 +1,195 @@
+"""The kinds of step. The engine has one function for each; every kind of change is made of these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crossfade.spec.model import PHASES, STAGES, Phase, Stage
+
+LockMode = Literal[
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+]
+
+
+class Data(BaseModel):
+    """Plan data: frozen, compared by value, stored as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Leg(Data):
+    """What is started, gated and finished as one: one of the first three phases, or one stage of contract."""
+
+    phase: Phase
+    stage: Stage | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.phase, self.stage))
+
+    def __str__(self) -> str:
+        return self.stage or self.phase
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return PHASES.index(self.phase), STAGES.index(self.stage) if self.stage else -1
+
+
+EXPAND, BACKFILL, VALIDATE = Leg(phase="expand"), Leg(phase="backfill"), Leg(phase="validate")
+
+
+def stage_leg(stage: Stage) -> Leg:
+    return Leg(phase="contract", stage=stage)
+
+
+class Relation(Data):
+    """A table by its schema and name, as data."""
+
+    schema_name: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema_name}.{self.name}"
+
+
+class Lock(Data):
+    """A lock a step takes on something that existed before it, and what waits behind it."""
+
+    relation: Relation
+    mode: LockMode
+
+    @property
+    def blocks(self) -> str:
+        """Whom it makes wait, in words."""
+        if self.mode == "ACCESS EXCLUSIVE":
+            return "reads and writes"
+        if self.mode in ("SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE"):
+            return "writes"
+        return "nobody but other DDL"
+
+
+class Guard(Data):
+    """A question asked inside a step's transaction, under its locks: no scan, answered by the catalog.
+
+    query: gives one boolean; false or NULL refuses the step and rolls it back.
+    """
+
+    query: str
+    refusal: str
+
+
+class StepBase(Data):
+    """What every step tells.
+
+    id: stable over re-plans of the same spec, unique in its plan.
+    title: what it does, for people.
+    locks: the strongest lock per relation that existed before.
+    undo: the steps that take it back, in order, run by the same engine; empty when there is nothing to take back.
+    undo_title: the same in words, for people.
+    irreversible: it has an effect, and nothing can take it back.
+    """
+
+    id: str
+    leg: Leg
+    database: str
+    title: str
+    locks: tuple[Lock, ...] = ()
+    undo: tuple[AnyStep, ...] = ()
+    undo_title: str = "nothing to take back"
+    irreversible: bool = False
+
+
+class Ddl(StepBase):
+    """Statements in one transaction with their ledger row: all or nothing.
+
+    scans: a statement reads the whole table under a weak lock (VALIDATE), so it may take long.
+    witnessed_by: id of the Check in the same leg whose witness must not have changed since it held.
+    """
+
+    kind: Literal["ddl"] = "ddl"
+    statements: tuple[str, ...]
+    guards: tuple[Guard, ...] = ()
+    scans: bool = False
+    witnessed_by: str | None = None
+
+
+class Autocommit(StepBase):
+    """Statements that PostgreSQL refuses inside a transaction, each on its own.
+
+    done: gives true when the step's effect is there; asked first on every run, so that a step that was cut off
+    converges. None: the author vouches that running it again does no harm.
+    """
+
+    kind: Literal["autocommit"] = "autocommit"
+    statements: tuple[str, ...]
+    done: str | None
+
+
+class BuildIndex(StepBase):
+    """CREATE INDEX CONCURRENTLY. An invalid leftover of ours under the name is dropped first."""
+
+    kind: Literal["build_index"] = "build_index"
+    relation: Relation
+    index: str
+    statement: str
+    unique: bool = False
+
+
+class DropIndex(StepBase):
+    """DROP INDEX CONCURRENTLY."""
+
+    kind: Literal["drop_index"] = "drop_index"
+    relation: Relation
+    index: str
+
+
+class Walk(StepBase):
+    """Batches over a relation, by ranges of physical blocks fixed when the step starts.
+
+    batch: one statement with $1 and $2, a half-open tid range; its row count is the rows it did.
+    pending: gives how many rows of the relation the walk still has to do (a scan); NULL-free.
+    pending_rows: ctids of such rows in a range ($1, $2), one row each; for the sweep after the walk.
+    careful: used instead of `batch` where that fails on a row's data: it records conflicts itself.
+    conflict: records the one row in the range $1, $2 as a conflict with SQLSTATE $3 and takes it out of `pending`.
+    silent: user triggers must not fire for the rows written.
+    """
+
+    kind: Literal["walk"] = "walk"
+    relation: Relation
+    batch: str
+    pending: str
+    pending_rows: str
+    careful: str | None = None
+    conflict: str | None = None
+    silent: bool = False
+
+
+class Check(StepBase):
+    """A query over the rows that must find nothing.
+
+    query: one row of counts; every column must be 0. Its column names are the words of the refusal.
+    find: a query for a person that lists the keys of such rows; shown, never run, so that no value leaves the database.
+    witness: gives one text of catalog facts that a later step of the leg (`witnessed_by`) wants unchanged.
+    settle: marks conflicts as resolved whose rows are gone or mended; run first.
+    """
+
+    kind: Literal["check"] = "check"
+    query: str
+    find: str | None = None
+    witness: str | None = None
+    settle: str | None = None
+    fix: str
+
+
+AnyStep = Annotated[Ddl | Autocommit | BuildIndex | DropIndex | Walk | Check, Field(discriminator="kind")]
+
+for _step in (Ddl, Autocommit, BuildIndex, DropIndex, Walk, Check):
+    _step.model_rebuild()

@@ -1,0 +1,412 @@
+"""The trigger that keeps both sides of a table's pairs in step, and the question whether a row agrees.
+
+One function a table and migration. It decides who wrote by which side changed (bytes compared, so that '05'
+and '5' differ), maps to the other side, and marks the row as mapped. A value that cannot be mapped never fails
+the statement: the row is marked false and noted in crossfade.conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from crossfade.spec.fragment import trusted
+from crossfade.steps.rows import Moment, Pair, Sides
+
+# Conditions that are about the server or the transaction and not about the value: those must stay errors.
+_NOT_ABOUT_THE_VALUE = ("40", "53", "55", "57", "58", "XX")
+
+
+def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
+    """Statements that install the function and its triggers for the moment; they replace those of another moment."""
+    name = sql.Identifier("crossfade", sides.own("sync"))
+    changed = _any_changed(sides, moment)
+    marker = sql.Identifier(sides.marker)
+    triggers = (
+        (
+            _insert_trigger(sides),
+            sql.SQL("BEFORE INSERT"),
+            sql.SQL("new.{} IS NULL").format(marker),
+        ),
+        (
+            # The backfill sets the marker, an application never does: its writes pass by unseen.
+            _update_trigger(sides),
+            sql.SQL("BEFORE UPDATE"),
+            sql.SQL("new.{m} IS NOT TRUE OR (new.{m} IS NOT DISTINCT FROM old.{m} AND ({changed}))").format(
+                m=marker, changed=changed
+            ),
+        ),
+    )
+    statements = [_function(sides, moment, name)]
+    comment = f"crossfade: keeps {sides.table.name} in step for old and new versions; migration {sides.migration}"
+    statements.append(sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(name, sql.Literal(comment)))
+    for trigger, event, when in triggers:
+        statements.append(sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), sides.sql))
+        statements.append(
+            sql.SQL("CREATE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()").format(
+                sql.Identifier(trigger), event, sides.sql, when, name
+            )
+        )
+        # ALWAYS: rows that come by logical replication or under session_replication_role are mapped too.
+        statements.append(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(sides.sql, sql.Identifier(trigger)))
+    if _asks_by_function(sides):
+        statements.append(_agrees_function(sides, moment))
+    return tuple(statement.as_string(None) for statement in statements)
+
+
+def remove_sync(sides: Sides) -> tuple[str, ...]:
+    """Statements that take the triggers away, then the functions: in this order, in one transaction."""
+    statements = [
+        sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), sides.sql)
+        for trigger in (_insert_trigger(sides), _update_trigger(sides))
+    ]
+    statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("crossfade", sides.own("sync"))))
+    if _asks_by_function(sides):
+        statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}({})").format(_agrees_name(sides), sides.sql))
+    return tuple(statement.as_string(None) for statement in statements)
+
+
+def agrees(sides: Sides, moment: Moment, row: str) -> sql.Composable:
+    """A boolean SQL expression: both sides of every pair of the row agree, one way or the other."""
+    if _asks_by_function(sides):
+        # A partition's row has a type of its own.
+        return sql.SQL("{}(CAST({}.* AS {}))").format(_agrees_name(sides), sql.Identifier(row), sides.sql)
+    questions = [
+        sql.SQL("({})").format(sql.SQL(" OR ").join(_agreements(sides, pair, moment, row)))
+        for pair in comparable(sides)
+    ]
+    return sql.SQL(" AND ").join(questions) if questions else sql.SQL("true")
+
+
+def witness(sides: Sides) -> str:
+    """A query for one text that changes when the table is rewritten or its sync was ever off since."""
+    return (
+        sql.SQL(
+            """
+SELECT string_agg(fact, ',' ORDER BY fact) FROM (
+  SELECT 'table ' || c.oid || ' ' || pg_relation_filenode(c.oid) AS fact
+    FROM pg_partition_tree({table}::regclass) AS p JOIN pg_class AS c ON c.oid = p.relid WHERE c.relkind = 'r'
+  UNION ALL
+  SELECT 'table ' || c.oid || ' ' || c.relfilenode FROM pg_class AS c WHERE c.oid = {table}::regclass
+  UNION ALL
+  SELECT 'trigger ' || t.oid || ' ' || t.xmin || ' ' || t.tgenabled::text
+    FROM pg_trigger AS t
+   WHERE t.tgname IN ({insert}, {update})
+     AND (t.tgrelid = {table}::regclass
+          OR t.tgrelid IN (SELECT relid FROM pg_partition_tree({table}::regclass)))
+  UNION ALL
+  SELECT 'function ' || f.oid || ' ' || f.xmin
+    FROM pg_proc AS f WHERE f.proname = {function} AND f.pronamespace = 'crossfade'::regnamespace
+) AS facts"""
+        )
+        .format(
+            table=sql.Literal(sides.sql.as_string(None)),
+            insert=sql.Literal(_insert_trigger(sides)),
+            update=sql.Literal(_update_trigger(sides)),
+            function=sql.Literal(sides.own("sync")),
+        )
+        .as_string(None)
+    )
+
+
+def always_on(sides: Sides) -> str:
+    """A query: both triggers are there, on every partition too, and enabled ALWAYS."""
+    return (
+        sql.SQL(
+            """
+SELECT bool_and(2 = (SELECT count(*) FROM pg_trigger AS t
+                      WHERE t.tgrelid = tables.oid AND t.tgname IN ({insert}, {update}) AND t.tgenabled = 'A'))
+  FROM (SELECT {table}::regclass::oid AS oid
+        UNION SELECT relid FROM pg_partition_tree({table}::regclass)) AS tables"""
+        )
+        .format(
+            table=sql.Literal(sides.sql.as_string(None)),
+            insert=sql.Literal(_insert_trigger(sides)),
+            update=sql.Literal(_update_trigger(sides)),
+        )
+        .as_string(None)
+    )
+
+
+def key_json(sides: Sides, row: sql.Composable) -> sql.Composable:
+    """The row's key as jsonb, or NULL for a table without one."""
+    if not sides.table.key:
+        return sql.SQL("NULL::jsonb")
+    parts = [
+        sql.SQL("{}, {}.{}").format(sql.Literal(column), row, sql.Identifier(column)) for column in sides.table.key
+    ]
+    return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(parts))
+
+
+def _insert_trigger(sides: Sides) -> str:
+    return sides.own("ins", sides.table.name.name)
+
+
+def _update_trigger(sides: Sides) -> str:
+    return sides.own("upd", sides.table.name.name)
+
+
+def _agrees_name(sides: Sides) -> sql.Identifier:
+    return sql.Identifier("crossfade", sides.own("agrees"))
+
+
+def comparable(sides: Sides) -> tuple[Pair, ...]:
+    """Pairs whose agreement can be asked of a row: `up` gives the same again."""
+    return tuple(pair for pair in sides.pairs if pair.up and pair.repeatable)
+
+
+def _asks_by_function(sides: Sides) -> bool:
+    """A mapping may fail on a row that came from the other side, so it is asked where the failure can be caught."""
+    return any(not pair.total for pair in comparable(sides))
+
+
+def _settings(sides: Sides) -> sql.Composable:
+    """Session settings that give a fragment its meaning, the same in every writer's session and in ours."""
+    path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *sides.search_path, "pg_temp")))
+    return sql.SQL("SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD'").format(path)
+
+
+def _row(columns: Iterable[str], of: str) -> sql.Composable:
+    fields = sql.SQL(", ").join(
+        sql.SQL("{}.{}").format(sql.SQL("new" if of == "new" else "old"), sql.Identifier(column)) for column in columns
+    )
+    # Cast, for two bare row constructors would be compared column by column with an operator their types may lack.
+    return sql.SQL("ROW({})::record").format(fields)
+
+
+def _changed(columns: tuple[str, ...]) -> sql.Composable:
+    """The bytes of any of the columns differ between old and new row (also where the type has no equality)."""
+    if not columns:
+        return sql.SQL("false")
+    return sql.SQL("{} *<> {}").format(_row(columns, "new"), _row(columns, "old"))
+
+
+def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
+    columns = sorted(
+        {
+            column
+            for pair in sides.pairs
+            for column in (
+                *(() if pair.turned(moment) else sides.up_reads(pair, moment)),
+                *sides.down_reads(pair, moment),
+            )
+        }
+    )
+    return _changed(tuple(columns))
+
+
+def _function(sides: Sides, moment: Moment, name: sql.Identifier) -> sql.Composable:
+    blocks = sql.SQL("\n").join(
+        _turned_block(sides, pair, moment) if pair.turned(moment) else _both_ways_block(sides, pair, moment)
+        for pair in sides.pairs
+        if pair.up or pair.down
+    )
+    marker = sql.Identifier(sides.marker)
+    body = sql.SQL(
+        """
+-- Keeps both versions' columns of {title} in step while migration {migration} runs; its archive stage ends it.
+DECLARE
+  old_wrote boolean;
+  new_wrote boolean;
+  failed text;     -- SQLSTATE of a value that could not be mapped
+BEGIN
+{blocks}
+  new.{marker} := failed IS NULL;
+  IF failed IS NOT NULL THEN
+    PERFORM crossfade.note_conflict({id}, {relation}, {key}, failed);
+  ELSIF TG_OP = 'UPDATE' AND old.{marker} IS FALSE THEN
+    PERFORM crossfade.resolve_conflict({id}, {relation}, {key});
+  END IF;
+  RETURN new;
+END
+"""
+    ).format(
+        title=trusted(_comment(str(sides.table.name))),
+        migration=trusted(sides.migration),
+        blocks=blocks,
+        marker=marker,
+        id=sql.Literal(sides.migration),
+        relation=sql.Literal(str(sides.table.name)),
+        key=key_json(sides, sql.SQL("new")),
+    )
+    return sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {} AS {}").format(
+        name, _settings(sides), _quoted(body)
+    )
+
+
+def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
+    """Old and new versions both write: the side that changed is mapped to the other; a row not mapped yet goes up."""
+    old_reads = sides.up_reads(pair, moment)
+    new_columns = tuple(sides.new_names(moment).get(column.name, column.name) for column in pair.new)
+    down = _assign_down(sides, pair, moment) if pair.down else sql.SQL("    NULL;")
+    parts = {
+        "title": trusted(_comment(pair.title)),
+        "old_changed": _changed(old_reads),
+        "new_changed": _changed(new_columns),
+        "old_given": _old_given(sides, pair),
+        "new_given": _given(new_columns),
+        "marker": sql.Identifier(sides.marker),
+        "down": down,
+        "up": _assign_up(sides, pair, moment) if pair.up else sql.SQL("    NULL;"),
+    }
+    if not pair.new:  # a column that leaves, with a value for writers that know it no more
+        return sql.SQL(
+            """  -- {title}
+  IF TG_OP = 'INSERT' AND NOT ({old_given}) THEN
+{down}
+  END IF;"""
+        ).format(**parts)
+    return sql.SQL(
+        """  -- {title}
+  IF TG_OP = 'UPDATE' THEN
+    old_wrote := {old_changed};
+    new_wrote := {new_changed};
+  ELSE
+    old_wrote := {old_given};
+    new_wrote := {new_given};
+  END IF;
+  IF new_wrote AND NOT old_wrote THEN
+{down}
+  ELSIF NOT new_wrote AND (old_wrote OR TG_OP = 'INSERT' OR new.{marker} IS NOT TRUE) THEN
+{up}
+  END IF;"""
+    ).format(**parts)
+
+
+def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
+    """Only the new side is written: the hidden old side follows."""
+    if not pair.down:
+        return sql.SQL("  -- {title}: the old side does not follow").format(title=trusted(_comment(pair.title)))
+    return sql.SQL(
+        """  -- {title}
+  IF TG_OP = 'INSERT' OR new.{marker} IS NOT TRUE OR {changed} THEN
+{down}
+  END IF;"""
+    ).format(
+        title=trusted(_comment(pair.title)),
+        marker=sql.Identifier(sides.marker),
+        changed=_changed(sides.down_reads(pair, moment)),
+        down=_assign_down(sides, pair, moment),
+    )
+
+
+def _assign_up(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
+    names = sides.new_names(moment)
+    return _assign(
+        pair,
+        [(names.get(column, column), sides.up(pair, column, "new", moment)) for column in pair.up],
+    )
+
+
+def _assign_down(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
+    names = sides.old_names(moment)
+    return _assign(
+        pair,
+        [(names.get(column, column), sides.down(pair, column, "new", moment)) for column in pair.down],
+    )
+
+
+def _assign(pair: Pair, values: list[tuple[str, sql.Composable]]) -> sql.Composable:
+    """Assignments; where they may fail, in a block that notes the failure and leaves the target empty."""
+    assigned = [sql.SQL("new.{} := {};").format(sql.Identifier(column), value) for column, value in values]
+    if pair.total:
+        return sql.SQL("\n").join(sql.SQL("    {}").format(line) for line in assigned)
+    emptied = [sql.SQL("new.{} := NULL;").format(sql.Identifier(column)) for column, _ in values]
+    return sql.SQL(
+        """    BEGIN
+{assigned}
+    EXCEPTION WHEN others THEN
+      IF left(SQLSTATE, 2) IN ({server}) THEN RAISE; END IF;
+      failed := SQLSTATE;
+{emptied}
+    END;"""
+    ).format(
+        assigned=sql.SQL("\n").join(sql.SQL("      {}").format(line) for line in assigned),
+        emptied=sql.SQL("\n").join(sql.SQL("      {}").format(line) for line in emptied),
+        server=sql.SQL(", ").join(map(sql.Literal, _NOT_ABOUT_THE_VALUE)),
+    )
+
+
+def _given(columns: tuple[str, ...]) -> sql.Composable:
+    if not columns:
+        return sql.SQL("false")
+    return sql.SQL(" OR ").join(sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(column)) for column in columns)
+
+
+def _old_given(sides: Sides, pair: Pair) -> sql.Composable:
+    """An INSERT named an old column: it is neither empty nor what its default gives.
+
+    A volatile default (nextval, random) cannot be told from a given value, so it never counts as given.
+    """
+    questions: list[sql.Composable] = []
+    for name in pair.old or tuple(pair.down):
+        column = sides.old_column(name)
+        if column.default_volatile or column.identity or column.generated:
+            continue
+        given = sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(name))
+        if column.default is not None:
+            given = sql.SQL("({} AND ROW(new.{})::record *<> ROW(CAST({} AS {}))::record)").format(
+                given, sql.Identifier(name), trusted(column.default), trusted(column.type)
+            )
+        questions.append(given)
+    return sql.SQL(" OR ").join(questions) if questions else sql.SQL("false")
+
+
+def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.Composable]:
+    """The questions `new = up(old)` and `old = down(new)`, either of which is agreement."""
+    new_names, old_names = sides.new_names(moment), sides.old_names(moment)
+    types = {column.name: column.type for column in pair.new}
+    up = [
+        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
+            r=sql.Identifier(row),
+            c=sql.Identifier(new_names.get(column, column)),
+            e=sides.up(pair, column, row, moment),
+            t=trusted(types[column]),
+        )
+        for column in pair.up
+    ]
+    down = [
+        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
+            r=sql.Identifier(row),
+            c=sql.Identifier(old_names.get(column, column)),
+            e=sides.down(pair, column, row, moment),
+            t=trusted(sides.old_column(column).type),
+        )
+        for column in pair.down
+    ]
+    return [sql.SQL(" AND ").join(questions) for questions in (up, down) if questions]
+
+
+def _agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
+    checks: list[sql.Composable] = []
+    for pair in comparable(sides):
+        attempts = [
+            sql.SQL(
+                "  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN data_exception OR raise_exception THEN NULL; END;"
+            ).format(question)
+            for question in _agreements(sides, pair, moment, "r")
+        ]
+        checks.append(
+            sql.SQL("  -- {}\n  agree := false;\n{}\n  IF NOT agree THEN RETURN false; END IF;").format(
+                trusted(_comment(pair.title)), sql.SQL("\n").join(attempts)
+            )
+        )
+    body = sql.SQL("\nDECLARE agree boolean;\nBEGIN\n{}\n  RETURN true;\nEND\n").format(sql.SQL("\n").join(checks))
+    return sql.SQL("CREATE OR REPLACE FUNCTION {}(r {}) RETURNS boolean LANGUAGE plpgsql STABLE {} AS {}").format(
+        _agrees_name(sides), sides.sql, _settings(sides), _quoted(body)
+    )
+
+
+def _comment(text: str) -> str:
+    """Text that is safe behind `--` in a function body."""
+    return " ".join(text.split()).replace("$", "")
+
+
+def _quoted(body: sql.Composable) -> sql.Composable:
+    """A function body between dollar quotes, so that a DBA who finds the plan or \\sf reads it as it is."""
+    text = body.as_string(None)
+    tag = "$crossfade$"
+    while tag in text:
+        tag = f"{tag[:-1]}_$"
+    return trusted(f"{tag}{text}{tag}")

@@ -1,0 +1,35 @@
+"""From the pairs of a table to the steps of all phases.
+
+Every change that maps columns is carried by these steps, whatever its kind; several changes of one table share
+them, so that a table has one trigger function and is walked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crossfade.steps import archive, carry, fill, turn
+from crossfade.steps.rows import Moment, Sides
+from crossfade.steps.step import VALIDATE, AnyStep, stage_leg
+
+
+def transition(sides: Sides) -> Iterator[AnyStep]:
+    """All steps of a table's transition, in order within each leg."""
+    yield from fill.expand(sides)
+    if sides.filled:
+        yield fill.backfill(sides)
+        yield fill.parity(sides, VALIDATE, "side by side")
+    for pair in sides.pairs:
+        for rule in turn.rules_of(sides, pair):
+            yield from rule.steps
+    yield from carry.steps(sides)
+    if sides.swaps:
+        if sides.filled:
+            yield fill.parity(sides, stage_leg("cutover"), "side by side")
+        yield turn.turn(sides, "cutover", "side by side", "swapped")
+    if any(not pair.swap for pair in sides.pairs):
+        before: Moment = "swapped" if sides.swaps else "side by side"
+        if sides.filled:
+            yield fill.parity(sides, stage_leg("retire"), before)
+        yield turn.turn(sides, "retire", before, "retired")
+    yield from archive.steps(sides)

@@ -1,0 +1,149 @@
+"""The turn: one short transaction in which the new side takes over, and its way back.
+
+At cutover names swap (old and new bear the same name); at retire an old name is hidden beside a new one. Either
+way the old side goes on following the new one, so turning back is the same short transaction the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import LiteralString
+
+from psycopg import sql
+
+from crossfade.spec.fragment import trusted
+from crossfade.spec.model import Stage
+from crossfade.steps import carry, rules
+from crossfade.steps.compose import lock
+from crossfade.steps.fill import turn_guards
+from crossfade.steps.rows import Moment, Pair, Sides
+from crossfade.steps.rules import Place, Rule
+from crossfade.steps.step import AnyStep, Ddl, Leg, stage_leg
+from crossfade.steps.sync import install_sync, remove_sync
+
+
+def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
+    """The new rules of a pair's columns, in the leg where the spec enforces them."""
+    place = _place(sides, sides.rules_leg)
+    names = sides.new_names("side by side")
+    bare = sides.table.name.name
+    found = [
+        rules.not_null(
+            place,
+            sides.physical(column),
+            lasting=column.name,
+            subject=column.name,
+            shown=f"{sides.relation}.{column.name}",
+        )
+        for column in pair.new
+        if column.not_null
+    ]
+    for check in pair.checks:
+        condition = check.condition.render(bare, bare, names)
+        found.append(rules.check(place, check.name, condition, subject=check.name, shown=f"the check {check.name}"))
+    for key in pair.uniques:
+        columns = tuple(names.get(column, column) for column in key.columns)
+        shown = f"{sides.relation} ({', '.join(key.columns)})"
+        found.append(rules.unique(place, key.name, columns, subject=key.name, shown=shown))
+    return tuple(found)
+
+
+def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
+    """The step that turns all pairs which turn at `stage`."""
+    turning = tuple(pair for pair in sides.pairs if pair.turns_at == stage)
+    leg = stage_leg(stage)
+    forth = [statement for pair in turning for statement in _forth(sides, pair)]
+    back = [statement for pair in reversed(turning) for statement in _back(sides, pair)]
+    for names_forth, names_back in carry.renames(sides, stage):
+        forth.extend(names_forth)
+        back = [*names_back, *back]
+    named = ", ".join(sorted({name for pair in turning for name in (*pair.old, *(c.name for c in pair.new))}))
+    return Ddl(
+        id=sides.id(stage),
+        leg=leg,
+        database=sides.database,
+        title=f"swap names in {sides.relation}: the new {named} takes over"
+        if stage == "cutover"
+        else f"let the new shape of {sides.relation} take over ({named})",
+        locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+        statements=_around_sync(sides, forth, after),
+        guards=turn_guards(sides),
+        witnessed_by=sides.id("parity", str(leg)) if sides.filled else None,
+        undo=(
+            Ddl(
+                id=sides.id(stage, "undo"),
+                leg=leg,
+                database=sides.database,
+                title=f"give {sides.relation} its old names back",
+                locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+                statements=_around_sync(sides, back, before),
+                guards=turn_guards(sides),
+            ),
+            *_old_not_null_again(sides, turning, leg),
+        ),
+        undo_title="turn back at once: the old side was kept in step",
+    )
+
+
+def _around_sync(sides: Sides, statements: list[str], after: Moment) -> tuple[str, ...]:
+    """Triggers go before the columns they name, and come back for the names of the moment after."""
+    if not sides.synced:
+        return tuple(statements)
+    return (*remove_sync(sides), *statements, *install_sync(sides, after))
+
+
+def _place(sides: Sides, leg: Leg) -> Place:
+    return Place(sides.migration, sides.database, sides.relation, sides.table.key, leg)
+
+
+def _alter(sides: Sides, clause: LiteralString, *parts: sql.Composable | str) -> str:
+    return sides.alter(clause, *parts).as_string(None)
+
+
+def _forth(sides: Sides, pair: Pair) -> Iterator[str]:
+    for name in pair.old:
+        old, hidden = sides.old_column(name), sides.hidden(name)
+        yield _alter(sides, "RENAME COLUMN {} TO {}", name, hidden)
+        if old.not_null:  # a new write whose value cannot be mapped back must not fail
+            yield _alter(sides, "ALTER COLUMN {} DROP NOT NULL", hidden)
+        if old.default is not None:
+            yield _alter(sides, "ALTER COLUMN {} DROP DEFAULT", hidden)
+    for column in pair.new:
+        if pair.swap:
+            yield _alter(sides, "RENAME COLUMN {} TO {}", sides.shadow(column.name), column.name)
+        if column.default is not None:
+            yield _alter(sides, "ALTER COLUMN {} SET DEFAULT {}", column.name, trusted(column.default))
+    for rule in rules_of(sides, pair):
+        yield from rule.finish
+
+
+def _back(sides: Sides, pair: Pair) -> Iterator[str]:
+    for rule in reversed(rules_of(sides, pair)):
+        yield from rule.unfinish
+    for column in pair.new:
+        if column.default is not None:
+            yield _alter(sides, "ALTER COLUMN {} DROP DEFAULT", column.name)
+        if pair.swap:
+            yield _alter(sides, "RENAME COLUMN {} TO {}", column.name, sides.shadow(column.name))
+    for name in pair.old:
+        old = sides.old_column(name)
+        yield _alter(sides, "RENAME COLUMN {} TO {}", sides.hidden(name), name)
+        if old.default is not None:
+            yield _alter(sides, "ALTER COLUMN {} SET DEFAULT {}", name, trusted(old.default))
+
+
+def _old_not_null_again(sides: Sides, turning: tuple[Pair, ...], leg: Leg) -> Iterator[AnyStep]:
+    """After a turn back: NOT NULL of the old columns again, proved without a blocking scan."""
+    for name in (name for pair in turning for name in pair.old if sides.old_column(name).not_null):
+        rule = rules.not_null(
+            _place(sides, leg), name, lasting=name, subject=f"old {name}", shown=f"{sides.relation}.{name}"
+        )
+        yield from rule.steps
+        yield Ddl(
+            id=sides.id(name, "not_null", "again"),
+            leg=leg,
+            database=sides.database,
+            title=f"make {name} NOT NULL again",
+            locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+            statements=rule.finish,
+        )

@@ -1,0 +1,89 @@
+"""DDL beside a session that holds the table: nobody waits longer than lock_timeout, and the audit says who held it."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from crossfade.execute import LockBudgetExceeded, Retrying
+from tests.scene import Scene
+
+ADD = """
+changes: [{add_column: {table: items, column: extra, type: text}}]
+locks: {timeout: 200ms, budget: %s}
+"""
+
+
+def test_ddl_is_retried_until_the_blocker_is_gone_and_names_it(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    scene.spec(ADD % "30s")
+    with scene.connect() as blocker:
+        blocker.execute("BEGIN")
+        blocker.execute("SELECT * FROM items WHERE id = 12345")
+        threading.Timer(1.5, lambda: blocker.execute("COMMIT")).start()
+
+        scene.up()
+
+    retries = list(scene.seen(Retrying))
+    assert retries
+    assert retries[0].blockers[0].state == "idle in transaction"
+    assert "12345" not in retries[0].blockers[0].query
+    failed = [event for event in scene.ledger().events("m") if event.kind == "attempt failed"]
+    assert failed[0].body["blockers"][0]["pid"] == retries[0].blockers[0].pid
+    assert "extra" in scene.columns("items")
+
+
+def test_others_wait_no_longer_than_lock_timeout_behind_our_ddl(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    scene.spec(ADD % "2s")
+    longest = 0.0
+    with scene.connect() as blocker, scene.connect() as reader:
+        blocker.execute("BEGIN")
+        blocker.execute("SELECT FROM items")
+        run = threading.Thread(target=lambda: pytest.raises(LockBudgetExceeded, scene.up))
+        run.start()
+        while run.is_alive():
+            began = time.monotonic()
+            reader.execute("SELECT count(*) FROM items")
+            longest = max(longest, time.monotonic() - began)
+        run.join()
+
+    # One attempt's lock_timeout, and what a loaded machine adds.
+    assert longest < 1.0
+
+
+def test_a_budget_that_is_used_up_leaves_nothing_and_says_who_holds_the_lock(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    scene.spec(ADD % "1s")
+    before = scene.schema()
+    with scene.connect() as blocker:
+        blocker.execute("SET application_name = 'nightly report'")
+        blocker.execute("BEGIN")
+        blocker.execute("SELECT FROM items")
+
+        with pytest.raises(LockBudgetExceeded, match="nightly report"):
+            scene.up()
+
+    assert scene.schema() == before
+
+
+def test_an_invalid_index_left_by_a_build_that_was_cut_off_is_replaced(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, n int)")
+    scene.sql("INSERT INTO items SELECT i, i FROM generate_series(1, 100) AS i")
+    scene.spec("changes: [{create_index: {table: items, name: items_n, columns: [n]}}]\n")
+    process = scene.start_process(fault="before statement:1")
+    assert process.wait(30) == -9
+    with scene.connect() as holder, scene.connect() as builder:
+        holder.execute("BEGIN")
+        holder.execute("UPDATE items SET n = n WHERE id = 1")
+        builder.execute("SET statement_timeout = '300ms'")
+        with pytest.raises(Exception, match="timeout"):
+            builder.execute("CREATE INDEX CONCURRENTLY items_n ON items (n)")
+    assert scene.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_n'::regclass") is False
+
+    scene.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'")
+    scene.up()
+
+    assert scene.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_n'::regclass") is True

@@ -1,0 +1,1 @@
+"""Tests of crossfade.server: real servers, really killed."""
