@@ -1,10 +1,10 @@
-"""How long reading the catalog of 500 tables takes, against `pg_dump --schema-only` of the same database.
+"""How long reading a catalog of 500 tables takes, against `pg_dump --schema-only` of that database.
 
     python benchmarks/catalog.py postgresql://postgres@localhost/postgres [tables]
 
-Creates the database crossfade_benchmark there and drops it afterwards. Prints the median and the best of several
-readings on new connections, which start with cold caches, and on one connection. The first argument's role must be
-allowed to create databases; the pg_dump on the PATH must not be older than the server.
+Creates the database crossfade_benchmark there and drops it afterwards. Prints the median and the best of
+several readings on new connections, which start with cold caches, and on one connection. The role must be
+allowed to create databases, and the pg_dump on the PATH not be older than the server.
 """
 
 from __future__ import annotations
@@ -52,14 +52,13 @@ CREATE POLICY mine ON shop.t%(n)s USING (email = CURRENT_USER);
 
 def fill(url: str, tables: int) -> None:
     """Make the tables; every fifth has a view, a trigger with its function, and a policy."""
-    with psycopg.connect(url) as connection:
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA shop")
         connection.execute("CREATE TYPE shop.state AS ENUM ('new', 'paid', 'sent')")
         for n in range(tables):
             text = TABLE + (EXTRAS if n % 5 == 0 else "")
             names = {"n": n, "parent": max(n - 1, 0)}
             connection.execute((text % names).encode())
-    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")
 
 

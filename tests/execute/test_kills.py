@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.scene import Scene
 
 TABLE = """
@@ -32,14 +31,12 @@ def run_out_leases(scene: Scene) -> None:
 
 def run_until_complete(scene: Scene, faults: list[str]) -> int:
     """Runs the migration in processes that die one after the other; gives how many died."""
-    kills = 0
-    for fault in [*faults, ""]:
+    for kills, fault in enumerate([*faults, ""]):
         process = scene.start_process(fault=fault)
         output, _ = process.communicate(timeout=60)
         if process.returncode == 0:
             return kills
         assert process.returncode == -9, output
-        kills += 1
         run_out_leases(scene)
     raise AssertionError("never completed")
 

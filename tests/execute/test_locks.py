@@ -6,14 +6,19 @@ import threading
 import time
 
 import pytest
+from tests.scene import Scene
 
 from crossfade.execute import LockBudgetExceeded, Retrying
-from tests.scene import Scene
 
 ADD = """
 changes: [{add_column: {table: items, column: extra, type: text}}]
 locks: {timeout: 200ms, budget: %s}
 """
+
+
+def refused_up(scene: Scene) -> None:
+    with pytest.raises(LockBudgetExceeded):
+        scene.up()
 
 
 def test_ddl_is_retried_until_the_blocker_is_gone_and_names_it(scene: Scene) -> None:
@@ -42,7 +47,7 @@ def test_others_wait_no_longer_than_lock_timeout_behind_our_ddl(scene: Scene) ->
     with scene.connect() as blocker, scene.connect() as reader:
         blocker.execute("BEGIN")
         blocker.execute("SELECT FROM items")
-        run = threading.Thread(target=lambda: pytest.raises(LockBudgetExceeded, scene.up))
+        run = threading.Thread(target=refused_up, args=(scene,))
         run.start()
         while run.is_alive():
             began = time.monotonic()

@@ -7,10 +7,10 @@ import threading
 from typing import Any
 
 import psycopg
-
-from crossfade.execute import Progress, StepFinished
 from tests.execute.writers import Writers
 from tests.scene import Scene
+
+from crossfade.execute import Progress, StepFinished
 
 CODES = """
 CREATE TABLE codes (id bigint PRIMARY KEY, code text NOT NULL, note text);

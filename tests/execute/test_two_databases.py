@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from crossfade.execute import LockBudgetExceeded, StepRefused
 from tests.conftest import Databases
 from tests.scene import Scene
+
+from crossfade.execute import LockBudgetExceeded, StepRefused
 
 BOTH = """
 changes:
@@ -67,7 +67,7 @@ changes:
   - change_column: {table: planes, column: age, to: {nullable: false}, database: fleet}
 """
     )
-    with pytest.raises(StepRefused, match="50 rows without a value in public.planes.age"):
+    with pytest.raises(StepRefused, match=r"50 rows without a value in public\.planes\.age"):
         services.up()
 
     legs = services.ledger("flights").legs("m")

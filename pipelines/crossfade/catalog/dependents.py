@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from crossfade.catalog import rows as of
 from crossfade.catalog.objects import ForeignKey
@@ -61,6 +62,7 @@ class Edges:
         return self._beyond[view]
 
 
+@lru_cache(maxsize=1024)  # one function is the trigger of many tables
 def words(text: str) -> frozenset[str]:
     """Every identifier a text could mean: words, as written and lower case, and what double quotes hold."""
     found = set(_WORD.findall(text))

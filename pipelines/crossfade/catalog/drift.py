@@ -122,8 +122,13 @@ def _parts(relation: Table | View, own: bool) -> Iterator[tuple[_Key, Any]]:
             if _counts(part.name, own):
                 yield _Key(kind, f"{part.name} on {where}", where), part
     for dependent in relation.dependents:
-        if dependent.kind in _COMPARED_DEPENDENTS and _counts(dependent.name.split(".")[-1], own):
+        if dependent.kind in _COMPARED_DEPENDENTS and _counts(_own_name(dependent.name), own):
             yield _Key(dependent.kind, f"{dependent.name} of {where}", where), dependent
+
+
+def _own_name(dependent: str) -> str:
+    """st of "public.st", r of "r on public.t"."""
+    return dependent.split(" on ")[0].split(".")[-1]
 
 
 def _counts(name: str, own: bool) -> bool:

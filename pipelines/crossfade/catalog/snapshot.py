@@ -68,8 +68,9 @@ def read_catalog(connection: psycopg.Connection[Any], *, schemas: Collection[str
     schemas: those to read; all but PostgreSQL's own and `crossfade` when None. Dependents and foreign keys
     are found wherever they live, and partitions are followed into other schemas.
 
-    An idle connection gets a read-only REPEATABLE READ transaction; one inside a transaction of its caller's
-    a savepoint there, and sees what that transaction did. Both are rolled back, and every setting with them.
+    An idle connection gets a read-only REPEATABLE READ transaction. Inside a transaction of the caller's a
+    savepoint is used, which sees what was done there, and one moment only if that transaction does. Both are
+    rolled back, and every setting with them.
 
     Raises UnsupportedServer below PostgreSQL 14, CatalogLocked when an exclusive lock stays in the way.
     """

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
-from crossfade.execute.errors import ExecutionFailed, first_line
+from crossfade.execute.errors import ExecutionFailed, Paused, first_line
 from crossfade.execute.site import Site
 from crossfade.execute.units import Rewritten, Unit, filenode
 from crossfade.spec.fragment import trusted
@@ -97,6 +97,8 @@ class Walker:
             yield work
 
     def _prepare(self, work: psycopg.Connection[Any]) -> None:
+        if self._site.paused:
+            raise Paused
         timeout = f"{int(self._site.settings.lock_timeout * 1000)}ms"
         work.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
         if self._step.silent:

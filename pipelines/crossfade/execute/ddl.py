@@ -56,7 +56,10 @@ def run_autocommit(site: Site, step: Autocommit) -> StepFinished:
 
 
 def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFinished:
-    """Try `attempt` until it succeeds, the lock budget is used up, or an error comes that does not pass by itself."""
+    """Try `attempt` until it succeeds, the lock budget is used up, or an error comes that does not pass by itself.
+
+    A lost connection is the runner's to mend: psycopg's error goes through.
+    """
     began = time.monotonic()
     delay, attempts, waited = _FIRST_DELAY, 0, 0.0
     while True:
@@ -69,7 +72,9 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
             except psycopg.Error as error:
                 failure = error
         waited += time.monotonic() - tried
-        if not (isinstance(failure, PASSING) or is_lost(failure)):
+        if is_lost(failure):
+            raise failure
+        if not isinstance(failure, PASSING):
             raise _failed(site, step, failure) from None
         if time.monotonic() - began > site.settings.lock_budget:
             raise _out_of_budget(site, step, attempts, failure, sample.found) from None
@@ -78,8 +83,6 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
         _tell(site, step, attempts, failure, pause, sample.found)
         if site.stopping.wait(pause):
             raise failure
-        if is_lost(failure):
-            _come_back(site)
 
 
 def _attempt(site: Site, step: Ddl) -> None:
@@ -133,17 +136,8 @@ def _tell(
 ) -> None:
     reason = "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else first_line(failure)
     site.listen(Retrying(step, attempt, reason, delay, blockers))
-    if not is_lost(failure):
-        evidence = {"step": step.id, "attempt": attempt, "reason": reason, "blockers": [asdict(b) for b in blockers]}
-        site.ledger.event(site.migration, "attempt failed", evidence)
-
-
-def _come_back(site: Site) -> None:
-    """A new session; that it cannot be had yet is the next attempt's failure."""
-    try:
-        site.reopen()
-    except CrossfadeError:
-        return
+    evidence = {"step": step.id, "attempt": attempt, "reason": reason, "blockers": [asdict(b) for b in blockers]}
+    site.ledger.event(site.migration, "attempt failed", evidence)
 
 
 def _out_of_budget(

@@ -28,6 +28,10 @@ class ExecutionFailed(CrossfadeError):
     """The server refused a statement for a reason that does not pass by itself."""
 
 
+class Paused(Exception):
+    """A person paused the migration; what is done is kept."""
+
+
 class WitnessChanged(Exception):
     """What a check saw is not so any more; the check is asked again."""
 

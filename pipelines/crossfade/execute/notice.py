@@ -84,13 +84,23 @@ class Retrying:
 
 
 @dataclass(frozen=True)
+class Reconnecting:
+    """A database went away in the middle; the run goes on when it is back."""
+
+    reason: str
+    delay: float
+
+
+@dataclass(frozen=True)
 class GateAnswered:
     point: str
     label: str
     answer: Answer
 
 
-Notice = LegStarted | LegPassed | LegUndone | StepStarted | StepFinished | Progress | Retrying | GateAnswered
+Notice = (
+    LegStarted | LegPassed | LegUndone | StepStarted | StepFinished | Progress | Retrying | Reconnecting | GateAnswered
+)
 Listener = Callable[[Notice], None]
 
 

@@ -6,25 +6,37 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+import psycopg
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import gatekeeper, starting
-from crossfade.execute.errors import Blocked, ExecutionFailed, LockBudgetExceeded, StepRefused
+from crossfade.execute.errors import (
+    Blocked,
+    ExecutionFailed,
+    LockBudgetExceeded,
+    Paused,
+    StepRefused,
+    first_line,
+    is_lost,
+)
 from crossfade.execute.fault import from_environment
 from crossfade.execute.gatekeeper import Waiting
-from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener, ignore
-from crossfade.execute.session import open_session
+from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener, Reconnecting, ignore
+from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
 from crossfade.execute.steps import run_leg_steps, undo_leg_steps
-from crossfade.execute.walk import Paused
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import Leg
+
+T = TypeVar("T")
+_RECONNECT_EVERY = 1.0  # seconds
 
 Ended = Literal["complete", "waiting", "paused", "reached", "undone"]
 
@@ -82,7 +94,7 @@ class Runner:
                 )
             if record.state == "complete":
                 return Outcome(plan.migration, "complete")
-            return self._advance(plan, sites, last)
+            return self._patiently(sites, lambda: self._advance(plan, sites, last))
 
     def look(self, migration: Migration) -> Next:
         """What a started migration would do next and what it waits for; asks its gates and does nothing else."""
@@ -111,14 +123,7 @@ class Runner:
         stays = _leg_named(plan, to)
         with self._sites(plan) as sites:
             self._refuse_irreversible(plan, sites, stays)
-            for site in sites.values():
-                site.ledger.set_state(plan.migration, "undoing", undo_to=to)
-            for leg in reversed(plan.legs):
-                if stays is not None and leg.order <= stays.order:
-                    break
-                self._undo_leg(plan, sites, leg)
-            for site in sites.values():
-                site.ledger.set_state(plan.migration, "running" if stays else "undone")
+            self._patiently(sites, lambda: self._roll_back(plan, sites, stays))
         return Outcome(plan.migration, "undone")
 
     # --- forward -------------------------------------------------------------------------------------
@@ -186,7 +191,34 @@ class Runner:
             )
         self._undo_leg(plan, sites, leg)
 
+    def _patiently(self, sites: dict[str, Site], act: Callable[[], T]) -> T:
+        """Go on when a database went away and came back: the ledgers tell what is done."""
+        began = time.monotonic()
+        while True:
+            try:
+                for site in sites.values():
+                    site.revive()
+                return act()
+            except (psycopg.Error, DatabaseUnreachable) as error:
+                lost = isinstance(error, DatabaseUnreachable) or is_lost(error)
+                settings = next(iter(sites.values())).settings
+                if not lost or time.monotonic() - began > settings.lock_budget:
+                    raise _unanswered(error) from None
+                self.listen(Reconnecting(_first_line(error), _RECONNECT_EVERY))
+                if any(site.stopping.wait(_RECONNECT_EVERY) for site in sites.values()):
+                    raise _unanswered(error) from None
+
     # --- back ----------------------------------------------------------------------------------------
+
+    def _roll_back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> None:
+        for site in sites.values():
+            site.ledger.set_state(plan.migration, "undoing", undo_to=str(stays) if stays else None)
+        for leg in reversed(plan.legs):
+            if stays is not None and leg.order <= stays.order:
+                break
+            self._undo_leg(plan, sites, leg)
+        for site in sites.values():
+            site.ledger.set_state(plan.migration, "running" if stays else "undone")
 
     def _undo_leg(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
         for site in reversed(sites.values()):
@@ -227,6 +259,20 @@ class Runner:
         finally:
             for site in sites.values():
                 site.close()
+
+
+def _first_line(error: psycopg.Error | DatabaseUnreachable) -> str:
+    return first_line(error) if isinstance(error, psycopg.Error) else (error.why or error.what)
+
+
+def _unanswered(error: psycopg.Error | DatabaseUnreachable) -> CrossfadeError:
+    if isinstance(error, DatabaseUnreachable):
+        return error
+    return ExecutionFailed(
+        f"a database did not answer: {first_line(error)}",
+        why=f"SQLSTATE {error.sqlstate}" if error.sqlstate else "the connection was lost",
+        fix="run `crossfade up` again when it does: what is done is kept, the rest goes on",
+    )
 
 
 def _leg_named(plan: Plan, name: str | None) -> Leg | None:

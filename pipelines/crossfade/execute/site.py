@@ -22,6 +22,7 @@ class Site:
     """One database of a migration while a runner works on it.
 
     work: the session of DDL and checks. watch: renews the lease and looks at who blocks whom.
+    paused: a person had paused the migration when the latest transaction began.
     stopping: set when no further transaction may begin: the lease is lost, or the run is being cancelled.
     """
 
@@ -34,6 +35,7 @@ class Site:
         self.listen = listen
         self.fault = fault
         self.stopping = threading.Event()
+        self.paused = False
         self.watch = open_session(database, f"crossfade watch {migration}"[:63])
         try:
             self.lease = lease.acquire(self.watch, migration, holder)
@@ -64,11 +66,13 @@ class Site:
             self._open.append(connection)
         return connection
 
-    def reopen(self) -> None:
-        """A new work session in place of one that was lost."""
-        with suppress(psycopg.Error):
+    def revive(self) -> None:
+        """A new work session when the old one is lost; raises DatabaseUnreachable while the server is away."""
+        try:
+            self.work.execute("SELECT 1")
+        except psycopg.Error:
             self.work.close()
-        self.work = self.session()
+            self.work = self.session()
 
     @contextmanager
     def transaction(self, connection: psycopg.Connection[Any] | None = None) -> Generator[psycopg.Connection[Any]]:
@@ -77,7 +81,7 @@ class Site:
             raise self._lost or LeaseLost(f"the run of {self.migration} is being stopped")
         connection = connection or self.work
         with connection.transaction():
-            lease.fence(connection, self.lease)
+            self.paused = lease.fence(connection, self.lease)
             yield connection
             self.fault("before commit")
         self.fault("after commit")

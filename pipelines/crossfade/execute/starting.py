@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 
 from crossfade.catalog import read_catalog
+from crossfade.changes import Refused
 from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.session import open_session, reading
 from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_installed
@@ -49,8 +50,7 @@ def start(project: Project, migration: Migration) -> Plan:
         plan = Plan.model_validate(record.plan)
     else:
         _refuse_unfinished_predecessors(project, migration)
-        plan = _compile(project, migration)
-        _refuse_shared_tables(project, migration, plan)
+        plan = _compile_beside_others(project, migration)
     for name in plan.databases:
         _write(project.databases[name], migration, plan)
     return plan
@@ -80,6 +80,32 @@ def _readable(connection: psycopg.Connection[Any]) -> Ledger:
 def _compile(project: Project, migration: Migration) -> Plan:
     with _targets(project, databases_of(migration)) as targets:
         return compile_plan(migration, targets.__getitem__)
+
+
+def _compile_beside_others(project: Project, migration: Migration) -> Plan:
+    """Compile; what another migration is doing to a table is named rather than what it looks like meanwhile."""
+    try:
+        plan = _compile(project, migration)
+    except Refused:
+        _refuse_held_tables(project, migration, _named_tables(project, migration))
+        raise
+    _refuse_held_tables(
+        project,
+        migration,
+        {(step.database, str(step.relation)) for step in plan.steps if isinstance(step, Walk)},
+    )
+    return plan
+
+
+def _named_tables(project: Project, migration: Migration) -> set[tuple[str, str]]:
+    """Tables that the changes name, as (database, schema.table)."""
+    found: set[tuple[str, str]] = set()
+    for entry in migration.changes:
+        body = entry.body.model_dump(include={"table", "database"})
+        database = body.get("database") or migration.head.database
+        if table := body.get("table"):
+            found.add((database, f"{project.databases[database].schema}.{table}"))
+    return found
 
 
 @contextmanager
@@ -144,19 +170,18 @@ def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> N
             )
 
 
-def _refuse_shared_tables(project: Project, migration: Migration, plan: Plan) -> None:
+def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[str, str]]) -> None:
     """Two migrations that both map columns of one table would meet in its triggers."""
-    mine = {(step.database, step.relation) for step in plan.steps if isinstance(step, Walk)}
-    for name in plan.databases:
+    for name in sorted({database for database, _ in mine}):
         with reading(project.databases[name]) as connection:
             if not is_installed(connection):
                 continue
             for record in _readable(connection).migrations():
                 if record.id == migration.id or record.state not in ("running", "undoing"):
                     continue
-                other = Plan.model_validate(record.plan)
-                theirs = {(step.database, step.relation) for step in other.steps if isinstance(step, Walk)}
-                if shared := sorted(str(relation) for database, relation in mine & theirs if database == name):
+                steps = Plan.model_validate(record.plan).steps
+                held = {str(step.relation) for step in steps if isinstance(step, Walk) and step.database == name}
+                if shared := sorted(table for database, table in mine if database == name and table in held):
                     raise Blocked(
                         f"{migration.id} changes rows of {', '.join(shared)}, which {record.id} is changing now",
                         why="both would map the same rows, and neither plan knows of the other's columns",

@@ -75,7 +75,7 @@ def read_status(project: Project) -> tuple[MigrationStatus, ...]:
 def _read_all(project: Project, wanted: Mapping[str, Collection[str]]) -> dict[str, Overview | str]:
     """Each database's view, or why there is none. At once, so that one that is silent delays the others little."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        views = pool.map(lambda name: _read(project.databases[name], wanted[name]), wanted)
+        views = pool.map(_read, (project.databases[name] for name in wanted), wanted.values())
         return dict(zip(wanted, views, strict=True))
 
 

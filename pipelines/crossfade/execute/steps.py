@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 
-import psycopg
-
-from crossfade.errors import CrossfadeError
 from crossfade.execute.check import run_check
 from crossfade.execute.ddl import run_autocommit, run_ddl
-from crossfade.execute.errors import ExecutionFailed, StepRefused, WitnessChanged, first_line, is_lost
+from crossfade.execute.errors import StepRefused, WitnessChanged
 from crossfade.execute.index import build_index, drop_index
-from crossfade.execute.notice import Retrying, StepFinished, StepStarted
+from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
 from crossfade.plan import Plan
@@ -65,26 +60,8 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
             continue
         site.listen(StepStarted(step))
         site.fault("before step")
-        site.listen(_through_lost_connections(site, step))
+        site.listen(_run(site, step))
         site.fault("after step")
-
-
-def _through_lost_connections(site: Site, step: AnyStep) -> StepFinished:
-    """A server that goes away in the middle is waited for, within the lock budget: every step can be run again."""
-    began, attempt = time.monotonic(), 0
-    while True:
-        try:
-            return _run(site, step)
-        except psycopg.Error as error:
-            attempt += 1
-            if not is_lost(error) or time.monotonic() - began > site.settings.lock_budget:
-                raise _as_refusal(site, step, error) from None
-            delay = min(0.5 * 2**attempt, 10.0)
-            site.listen(Retrying(step, attempt, "the connection was lost", delay))
-            if site.stopping.wait(delay):
-                raise _as_refusal(site, step, error) from None
-            with suppress(CrossfadeError):
-                site.reopen()
 
 
 def _run(site: Site, step: AnyStep) -> StepFinished:
@@ -101,11 +78,3 @@ def _run(site: Site, step: AnyStep) -> StepFinished:
             return run_walk(site, step)
         case Check():
             return run_check(site, step)
-
-
-def _as_refusal(site: Site, step: AnyStep, error: psycopg.Error) -> CrossfadeError:
-    return ExecutionFailed(
-        f"{step.title}: {first_line(error)}",
-        why=f"database `{site.name}` did not come back" if is_lost(error) else f"SQLSTATE {error.sqlstate}",
-        fix="run `crossfade up` again when it answers: what is done is kept, the rest goes on",
-    )

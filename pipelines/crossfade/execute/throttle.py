@@ -1,4 +1,4 @@
-"""When a walk waits: replicas behind, sessions blocked, WAL too fast, a wraparound vacuum, a person's pause."""
+"""When a walk waits: replicas behind, sessions blocked, WAL too fast, an anti-wraparound vacuum."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
          WHERE datname = current_database() AND wait_event_type = 'Lock') AS blocked,
        EXISTS (SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND backend_type = 'autovacuum worker'
-                  AND query LIKE '%(to prevent wraparound)') AS wraparound,
-       (SELECT paused_by FROM crossfade.migration WHERE id = %(migration)s AND paused_at IS NOT NULL) AS paused"""
+                  AND query LIKE '%(to prevent wraparound)') AS wraparound"""
 
 
 class Throttle:
@@ -31,7 +30,6 @@ class Throttle:
 
     def __init__(self, site: Site) -> None:
         self.reason: str | None = None
-        self.paused = False
         self._site = site
         self._done = threading.Event()
         self._written: deque[tuple[float, int]] = deque()
@@ -59,9 +57,9 @@ class Throttle:
             connection.close()
 
     def _look(self, connection: psycopg.Connection[Any]) -> None:
-        row = connection.execute(_LOOK, {"migration": self._site.migration}).fetchone()
+        row = connection.execute(_LOOK).fetchone()
         assert row is not None
-        written, replayed, blocked, wraparound, paused_by = row
+        written, replayed, blocked, wraparound = row
         settings = self._site.settings
         now = time.monotonic()
         self._written.append((now, int(written)))
@@ -69,11 +67,8 @@ class Throttle:
             self._written.popleft()
         lag = self._lag(now, None if replayed is None else int(replayed))
         rate = self._wal_rate(now)
-        self.paused = paused_by is not None
         self.reason = None
-        if paused_by is not None:
-            self.reason = f"paused by {paused_by}"
-        elif settings.pause_replica_lag is not None and lag > settings.pause_replica_lag:
+        if settings.pause_replica_lag is not None and lag > settings.pause_replica_lag:
             self.reason = f"a replica is {lag:.0f} s behind (limit {settings.pause_replica_lag:.0f} s)"
         elif settings.pause_blocked_sessions is not None and blocked >= settings.pause_blocked_sessions:
             self.reason = f"{blocked} sessions wait for locks (limit {settings.pause_blocked_sessions})"

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from crossfade.execute.batch import Walker
-from crossfade.execute.errors import PASSING, ExecutionFailed, StepRefused, first_line, is_lost
+from crossfade.execute.errors import PASSING, ExecutionFailed, Paused, StepRefused, first_line, is_lost
 from crossfade.execute.notice import Progress, StepFinished
 from crossfade.execute.pace import Pace
 from crossfade.execute.site import Site
@@ -27,10 +27,6 @@ _SWEEP_AT_ONCE = 5000  # rows
 _SWEEP_PAUSE = 0.2
 
 
-class Paused(Exception):
-    """A person paused the migration; what is done is kept."""
-
-
 def run_walk(site: Site, step: Walk) -> StepFinished:
     """Walk all units, visit skipped rows again, and prove by a query that none is left.
 
@@ -42,7 +38,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     with Throttle(site) as throttle:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
-        swept = _sweep(site, step, throttle)
+        swept = _sweep(site, step)
     _refresh_statistics(site, step, only_missing=False)
     totals = site.ledger.progress(site.migration).get(step.id)
     rows = (totals.rows if totals else 0) + swept
@@ -155,8 +151,6 @@ class _Crew:
 
     def _wait_for_room(self) -> None:
         while self._throttle.reason is not None and self._failure is None:
-            if self._throttle.paused:
-                raise Paused
             time.sleep(0.1)
         if self._failure is not None:
             raise Paused
@@ -210,7 +204,7 @@ class _Crew:
         self._site.listen(Progress(self._step, share, self._rows, self._batches, rate, left, self._throttle.reason))
 
 
-def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
+def _sweep(site: Site, step: Walk) -> int:
     """Rows that others held when the walk came by, and rows that moved: until the query finds none.
 
     Every pass skips what is held at that moment, so it never waits for a row and never deadlocks.
@@ -221,8 +215,6 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
         gained = 0
         for leaf in leaves(site, step):
             for first, last in _ranges(site, step, leaf):
-                if throttle.paused:
-                    raise Paused
                 gained += walker.sweep(leaf, first, last)
         written += gained
         now = time.monotonic()

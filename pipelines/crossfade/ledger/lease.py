@@ -89,13 +89,18 @@ def release(connection: psycopg.Connection[Any], lease: Lease) -> None:
     )
 
 
-def fence(connection: psycopg.Connection[Any], lease: Lease) -> None:
-    """First statement of every transaction that works: it commits only while the lease is ours."""
+def fence(connection: psycopg.Connection[Any], lease: Lease) -> bool:
+    """First statement of every transaction that works: it commits only while the lease is ours.
+
+    Tells whether somebody paused the migration. Raises LeaseLost.
+    """
     row = connection.execute(
-        "SELECT FROM crossfade.migration WHERE id = %s AND epoch = %s FOR KEY SHARE", (lease.migration, lease.epoch)
+        "SELECT paused_at IS NOT NULL FROM crossfade.migration WHERE id = %s AND epoch = %s FOR KEY SHARE",
+        (lease.migration, lease.epoch),
     ).fetchone()
     if row is None:
         raise _lost(lease)
+    return row[0]
 
 
 def session_name(migration: str, epoch: int) -> str:

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 
 from psycopg import sql
 
-from crossfade.spec.fragment import trusted
+from crossfade.spec.fragment import Expression, trusted
 from crossfade.steps.rows import Moment, Pair, Sides
 
 # Conditions that are about the server or the transaction and not about the value: those must stay errors.
 _NOT_ABOUT_THE_VALUE = ("40", "53", "55", "57", "58", "XX")
+# A domain's rule is an integrity constraint.
+_ABOUT_THE_VALUE = sql.SQL("data_exception OR integrity_constraint_violation OR raise_exception")
 
 
 def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
@@ -163,7 +165,10 @@ def _asks_by_function(sides: Sides) -> bool:
 def _settings(sides: Sides) -> sql.Composable:
     """Session settings that give a fragment its meaning, the same in every writer's session and in ours."""
     path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *sides.search_path, "pg_temp")))
-    return sql.SQL("SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD'").format(path)
+    return sql.SQL(
+        "SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD' SET intervalstyle TO 'postgres'"
+        " SET extra_float_digits TO 1 SET bytea_output TO 'hex'"
+    ).format(path)
 
 
 def _row(columns: Iterable[str], of: str) -> sql.Composable:
@@ -198,8 +203,7 @@ def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
 def _function(sides: Sides, moment: Moment, name: sql.Identifier) -> sql.Composable:
     blocks = sql.SQL("\n").join(
         _turned_block(sides, pair, moment) if pair.turned(moment) else _both_ways_block(sides, pair, moment)
-        for pair in sides.pairs
-        if pair.up or pair.down
+        for pair in _in_order(sides, moment)
     )
     marker = sql.Identifier(sides.marker)
     body = sql.SQL(
@@ -215,7 +219,10 @@ BEGIN
   IF failed IS NOT NULL THEN
     PERFORM crossfade.note_conflict({id}, {relation}, {key}, failed);
   ELSIF TG_OP = 'UPDATE' AND old.{marker} IS FALSE THEN
-    PERFORM crossfade.resolve_conflict({id}, {relation}, {key});
+    new.{marker} := {agree};  -- a pair that nobody wrote may be the one in conflict
+    IF new.{marker} THEN
+      PERFORM crossfade.resolve_conflict({id}, {relation}, {key});
+    END IF;
   END IF;
   RETURN new;
 END
@@ -228,14 +235,40 @@ END
         id=sql.Literal(sides.migration),
         relation=sql.Literal(str(sides.table.name)),
         key=key_json(sides, sql.SQL("new")),
+        agree=agrees(sides, moment, "new"),
     )
     return sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {} AS {}").format(
         name, _settings(sides), _quoted(body)
     )
 
 
+def _in_order(sides: Sides, moment: Moment) -> list[Pair]:
+    """The mapped pairs, each after those that write a column its `up` reads: one write may pass through several."""
+    waiting = [pair for pair in sides.pairs if pair.up or pair.down]
+    waiting.sort(key=lambda pair: not pair.turned(moment))
+    ordered: list[Pair] = []
+    while waiting:
+
+        def waits(pair: Pair) -> bool:
+            reads = set(sides.up_reads(pair, "side by side")) | (set() if pair.new else set(pair.down))
+            return any(
+                reads & set(other.down)
+                for other in waiting
+                if other is not pair and other.new and other.turned(moment) == pair.turned(moment)
+            )
+
+        chosen = next((pair for pair in waiting if not waits(pair)), waiting[0])
+        waiting.remove(chosen)
+        ordered.append(chosen)
+    return ordered
+
+
 def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
-    """Old and new versions both write: the side that changed is mapped to the other; a row not mapped yet goes up."""
+    """Old and new versions both write: the side that changed is mapped to the other; a row not mapped yet goes up.
+
+    In a row that is in conflict (marked false) a pair nobody writes is left alone: which side is the newer one is
+    not known any more. Only an empty new side is tried again.
+    """
     old_reads = sides.up_reads(pair, moment)
     new_columns = tuple(sides.new_names(moment).get(column.name, column.name) for column in pair.new)
     down = _assign_down(sides, pair, moment) if pair.down else sql.SQL("    NULL;")
@@ -267,16 +300,20 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
   END IF;
   IF new_wrote AND NOT old_wrote THEN
 {down}
-  ELSIF NOT new_wrote AND (old_wrote OR TG_OP = 'INSERT' OR new.{marker} IS NOT TRUE) THEN
+  ELSIF NOT new_wrote AND (old_wrote OR TG_OP = 'INSERT' OR new.{marker} IS NULL OR {again}) THEN
 {up}
   END IF;"""
-    ).format(**parts)
+    ).format(**parts, again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], parts["new_given"]))
 
 
 def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     """Only the new side is written: the hidden old side follows."""
     if not pair.down:
         return sql.SQL("  -- {title}: the old side does not follow").format(title=trusted(_comment(pair.title)))
+    if not pair.new:  # rows that exist keep the value old writers gave them
+        return sql.SQL("  -- {title}\n  IF TG_OP = 'INSERT' THEN\n{down}\n  END IF;").format(
+            title=trusted(_comment(pair.title)), down=_assign_down(sides, pair, moment)
+        )
     return sql.SQL(
         """  -- {title}
   IF TG_OP = 'INSERT' OR new.{marker} IS NOT TRUE OR {changed} THEN
@@ -295,6 +332,7 @@ def _assign_up(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     return _assign(
         pair,
         [(names.get(column, column), sides.up(pair, column, "new", moment)) for column in pair.up],
+        emptied=True,
     )
 
 
@@ -303,26 +341,28 @@ def _assign_down(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     return _assign(
         pair,
         [(names.get(column, column), sides.down(pair, column, "new", moment)) for column in pair.down],
+        # Side by side the old column may be NOT NULL, and an old value is better than none.
+        emptied=pair.turned(moment),
     )
 
 
-def _assign(pair: Pair, values: list[tuple[str, sql.Composable]]) -> sql.Composable:
-    """Assignments; where they may fail, in a block that notes the failure and leaves the target empty."""
+def _assign(pair: Pair, values: list[tuple[str, sql.Composable]], *, emptied: bool) -> sql.Composable:
+    """Assignments; where they may fail, in a block that notes the failure and leaves the target empty or as it was."""
     assigned = [sql.SQL("new.{} := {};").format(sql.Identifier(column), value) for column, value in values]
     if pair.total:
         return sql.SQL("\n").join(sql.SQL("    {}").format(line) for line in assigned)
-    emptied = [sql.SQL("new.{} := NULL;").format(sql.Identifier(column)) for column, _ in values]
+    left = [sql.SQL("new.{} := NULL;").format(sql.Identifier(column)) for column, _ in values if emptied]
     return sql.SQL(
         """    BEGIN
 {assigned}
     EXCEPTION WHEN others THEN
       IF left(SQLSTATE, 2) IN ({server}) THEN RAISE; END IF;
       failed := SQLSTATE;
-{emptied}
+{left}
     END;"""
     ).format(
         assigned=sql.SQL("\n").join(sql.SQL("      {}").format(line) for line in assigned),
-        emptied=sql.SQL("\n").join(sql.SQL("      {}").format(line) for line in emptied),
+        left=sql.SQL("\n").join(sql.SQL("      {}").format(line) for line in left),
         server=sql.SQL(", ").join(map(sql.Literal, _NOT_ABOUT_THE_VALUE)),
     )
 
@@ -336,12 +376,13 @@ def _given(columns: tuple[str, ...]) -> sql.Composable:
 def _old_given(sides: Sides, pair: Pair) -> sql.Composable:
     """An INSERT named an old column: it is neither empty nor what its default gives.
 
-    A volatile default (nextval, random) cannot be told from a given value, so it never counts as given.
+    A default that is not a constant cannot be told from a given value, so it never counts as given: nextval gives
+    another value each time, and now() another one here, where the time zone is UTC, than in the writer's session.
     """
     questions: list[sql.Composable] = []
     for name in pair.old or tuple(pair.down):
         column = sides.old_column(name)
-        if column.default_volatile or column.identity or column.generated:
+        if column.identity or column.generated or (column.default is not None and not _is_constant(column.default)):
             continue
         given = sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(name))
         if column.default is not None:
@@ -350,6 +391,11 @@ def _old_given(sides: Sides, pair: Pair) -> sql.Composable:
             )
         questions.append(given)
     return sql.SQL(" OR ").join(questions) if questions else sql.SQL("false")
+
+
+def _is_constant(default: str) -> bool:
+    expression = Expression(default)
+    return not expression.functions and "SQLValueFunction" not in expression.nodes
 
 
 def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.Composable]:
@@ -382,8 +428,8 @@ def _agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
     for pair in comparable(sides):
         attempts = [
             sql.SQL(
-                "  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN data_exception OR raise_exception THEN NULL; END;"
-            ).format(question)
+                "  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN {} THEN NULL; END;"
+            ).format(question, _ABOUT_THE_VALUE)
             for question in _agreements(sides, pair, moment, "r")
         ]
         checks.append(

@@ -1,0 +1,1 @@
+"""The catalog: read from a real server, and compared."""
