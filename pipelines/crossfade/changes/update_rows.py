@@ -176,6 +176,10 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
         noted = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
             sql.Literal(context.migration), sql.Literal(str(table.name)), key_json, LEAF, in_range, due
         )
+        retried = sql.SQL(
+            "UPDATE crossfade.conflict SET resolved_at = now()"
+            " WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
+        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)))
         step_id = f"{table.name}/update/{context.index}"
         return Walk(
             id=step_id,
@@ -186,6 +190,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
             relation=relation(table.name),
             batch=per_leaf(batch),
             conflict=per_leaf(noted),
+            retry=retried.as_string(None),
             pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}")
             .format(identifier(table.name), due)
             .as_string(None),

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import sql
 
-from crossfade.execute.errors import ExecutionFailed, Paused, first_line
+from crossfade.execute.errors import ExecutionFailed, Paused, first_line, is_about_rows
 from crossfade.execute.site import Site
 from crossfade.execute.units import Rewritten, Unit, filenode
 from crossfade.spec.fragment import trusted
@@ -18,7 +18,6 @@ from crossfade.steps.step import Relation, Walk
 
 # Past any tuple number on a page: a 32 kB page holds at most 1,170.
 _BEYOND = 2048
-_DATA = (errors.DataError, errors.IntegrityError, errors.RaiseException, errors.CheckViolation)
 
 
 class Walker:
@@ -37,12 +36,11 @@ class Walker:
         end = min(unit.next_block + blocks, unit.end_block)
         try:
             rows = self._write(unit, end, self._step.batch)
-        except _DATA as error:
-            if self._step.careful is not None:
-                try:
-                    return unit.advanced(end), self._write(unit, end, self._step.careful)
-                except _DATA:
-                    pass
+        except psycopg.Error as error:
+            if not is_about_rows(error):
+                raise
+            if (rows := self._write_carefully(unit, end)) is not None:
+                return unit.advanced(end), rows
             rows = self._halve(unit.leaf, f"({unit.next_block},0)", f"({end},0)", error)
             with self._transaction(unit) as work:
                 self._note_progress(work, unit, end, rows)
@@ -52,7 +50,9 @@ class Walker:
         """Write rows in a range of tids that the walk had to skip; gives how many."""
         try:
             return self._plain(leaf, first, last, self._step.batch)
-        except _DATA as error:
+        except psycopg.Error as error:
+            if not is_about_rows(error):
+                raise
             return self._halve(leaf, first, last, error)
 
     def _write(self, unit: Unit, end: int, statement: str) -> int:
@@ -60,6 +60,17 @@ class Walker:
             rows = self._run(work, unit.leaf, f"({unit.next_block},0)", f"({end},0)", statement)
             self._note_progress(work, unit, end, rows)
         return rows
+
+    def _write_carefully(self, unit: Unit, end: int) -> int | None:
+        """By the statement that sets unmappable rows aside itself; None when there is none, or it fails too."""
+        if self._step.careful is None:
+            return None
+        try:
+            return self._write(unit, end, self._step.careful)
+        except psycopg.Error as error:
+            if not is_about_rows(error):
+                raise
+            return None
 
     def _plain(self, leaf: Relation, first: str, last: str, statement: str, *more: str) -> int:
         with self._site.transaction(self.connection) as work:
@@ -83,7 +94,9 @@ class Walker:
         for part in ((first, _text(middle)), (_text(middle), last)):
             try:
                 rows += self._plain(leaf, *part, self._step.batch)
-            except _DATA as found:
+            except psycopg.Error as found:
+                if not is_about_rows(found):
+                    raise
                 rows += self._halve(leaf, *part, found)
         return rows
 

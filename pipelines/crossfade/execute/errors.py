@@ -41,6 +41,8 @@ PASSING = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
 )
+# Cardinality, data, integrity, a routine's own refusal, a view's check, and what PL/pgSQL raises.
+_ABOUT_ROWS = {"21", "22", "23", "38", "39", "44", "P0"}
 LOST = (
     errors.AdminShutdown,
     errors.CrashShutdown,
@@ -54,6 +56,11 @@ LOST = (
 def is_lost(error: psycopg.Error) -> bool:
     """The session is gone, the server may come back."""
     return isinstance(error, LOST) or (isinstance(error, psycopg.OperationalError) and error.sqlstate is None)
+
+
+def is_about_rows(error: psycopg.Error) -> bool:
+    """A row's data, and not the statement, the server or the moment, is why it was refused (SQLSTATE classes)."""
+    return (error.sqlstate or "")[:2] in _ABOUT_ROWS
 
 
 def first_line(error: psycopg.Error) -> str:

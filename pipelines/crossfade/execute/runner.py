@@ -121,6 +121,7 @@ class Runner:
         """
         plan = starting.frozen_plan(self.project, migration)
         stays = _leg_named(plan, to)
+        starting.write_everywhere(self.project, migration, plan)
         with self._sites(plan) as sites:
             self._refuse_irreversible(plan, sites, stays)
             self._patiently(sites, lambda: self._roll_back(plan, sites, stays))

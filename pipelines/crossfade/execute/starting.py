@@ -51,9 +51,14 @@ def start(project: Project, migration: Migration) -> Plan:
     else:
         _refuse_unfinished_predecessors(project, migration)
         plan = _compile_beside_others(project, migration)
+    write_everywhere(project, migration, plan)
+    return plan
+
+
+def write_everywhere(project: Project, migration: Migration, plan: Plan) -> None:
+    """The frozen plan in every ledger that lacks it: a start that was cut off may not have reached all."""
     for name in plan.databases:
         _write(project.databases[name], migration, plan)
-    return plan
 
 
 def find_record(project: Project, migration: Migration) -> MigrationRecord | None:

@@ -149,9 +149,11 @@ def _unfinished(
         waits_for = "; ".join(f"{gate.gate}: {gate.reason}" for gate in gates)
         since = min(gate.since for gate in gates)
         return replace(status, state="waiting", waiting=gates, waits_for=waits_for, since=since)
+    passed = [each.passed_at for each in begun.values() if each.passed_at is not None]
+    since = record.started_at if record is not None else max(passed, default=None)
     ended = f", which ended at: {step.title}" if (step := next(iter(steps), None)) and step.title else ""
     waits_for = f"a runner: `crossfade up {known.id}` goes on{ended}"
-    return replace(status, state="waiting", waits_for=waits_for, since=record.started_at if record else None)
+    return replace(status, state="waiting", waits_for=waits_for, since=since)
 
 
 def _turn(migration: Migration, found: Mapping[str, MigrationStatus]) -> str:

@@ -55,13 +55,23 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
     if all(step.id in done for step in steps):
         return
     for step in steps:
-        # Checks are asked again on every run of an unfinished leg: what they saw may not be so any more.
-        if step.id in done and not isinstance(step, Check):
+        if step.id in done and not _worth_repeating(site, step):
             continue
         site.listen(StepStarted(step))
         site.fault("before step")
         site.listen(_run(site, step))
         site.fault("after step")
+
+
+def _worth_repeating(site: Site, step: AnyStep) -> bool:
+    """On a new run of an unfinished leg: what a check saw may not be so any more, and mended rows are walked again."""
+    match step:
+        case Check():
+            return True
+        case Walk(retry=str()):
+            return bool(site.ledger.conflicts(site.migration))
+        case _:
+            return False
 
 
 def _run(site: Site, step: AnyStep) -> StepFinished:

@@ -34,6 +34,9 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     """
     began = time.monotonic()
     site.ledger.step_running(site.migration, step.id, str(step.leg))
+    if step.retry is not None:
+        with site.transaction() as work:
+            work.execute(trusted(step.retry))
     _refresh_statistics(site, step, only_missing=True)
     with Throttle(site) as throttle:
         while units := open_units(site, step):

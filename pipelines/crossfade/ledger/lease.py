@@ -6,6 +6,7 @@ raises the epoch under the full row lock, so a runner that lost its lease cannot
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import psycopg
 
 from crossfade.errors import CrossfadeError
+from crossfade.spec.values import LONGEST_NAME
 
 TERM = timedelta(seconds=30)
 
@@ -104,8 +106,14 @@ def fence(connection: psycopg.Connection[Any], lease: Lease) -> bool:
 
 
 def session_name(migration: str, epoch: int) -> str:
-    """The application_name of a runner's sessions: a new runner ends those of the epoch before by it."""
-    return f"crossfade {epoch} {migration}"[:63]
+    """The application_name of a runner's sessions: a new runner ends those of the epoch before by it.
+
+    Two migrations never share one, also where PostgreSQL would cut it at 63 bytes.
+    """
+    name = f"crossfade {epoch} {migration}"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 9]} {hashlib.sha256(migration.encode()).hexdigest()[:8]}"
 
 
 def _lost(lease: Lease) -> LeaseLost:

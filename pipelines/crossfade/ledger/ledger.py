@@ -81,6 +81,11 @@ ON CONFLICT (id) DO UPDATE
                 },
             )
             if written.rowcount:
+                # Of an attempt that was undone: its rows are tried anew.
+                self.connection.execute(
+                    "UPDATE crossfade.conflict SET resolved_at = now() WHERE migration = %s AND resolved_at IS NULL",
+                    (migration,),
+                )
                 self.event(migration, "migration started", {"spec": spec_digest, "plan": plan_digest})
 
     def set_state(
@@ -282,18 +287,11 @@ ON CONFLICT (migration, point, gate) DO UPDATE
 
     def approve(self, migration: str, *, team: str | None, plan_digest: str, reason: str | None) -> str:
         """Approve the plan as the role that authenticated; returns that role."""
-        with self.connection.transaction():
-            row = self.connection.execute(
-                """
-INSERT INTO crossfade.approval (migration, team, plan_digest, reason, roles)
-SELECT %s, %s, %s, %s, coalesce(array_agg(rolname::text ORDER BY rolname), '{}')
-  FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER') AND NOT rolsuper
-RETURNING role""",
-                (migration, team, plan_digest, reason),
-            ).fetchone()
-            assert row is not None
-            self.event(migration, "approved", {"team": team, "plan": plan_digest, "reason": reason})
-            return row[0]
+        row = self.connection.execute(
+            "SELECT crossfade.approve(%s, %s, %s, %s)", (migration, team, plan_digest, reason)
+        ).fetchone()
+        assert row is not None
+        return row[0]
 
     def approvals(self, migration: str) -> tuple[ApprovalRecord, ...]:
         with self.connection.cursor() as cursor:

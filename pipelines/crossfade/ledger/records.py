@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-MigrationState = Literal["running", "complete", "undoing", "undone", "failed"]
+MigrationState = Literal["running", "complete", "undoing", "undone"]
 GateState = Literal["holds", "waits", "never"]
 
 

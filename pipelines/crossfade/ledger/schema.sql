@@ -3,7 +3,12 @@
 -- Small tables, append-only events, no secrets and no row values but the keys of rows in conflict and what an
 -- archive keeps. Written by crossfade only; safe to read with any tool.
 
-CREATE SCHEMA IF NOT EXISTS crossfade;
+-- Not IF NOT EXISTS, which wants CREATE on the database even where the schema is there, made for us by its owner.
+DO $$ BEGIN
+  IF to_regnamespace('crossfade') IS NULL THEN
+    CREATE SCHEMA crossfade;
+  END IF;
+END $$;
 COMMENT ON SCHEMA crossfade IS 'crossfade: the ledger of migrations of this database';
 -- Sync triggers run as the application's role and note conflicts through a function below.
 GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
@@ -23,7 +28,7 @@ CREATE TABLE crossfade.migration (
   plan jsonb NOT NULL,
   plan_digest text NOT NULL,
   state text NOT NULL DEFAULT 'running'
-    CHECK (state IN ('running', 'complete', 'undoing', 'undone', 'failed')),
+    CHECK (state IN ('running', 'complete', 'undoing', 'undone')),
   epoch bigint NOT NULL DEFAULT 0,
   holder text,
   lease_until timestamptz,
@@ -109,9 +114,24 @@ CREATE TABLE crossfade.approval (
   roles text[] NOT NULL DEFAULT '{}',
   plan_digest text NOT NULL,
   reason text,
-  approved_at timestamptz NOT NULL DEFAULT now(),
-  CHECK (role = session_user)
+  approved_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- A trigger and no CHECK: a dump is restored by another role than those that approved.
+CREATE FUNCTION crossfade.sign_approval() RETURNS trigger
+LANGUAGE plpgsql SET search_path TO pg_catalog, pg_temp AS $$
+BEGIN
+  IF new.role <> session_user THEN
+    RAISE EXCEPTION 'an approval is given as the role that authenticated, %', session_user
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  new.roles := ARRAY(
+    SELECT rolname::text FROM pg_roles
+     WHERE pg_has_role(session_user, oid, 'MEMBER') AND NOT rolsuper ORDER BY rolname);
+  RETURN new;
+END $$;
+CREATE TRIGGER signed BEFORE INSERT OR UPDATE ON crossfade.approval
+  FOR EACH ROW EXECUTE FUNCTION crossfade.sign_approval();
 
 CREATE TABLE crossfade.archive (
   stored_in text PRIMARY KEY,
@@ -172,6 +192,17 @@ BEGIN
   RETURN head.seq + 1;
 END $$;
 
+-- Anybody who can log in and read the plan may approve it, as themselves: what an approval is worth, its gate decides.
+CREATE FUNCTION crossfade.approve(of_migration text, of_team text, of_plan text, of_reason text)
+RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
+  INSERT INTO crossfade.approval (migration, team, plan_digest, reason, roles)
+  SELECT of_migration, of_team, of_plan, of_reason, coalesce(array_agg(rolname::text ORDER BY rolname), '{}')
+    FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER') AND NOT rolsuper;
+  SELECT crossfade.append_event(of_migration, 'approved',
+    jsonb_build_object('team', of_team, 'plan', of_plan, 'reason', of_reason));
+  SELECT session_user::text
+$$;
+
 -- Called by sync triggers as the application's role, hence SECURITY DEFINER.
 CREATE FUNCTION crossfade.note_conflict(of_migration text, of_relation text, of_key jsonb, of_sqlstate text)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
@@ -185,5 +216,7 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_tem
   UPDATE crossfade.conflict SET resolved_at = now()
    WHERE migration = of_migration AND relation = of_relation AND key = of_key AND resolved_at IS NULL
 $$;
+-- Said, for a database may have taken this default from its functions.
+GRANT EXECUTE ON FUNCTION crossfade.note_conflict, crossfade.resolve_conflict TO PUBLIC;
 
 INSERT INTO crossfade.version (version) VALUES (1);

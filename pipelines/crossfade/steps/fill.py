@@ -153,20 +153,26 @@ def turn_guards(sides: Sides) -> tuple[Guard, ...]:
     )
 
 
-def _settle(sides: Sides) -> str:
-    """Conflicts whose row is gone or was mended count no longer: the table tells, not the note."""
+def _settle(sides: Sides) -> tuple[str, ...]:
+    """Rows in conflict are tried again; those that are gone or mended count no longer."""
+    marker = sql.Identifier(sides.marker)
+    # Written without a mark, so that the sync trigger maps them. Partitions share ctids, hence tableoid.
+    again = sql.SQL(
+        """
+WITH again AS MATERIALIZED (
+  SELECT t.tableoid, t.ctid FROM {table} AS t WHERE t.{marker} IS FALSE FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE {table} AS t SET {marker} = NULL FROM again WHERE t.ctid = again.ctid AND t.tableoid = again.tableoid"""
+    ).format(table=sides.sql, marker=marker)
     still = sql.SQL("SELECT {} FROM {} AS t WHERE t.{} IS FALSE").format(
-        key_json(sides, sql.Identifier("t")), sides.sql, sql.Identifier(sides.marker)
+        key_json(sides, sql.Identifier("t")), sides.sql, marker
     )
-    gone = sql.SQL("key NOT IN ({})" if sides.table.key else "NOT EXISTS ({})").format(still)
-    return (
-        sql.SQL(
-            "UPDATE crossfade.conflict SET resolved_at = now()"
-            " WHERE migration = {} AND relation = {} AND resolved_at IS NULL AND {}"
-        )
-        .format(sql.Literal(sides.migration), sql.Literal(str(sides.relation)), gone)
-        .as_string(None)
-    )
+    gone = sql.SQL("key NOT IN ({})" if sides.key else "NOT EXISTS ({})").format(still)
+    resolved = sql.SQL(
+        "UPDATE crossfade.conflict SET resolved_at = now()"
+        " WHERE migration = {} AND relation = {} AND resolved_at IS NULL AND {}"
+    ).format(sql.Literal(sides.migration), sql.Literal(str(sides.relation)), gone)
+    silence = [sql.SQL("SELECT set_config('session_replication_role', 'replica', true)")] if sides.silent else []
+    return text(*silence, again, resolved)
 
 
 def _arriving(sides: Sides) -> str:

@@ -158,6 +158,7 @@ class Walk(StepBase):
     pending: gives how many rows of the relation the walk still has to do (a scan); NULL-free.
     pending_rows: ctids of such rows in a range ($1, $2), one row each; for the sweep after the walk.
     careful: used instead of `batch` where that fails on a row's data: it records conflicts itself.
+    retry: takes open conflicts back into `pending`; run first when the walk is run again.
     conflict: records the one row in the range $1, $2 as a conflict with SQLSTATE $3 and takes it out of `pending`.
     silent: user triggers must not fire for the rows written.
     """
@@ -169,6 +170,7 @@ class Walk(StepBase):
     pending_rows: str
     careful: str | None = None
     conflict: str | None = None
+    retry: str | None = None
     silent: bool = False
 
 
@@ -178,14 +180,14 @@ class Check(StepBase):
     query: one row of counts; every column must be 0. Its column names are the words of the refusal.
     find: a query for a person that lists the keys of such rows; shown, never run, so that no value leaves the database.
     witness: gives one text of catalog facts that a later step of the leg (`witnessed_by`) wants unchanged.
-    settle: marks conflicts as resolved whose rows are gone or mended; run first.
+    settle: where conflicts are open, run first: tries their rows again, and counts those no more that are mended.
     """
 
     kind: Literal["check"] = "check"
     query: str
     find: str | None = None
     witness: str | None = None
-    settle: str | None = None
+    settle: tuple[str, ...] = ()
     fix: str
 
 

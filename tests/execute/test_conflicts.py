@@ -1,0 +1,79 @@
+"""Rows that cannot be written: set aside by key, never in an application's way, tried again when they are mended."""
+
+from __future__ import annotations
+
+import pytest
+
+from crossfade.execute import StepRefused
+from tests.scene import Scene
+
+
+def test_rows_that_update_rows_cannot_set_are_told_and_set_when_they_are_mended(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, price text, cents int)")
+    scene.sql("INSERT INTO items SELECT i, i::text FROM generate_series(1, 3000) AS i")
+    scene.sql("UPDATE items SET price = 'dear' WHERE id IN (7, 1500)")
+    scene.spec("changes: [{update_rows: {table: items, set: {cents: 'price::int * 100'}, where: cents IS NULL}}]\n")
+
+    with pytest.raises(StepRefused, match="2 rows that could not be set"):
+        scene.up()
+    assert scene.one("SELECT count(cents) FROM items") == 2998
+    assert [conflict.key for conflict in scene.ledger().conflicts("m")] == [{"id": 7}, {"id": 1500}]
+
+    with pytest.raises(StepRefused, match="2 rows that could not be set"):
+        scene.up()
+
+    scene.sql("UPDATE items SET price = '9' WHERE id IN (7, 1500)")
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT cents FROM items WHERE id IN (7, 1500)") == [(900,), (900,)]
+    assert scene.ledger().conflicts("m") == ()
+
+
+def test_a_row_in_conflict_is_tried_again_when_what_up_reads_elsewhere_is_mended(scene: Scene) -> None:
+    scene.sql("CREATE TABLE rates (code text PRIMARY KEY, rate int); INSERT INTO rates VALUES ('a', 1)")
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text); INSERT INTO items VALUES (1, 'a'), (2, 'b')")
+    scene.sql(
+        """
+CREATE FUNCTION rate_of(wanted text) RETURNS int LANGUAGE plpgsql STABLE AS $$
+DECLARE found int;
+BEGIN
+  SELECT rate INTO STRICT found FROM rates WHERE code = wanted;
+  RETURN found;
+END $$"""
+    )
+    scene.spec("changes: [{add_column: {table: items, column: rate, type: int, up: rate_of(code)}}]\n")
+    with pytest.raises(StepRefused, match="1 rows in conflict"):
+        scene.up()
+
+    scene.sql("INSERT INTO rates VALUES ('b', 2)")
+
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT id, rate FROM items ORDER BY id") == [(1, 1), (2, 2)]
+
+
+def test_more_conflicts_than_the_spec_allows_stop_the_walk(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text)")
+    scene.sql("INSERT INTO items SELECT i, 'x' FROM generate_series(1, 50000) AS i")
+    scene.spec(
+        """
+changes: [{add_column: {table: items, column: number, type: int, up: "code::int"}}]
+backfill: {max_conflicts: 10, workers: 1, target: 10ms}
+"""
+    )
+
+    with pytest.raises(StepRefused, match="more than the 10 the spec allows"):
+        scene.up()
+
+    assert scene.one("SELECT count(*) FROM items WHERE number IS NOT NULL") == 0
+
+
+def test_a_table_without_a_key_counts_its_conflicts_and_settles_them(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (code text)")
+    scene.sql("INSERT INTO items VALUES ('1'), ('x'), ('3')")
+    scene.spec('changes: [{add_column: {table: items, column: number, type: int, up: "code::int"}}]\n')
+    with pytest.raises(StepRefused, match="1 rows in conflict"):
+        scene.up()
+
+    scene.sql("UPDATE items SET code = '2' WHERE code = 'x'")
+
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT number FROM items ORDER BY 1") == [(1,), (2,), (3,)]
