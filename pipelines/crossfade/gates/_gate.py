@@ -1,0 +1,86 @@
+"""What a gate is: a question with an answer and its evidence, asked by the engine before it acts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import psycopg
+
+from crossfade.errors import CrossfadeError
+from crossfade.ledger import Ledger
+from crossfade.spec.values import SpecModel
+
+State = Literal["holds", "waits", "never"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a gate says now.
+
+    reason: one sentence for people, with counts and never with row values.
+    holds_at: when it may hold, where that is known.
+    evidence: what was seen, JSON; goes to the ledger.
+    """
+
+    state: State
+    reason: str
+    holds_at: datetime | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class GateError(CrossfadeError):
+    """The question could not be asked (a database error, a file that is not there): retried, no answer."""
+
+
+class ReadOnly(Protocol):
+    """Opens a read-only session with timeouts on one of the migration's databases."""
+
+    def __call__(self, database: str) -> AbstractContextManager[psycopg.Connection[Any]]: ...
+
+
+@dataclass(frozen=True)
+class GateContext:
+    """Where and when a gate is asked.
+
+    database: the migration's first database, used where the gate names none.
+    root: the project's root; suites are in `validations/` below it.
+    ledger: of the migration's first database.
+    since: when the leg before passed; None when there is none.
+    now: the server's clock.
+    """
+
+    migration: str
+    plan_digest: str
+    point: str
+    database: str
+    schema: str
+    root: Path
+    ledger: Ledger
+    open: ReadOnly
+    url: Mapping[str, str]  # database -> connection URL, for libraries that connect themselves
+    since: datetime | None
+    now: datetime
+
+
+class Gate(SpecModel):
+    """One gate of the vocabulary. The field named like the kind holds its main value.
+
+    costly: asking reads many rows, so it is asked only when the cheap gates beside it hold.
+    """
+
+    costly: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """A short name that tells it from its neighbours, e.g. `suite users_baseline`."""
+
+    @abstractmethod
+    def ask(self, context: GateContext) -> Answer:
+        """The answer now; raises GateError when it cannot be had."""

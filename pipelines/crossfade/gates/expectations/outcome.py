@@ -1,0 +1,159 @@
+"""What a suite found, in counts and never a row's value: evidence for the ledger, one sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
+
+from crossfade.gates.expectations.suite import Expected, Suite
+
+_TOLD = 3  # failures in a sentence; the evidence has them all
+_LONGEST_QUERY = 100
+
+# These observe how many there are, what share, or a type's name. What others observe, such as a maximum, is a
+# row's value.
+_OBSERVES_NO_VALUE = {
+    "expect_column_proportion_of_non_null_values_to_be_between",
+    "expect_column_proportion_of_unique_values_to_be_between",
+    "expect_column_type_to_be",
+    "expect_column_unique_value_count_to_be_between",
+    "expect_column_values_to_be_in_type_list",
+    "expect_column_values_to_be_of_type",
+    "expect_table_column_count_to_be_between",
+    "expect_table_column_count_to_equal",
+    "expect_table_row_count_to_be_between",
+    "expect_table_row_count_to_equal",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one expectation found.
+
+    elements, unexpected: rows looked at and rows it is not true of; None where it does not count rows.
+    observed: another count, a share or a type's name, where the expectation has one.
+    """
+
+    expected: Expected
+    success: bool
+    elements: int | None = None
+    unexpected: int | None = None
+    observed: int | float | str | None = None
+
+    @classmethod
+    def of(cls, expected: Expected, success: bool, result: dict[str, Any]) -> Outcome:
+        """From what Great Expectations gives, which holds values of rows as well."""
+        observed = result.get("observed_value") if expected.name in _OBSERVES_NO_VALUE else None
+        return cls(
+            expected,
+            success,
+            result.get("element_count"),
+            result.get("unexpected_count"),
+            observed if isinstance(observed, (int, float, str)) else None,
+        )
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        found = {
+            "element_count": self.elements,
+            "unexpected_count": self.unexpected,
+            "observed_value": self.observed,
+        }
+        return {
+            "expectation": self.expected.name,
+            "columns": list(self.expected.columns),
+            "severity": self.expected.severity,
+            "success": self.success,
+            **{key: value for key, value in found.items() if value is not None},
+        }
+
+    @property
+    def failure(self) -> str:
+        """A clause that says what is wrong, e.g. `12 of 500 rows of email fail expect_...`."""
+        name, arguments = self.expected.name, self.expected.arguments
+        columns = ", ".join(self.expected.columns)
+        mostly = f" (mostly: {arguments['mostly']})" if "mostly" in arguments else ""
+        rows = f"{self.unexpected or 0:,} of {self.elements or 0:,} rows"
+        match name:
+            case "expect_foreign_key_to_hold":
+                parent = f"{arguments['parent_table']}.{arguments['parent_column']}"
+                return f"{rows} have a {columns} that {parent} does not have{mostly}"
+            case "expect_columns_to_agree":
+                return f"{rows} have another {columns} than {arguments['to']}{mostly}"
+            case "unexpected_rows_expectation":
+                query = shorten(arguments["unexpected_rows_query"], _LONGEST_QUERY, placeholder=" ...")
+                return f"{self.unexpected or 0:,} rows are found by {query}"
+            case _ if self.unexpected is not None and self.elements is not None:
+                return f"{rows} fail {name} of {columns}{mostly}"
+            case _:
+                of_columns = f" of {columns}" if columns else ""
+                found = "" if self.observed is None else f": found {_number(self.observed)}"
+                return f"{name}{of_columns} fails{found}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run of a suite found. rows: how many rows it looked at."""
+
+    suite: Suite
+    rows: int
+    outcomes: Sequence[Outcome]
+
+    @property
+    def holds(self) -> bool:
+        return not self._broken and not self._empty
+
+    @property
+    def reason(self) -> str:
+        """One sentence: what does not hold, with counts; then what is only a warning."""
+        if self._empty:
+            return f"{self.suite.name}: looked at 0 rows; where that is right, say `allow_empty: true`"
+        broken, warnings, all_of_them = self._broken, self._warnings, len(self.outcomes)
+        if broken:
+            verb = "fails" if len(broken) == 1 else "fail"
+            found = f"{len(broken)} of {all_of_them} expectations {verb}: {_listed(broken)}"
+        elif warnings:
+            found = f"{all_of_them - len(warnings)} of {all_of_them} expectations hold on {self.rows:,} rows"
+        else:
+            found = f"all {all_of_them} expectations hold on {self.rows:,} rows"
+        warned = f"; warning: {_listed(warnings)}" if warnings else ""
+        return f"{self.suite.name}: {found}{warned}"
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """JSON for the ledger."""
+        return {
+            "suite": self.suite.name,
+            "rows": self.rows,
+            "expectations": [outcome.evidence for outcome in self.outcomes],
+        }
+
+    @property
+    def _empty(self) -> bool:
+        return self.rows == 0 and not self.suite.head.allow_empty
+
+    @property
+    def _broken(self) -> list[Outcome]:
+        return [each for each in self.outcomes if not each.success and each.expected.severity == "critical"]
+
+    @property
+    def _warnings(self) -> list[Outcome]:
+        return [each for each in self.outcomes if not each.success and each.expected.severity != "critical"]
+
+
+def _listed(outcomes: Sequence[Outcome]) -> str:
+    told = "; ".join(outcome.failure for outcome in outcomes[:_TOLD])
+    more = len(outcomes) - _TOLD
+    return f"{told}; and {more} more" if more > 0 else told
+
+
+def _number(observed: int | float | str) -> str:
+    match observed:
+        case int():
+            return f"{observed:,}"
+        case float():
+            return f"{observed:.4g}"
+        case str():
+            return observed

@@ -1,0 +1,127 @@
+"""What a suite looks at, learnt in a session of the engine's before Great Expectations is imported.
+
+So a table or column that is not there is told in a moment, and Great Expectations need not look for columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from crossfade.errors import Problem
+from crossfade.gates._gate import GateError
+from crossfade.gates.expectations.names import relation
+from crossfade.gates.expectations.suite import Suite
+from crossfade.spec.errors import did_you_mean
+from crossfade.spec.fragment import trusted
+
+_LIKE_THE_SESSION = [
+    "client_connection_check_interval",
+    "datestyle",
+    "lock_timeout",
+    "role",
+    "row_security",
+    "search_path",
+    "timezone",
+]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The rows of a suite, and a session like the engine's to look at them.
+
+    source: the query that gives the rows.
+    columns: the type of each column of it, as format_type writes it, in their order.
+    types: what a type named in the suite is called by format_type.
+    options: for libpq's connection parameter of this name.
+    """
+
+    source: str
+    columns: Mapping[str, str]
+    types: Mapping[str, str]
+    options: str
+
+
+def subject_of(suite: Suite, session: psycopg.Connection[Any], schema: str | None) -> Subject:
+    """Look at the suite's rows without reading any.
+
+    schema: where a table named without a schema is; None for the search path's.
+    Raises GateError when a column is not there, and the database's error when the table or a type is not.
+    """
+    head = suite.head
+    table = relation(head.table or "", schema)
+    rows = trusted(head.query) if head.query else sql.SQL("SELECT * FROM {}").format(table)
+    columns = _described(session, rows)
+    _check_columns(suite, columns)
+    named = _types_named(suite)
+    nulls = [sql.SQL("NULL::{} AS {}").format(trusted(name), sql.Identifier(name)) for name in named]
+    types = _described(session, sql.SQL("SELECT {}").format(sql.SQL(", ").join(nulls)))
+    return Subject(rows.as_string(session), columns, types, _options(session, head.statement_timeout))
+
+
+def _types_named(suite: Suite) -> list[str]:
+    named: list[str] = []
+    for expected in suite.expectations:
+        named += [expected.arguments["type_"]] if "type_" in expected.arguments else []
+        named += expected.arguments.get("type_list", [])
+    return list(dict.fromkeys(named))
+
+
+def _described(session: psycopg.Connection[Any], rows: sql.Composable) -> dict[str, str]:
+    """The columns of a query and their types."""
+    cursor = session.execute(sql.SQL("SELECT * FROM ({}\n) AS suite LIMIT 0").format(rows))
+    columns, result = cursor.description or [], cursor.pgresult
+    assert result is not None
+    # A result says the modifier, as in varchar(20), but of a domain only what it is made of. pg_typeof knows
+    # domains; the outer join gives it a row to be asked of.
+    typeof = [sql.SQL("pg_typeof(suite.{})::oid::int8").format(sql.Identifier(column.name)) for column in columns]
+    declared = session.execute(
+        sql.SQL(
+            "SELECT {} FROM (SELECT) AS one LEFT JOIN (SELECT * FROM ({}\n) AS rows LIMIT 0) AS suite ON true"
+        ).format(sql.SQL(", ").join(typeof), rows)
+    ).fetchone()
+    types = session.execute(
+        """
+SELECT CASE WHEN declared = sent THEN format_type(sent, modifier) ELSE format_type(declared, NULL) END
+  FROM unnest(%s::oid[], %s::oid[], %s::int[]) AS given (declared, sent, modifier)""",
+        (
+            list(declared or ()),
+            [column.type_code for column in columns],
+            [result.fmod(index) for index in range(len(columns))],
+        ),
+    ).fetchall()
+    return {column.name: type_[0] for column, type_ in zip(columns, types, strict=True)}
+
+
+def _options(session: psycopg.Connection[Any], statement_timeout: timedelta) -> str:
+    rows = session.execute("SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name", (_LIKE_THE_SESSION,))
+    settings = dict(rows.fetchall())
+    settings["default_transaction_read_only"] = "on"
+    settings["statement_timeout"] = f"{statement_timeout // timedelta(milliseconds=1)}ms"
+    return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    """For libpq's `options`, which are split at spaces."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def _check_columns(suite: Suite, columns: Mapping[str, str]) -> None:
+    problems = [
+        Problem(
+            f"suite {suite.name}: {suite.head.table or 'its query'} has no column {name}",
+            expected.where,
+            f"{expected.name} reads it",
+            did_you_mean(name, [*columns]),
+        )
+        for expected in suite.expectations
+        for name in expected.reads
+        if name not in columns
+    ]
+    if problems:
+        raise GateError.of(problems)

@@ -1,0 +1,169 @@
+"""A suite: one file in validations/, checked with positions and without a database or Great Expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+from pydantic import AfterValidator, Field, model_validator
+
+from crossfade.errors import Position, Problem
+from crossfade.gates._query import Query
+from crossfade.gates.expectations.arguments import Severity, arguments_of, known
+from crossfade.gates.expectations.names import check_table
+from crossfade.spec.document import Document, read_document
+from crossfade.spec.errors import SpecError, nearest
+from crossfade.spec.validation import validated
+from crossfade.spec.values import Duration, MigrationId, SpecModel
+
+FOLDER = "validations"
+_SECTION = "suites"
+
+# In these, the columns named are what is asked, not what is read.
+_ASK_FOR_COLUMNS = {
+    "expect_column_to_exist",
+    "expect_table_columns_to_match_ordered_list",
+    "expect_table_columns_to_match_set",
+}
+
+
+class SuiteFile(SpecModel):
+    """What should hold of a table, or of what a query gives: one YAML file in validations/."""
+
+    suite: MigrationId = Field(description="The name, as the file has it.", examples=["users_baseline"])
+    title: str | None = None
+    database: str | None = Field(
+        None, description="A name from databases.yaml; default: the database of the migration that asks."
+    )
+    table: Annotated[str, AfterValidator(check_table)] | None = Field(
+        None, description="The table to look at: users, or schema.users.", examples=["users"]
+    )
+    query: Query | None = Field(
+        None,
+        description="The rows to look at, where they are not a whole table.",
+        examples=["SELECT * FROM users WHERE deleted_at IS NULL"],
+    )
+    allow_empty: bool = Field(False, description="true: the suite also holds where there are no rows to look at.")
+    statement_timeout: Duration = Field(
+        timedelta(minutes=10), description="The longest that one of its queries may take."
+    )
+    expectations: tuple[dict[str, Any], ...] = Field(
+        min_length=1, description="Each is one key, the expectation's name, with its keys below."
+    )
+
+    @model_validator(mode="after")
+    def _reads_one_thing(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("a suite looks at a `table` or at a `query`, one of the two")
+        return self
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One expectation of a suite; `arguments` are its keys without severity and description."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    severity: Severity
+    where: Position
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it is about."""
+        named = [self.arguments[key] for key in ("column", "column_A", "column_B") if key in self.arguments]
+        return (*named, *self.arguments.get("column_list", ()))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that must exist for it to be asked at all."""
+        return () if self.name in _ASK_FOR_COLUMNS else self.columns
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A checked suite."""
+
+    path: Path
+    head: SuiteFile
+    expectations: tuple[Expected, ...]
+
+    @property
+    def name(self) -> str:
+        return self.head.suite
+
+
+def suite_path(root: Path, name: str) -> Path:
+    """Where the suite `name` of the project under `root` is kept."""
+    return root / FOLDER / f"{name}.yaml"
+
+
+def load_suite(path: Path) -> Suite:
+    """Read one suite; raises SpecError with everything that is wrong in it."""
+    document = read_document(path)
+    problems: list[Problem] = []
+    head = validated(SuiteFile, document, (), problems, section=_SECTION)
+    expectations = tuple(_expectations(document, problems))
+    if head is not None and head.suite != path.stem:
+        problems.append(
+            Problem(
+                f"the suite is called `{head.suite}`, its file {path.name}",
+                document.position(("suite",)),
+                "a gate names a suite, and finds it by the file's name",
+                f"write `suite: {path.stem}`, or rename the file",
+            )
+        )
+    if head is None or problems:
+        raise SpecError.sorted(problems)
+    return Suite(path, head, expectations)
+
+
+def _expectations(document: Document, problems: list[Problem]) -> Iterator[Expected]:
+    """The expectations that are right; what is wrong with the others goes to `problems`.
+
+    Works on the bare data: a list or an entry of the wrong shape has been told with the head.
+    """
+    data: Any = document.data.get("expectations") if isinstance(document.data, dict) else None
+    for index, entry in enumerate(cast(list[Any], data) if isinstance(data, list) else ()):
+        if not isinstance(entry, dict):
+            continue
+        names = [*cast(dict[str, Any], entry)]
+        place = ("expectations", index, *names[:1])
+        if len(names) != 1:
+            problems.append(
+                Problem(
+                    f"an expectation is one key, its name; found {len(names)}",
+                    document.key(place),
+                    f"see docs/language.md#{_SECTION}",
+                    "begin each expectation with `- `, and put its keys in braces or below it",
+                )
+            )
+        elif names[0] not in known():
+            problems.append(_unknown(names[0], document.key(place)))
+        elif body := validated(arguments_of(names[0]), document, place, problems, section=_SECTION):
+            arguments = body.model_dump(mode="json", exclude_unset=True, exclude={"description"})
+            severity = arguments.pop("severity", "critical")
+            if names[0].endswith("_between") and not arguments.keys() & {"min_value", "max_value"}:
+                problems.append(_unbounded(names[0], document.key(place)))
+            yield Expected(names[0], arguments, severity, document.key(place))
+
+
+def _unknown(name: str, where: Position) -> Problem:
+    guess = nearest(name, known())
+    return Problem(
+        f"unknown expectation `{name}`",
+        where,
+        f"they are those of Great Expectations that ask PostgreSQL: docs/language.md#{_SECTION}",
+        f"did you mean `{guess}`?" if guess else "see the names there",
+    )
+
+
+def _unbounded(name: str, where: Position) -> Problem:
+    return Problem(
+        f"`{name}` has neither `min_value` nor `max_value`",
+        where,
+        "it would be true of anything",
+        "give one of them, or both",
+    )

@@ -1,0 +1,47 @@
+"""soak: time passes, so that what the phase before did is lived with."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, field_validator
+
+from crossfade.gates._gate import Answer, Gate, GateContext
+from crossfade.spec.values import Duration, format_duration
+
+_LONGEST = timedelta(days=3650)
+
+
+class SoakGate(Gate):
+    """Hold when the phase before has been over for this long."""
+
+    soak: Duration = Field(description="How long the phase before must have been over.")
+
+    @field_validator("soak")
+    @classmethod
+    def _ends_one_day(cls, value: timedelta) -> timedelta:
+        if value > _LONGEST:
+            raise ValueError("a soak lasts ten years at most")
+        return value
+
+    @property
+    def label(self) -> str:
+        return f"soak {format_duration(self.soak)}"
+
+    def ask(self, context: GateContext) -> Answer:
+        if context.since is None:
+            return Answer("waits", "the phase before has not ended")
+        until = context.since + self.soak
+        evidence = {"since": context.since.isoformat(), "until": until.isoformat()}
+        if until <= context.now:
+            return Answer("holds", f"{format_duration(self.soak)} have passed", evidence=evidence)
+        left = timedelta(minutes=-((context.now - until) // timedelta(minutes=1)))
+        return Answer("waits", f"{_rough(left)} of {format_duration(self.soak)} are left", until, evidence)
+
+
+def _rough(time: timedelta) -> str:
+    """To the two largest units, e.g. `6d 23h`; whole minutes."""
+    hours, minutes = divmod(time // timedelta(minutes=1), 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{count}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if count]
+    return " ".join(parts[:2]) or "0m"

@@ -1,0 +1,46 @@
+"""suite: expectations about the data, of a file in validations/, run by Great Expectations."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from crossfade.gates._failure import asking
+from crossfade.gates._gate import Answer, Gate, GateContext, GateError
+from crossfade.gates.expectations import Suite, load_suite, suite_path
+from crossfade.gates.expectations.subject import subject_of
+from crossfade.spec.errors import SpecError
+from crossfade.spec.values import MigrationId
+
+
+class SuiteGate(Gate):
+    """Hold when every expectation of a suite holds."""
+
+    costly: ClassVar[bool] = True
+
+    suite: MigrationId = Field(
+        description="The name of a file in validations/, without .yaml.", examples=["users_baseline"]
+    )
+
+    @property
+    def label(self) -> str:
+        return f"suite {self.suite}"
+
+    def ask(self, context: GateContext) -> Answer:
+        suite = self._load(context)
+        database = suite.head.database or context.database
+        schema = context.schema if database == context.database else None
+        with asking(self.label), context.open(database) as session:
+            subject = subject_of(suite, session, schema)
+        # Here, because it imports Great Expectations: seconds.
+        from crossfade.gates.expectations.run import run
+
+        report = run(suite, subject, context.url[database])
+        return Answer("holds" if report.holds else "waits", report.reason, evidence=report.evidence)
+
+    def _load(self, context: GateContext) -> Suite:
+        try:
+            return load_suite(suite_path(context.root, self.suite))
+        except SpecError as error:
+            raise GateError.of(error.problems) from None

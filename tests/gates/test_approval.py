@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Generator
+
+import psycopg
+import pytest
+from psycopg import sql
+from tests.gates.asking import Desk
+
+from crossfade.gates.approval import ApprovalGate
+from crossfade.ledger import Ledger
+
+Approve = Callable[..., None]
+
+
+@pytest.fixture
+def roles(desk: Desk) -> Generator[tuple[str, str, str]]:
+    """Ada and Ben, members of a team, and Eve, who is not one; all may write approvals."""
+    names = [f"{name}_{uuid.uuid4().hex[:8]}" for name in ("team", "ada", "ben", "eve")]
+    quoted = [sql.Identifier(name) for name in names]
+    team, ada, ben, _ = quoted
+    for role in quoted:
+        desk.connection.execute(sql.SQL("CREATE ROLE {}").format(role))
+        for grant in ("USAGE ON SCHEMA crossfade", "ALL ON ALL TABLES IN SCHEMA crossfade"):
+            desk.connection.execute(sql.SQL("GRANT " + grant + " TO {}").format(role))
+    desk.connection.execute(sql.SQL("GRANT {} TO {}, {}").format(team, ada, ben))
+    yield names[1], names[2], names[3]
+    for role in quoted:
+        desk.connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+    for role in quoted:
+        desk.connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+@pytest.fixture
+def team(roles: tuple[str, str, str], desk: Desk) -> str:
+    query = "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = %s::regrole"
+    row = desk.connection.execute(query, (roles[0],)).fetchone()
+    assert row is not None
+    return row[0]
+
+
+@pytest.fixture
+def approve(desk: Desk) -> Approve:
+    """Approve as a role that has logged in; the ledger takes the role from the session, not from us."""
+
+    def by(role: str, plan: str = "this plan") -> None:
+        with psycopg.connect(desk.url, autocommit=True) as session:
+            session.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(role)))
+            approved_by = Ledger(session).approve("normalize_emails", team=None, plan_digest=plan, reason=None)
+            assert approved_by == role
+
+    return by
+
+
+def gate(count: int = 1, team: str | None = None) -> ApprovalGate:
+    body = {"count": count} | ({"from": team} if team else {})
+    return ApprovalGate.model_validate({"approval": body})
+
+
+def test_an_approval_gate_waits_and_says_what_to_do(desk: Desk, team: str) -> None:
+    answer = desk.ask(gate(2, team))
+
+    assert answer.state == "waits"
+    assert answer.reason == f"2 of 2 approvals missing: `crossfade approve normalize_emails` as a member of {team}"
+
+
+def test_an_approval_gate_holds_when_enough_members_have_approved(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve
+) -> None:
+    ada, ben, _ = roles
+    approve(ada)
+    approve(ben)
+
+    answer = desk.ask(gate(2, team))
+
+    assert (answer.state, answer.evidence["approved_by"]) == ("holds", sorted([ada, ben]))
+
+
+def test_one_role_approves_only_once(desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve) -> None:
+    approve(roles[0])
+    approve(roles[0])
+
+    answer = desk.ask(gate(2, team))
+
+    assert answer.state == "waits"
+    assert answer.reason.startswith("1 of 2 approvals missing")
+
+
+def test_an_approval_of_an_older_plan_is_told_and_does_not_count(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve
+) -> None:
+    approve(roles[0], plan="the plan before")
+
+    answer = desk.ask(gate(1, team))
+
+    assert answer.state == "waits"
+    assert answer.reason.endswith("; 1 approval is for an older plan")
+
+
+def test_an_approval_from_outside_the_team_is_told_and_does_not_count(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve
+) -> None:
+    approve(roles[2])
+
+    answer = desk.ask(gate(1, team))
+
+    assert answer.state == "waits"
+    assert answer.reason.endswith(f"; 1 approval is by a role that is not a member of {team}")
+
+
+def test_without_a_team_whoever_logs_in_may_approve(desk: Desk, roles: tuple[str, str, str], approve: Approve) -> None:
+    approve(roles[2])
+
+    assert desk.ask(gate()).state == "holds"
+
+
+def test_a_team_that_is_no_role_waits_and_says_how_to_make_it(desk: Desk) -> None:
+    answer = desk.ask(gate(1, "Team-Nowhere"))
+
+    assert answer.state == "waits"
+    assert 'CREATE ROLE "Team-Nowhere" NOLOGIN; then GRANT "Team-Nowhere" TO' in answer.reason
+
+
+def test_labels_tell_approval_gates_apart() -> None:
+    assert [gate().label, gate(2).label, gate(2, "ops").label] == [
+        "approval",
+        "approval by 2",
+        "approval by 2 from ops",
+    ]
