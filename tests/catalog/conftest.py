@@ -15,9 +15,7 @@ After = Callable[[str], Catalog]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "since(version): needs a server of that version; skipped on older ones"
-    )
+    config.addinivalue_line("markers", "since(version): needs a server of that version; skipped on older ones")
 
 
 @pytest.fixture

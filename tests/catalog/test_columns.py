@@ -16,7 +16,7 @@ def column(catalog: Catalog, name: str, table: str = "t") -> Column:
 
 
 @pytest.mark.parametrize(
-    ("type", "spelled", "name"),
+    ("written", "spelled", "name"),
     [
         ("numeric(10, 2)", "numeric(10,2)", Name("pg_catalog", "numeric")),
         ("varchar(20)", "character varying(20)", Name("pg_catalog", "varchar")),
@@ -29,13 +29,13 @@ def column(catalog: Catalog, name: str, table: str = "t") -> Column:
     ],
 )
 def test_a_type_is_spelled_with_its_modifiers_and_named_without(
-    after: After, type: str, spelled: str, name: Name
+    after: After, written: str, spelled: str, name: Name
 ) -> None:
     catalog = after(f"""
         CREATE TYPE mood AS ENUM ('sad', 'ok');
         CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%');
         CREATE TYPE pair AS (a int, b text);
-        CREATE TABLE t (c {type});
+        CREATE TABLE t (c {written});
     """)
     assert column(catalog, "c").type == spelled
     assert column(catalog, "c").type_name == name
@@ -59,9 +59,7 @@ def test_a_type_is_spelled_with_its_modifiers_and_named_without(
         ("app.stable_one()", False),
     ],
 )
-def test_a_default_is_volatile_when_it_calls_a_volatile_function(
-    after: After, default: str, volatile: bool
-) -> None:
+def test_a_default_is_volatile_when_it_calls_a_volatile_function(after: After, default: str, volatile: bool) -> None:
     catalog = after(f"""
         CREATE SEQUENCE s;
         CREATE SCHEMA app;
@@ -82,9 +80,7 @@ def test_a_serial_column_has_a_default_and_owns_its_sequence(after: After) -> No
 
 
 @pytest.mark.parametrize(("clause", "kind"), [("ALWAYS", "always"), ("BY DEFAULT", "by default")])
-def test_an_identity_column_has_no_default_and_owns_its_sequence(
-    after: After, clause: str, kind: str
-) -> None:
+def test_an_identity_column_has_no_default_and_owns_its_sequence(after: After, clause: str, kind: str) -> None:
     catalog = after(f"CREATE TABLE t (id bigint GENERATED {clause} AS IDENTITY)")
     assert column(catalog, "id").identity == kind
     assert column(catalog, "id").default is None
@@ -117,9 +113,7 @@ def test_a_collation_is_named_only_where_it_is_not_the_types(after: After) -> No
 
 @pytest.mark.since(18)
 def test_a_not_null_constraint_that_is_not_valid_is_not_relied_on(after: After) -> None:
-    catalog = after(
-        "CREATE TABLE t (a int, b int NOT NULL); ALTER TABLE t ADD CONSTRAINT n NOT NULL a NOT VALID"
-    )
+    catalog = after("CREATE TABLE t (a int, b int NOT NULL); ALTER TABLE t ADD CONSTRAINT n NOT NULL a NOT VALID")
     assert not column(catalog, "a").not_null
     assert column(catalog, "b").not_null
 
@@ -145,16 +139,12 @@ def test_dropped_columns_are_gone_and_positions_stay(after: After) -> None:
 
 
 def test_enum_values_come_in_sort_order(after: After) -> None:
-    catalog = after(
-        "CREATE TYPE mood AS ENUM ('sad', 'happy'); ALTER TYPE mood ADD VALUE 'ok' BEFORE 'happy'"
-    )
+    catalog = after("CREATE TYPE mood AS ENUM ('sad', 'happy'); ALTER TYPE mood ADD VALUE 'ok' BEFORE 'happy'")
     assert catalog.enums[Name("public", "mood")].values == ("sad", "ok", "happy")
 
 
 def test_a_domain_has_its_type_and_rules(after: After) -> None:
-    catalog = after(
-        "CREATE DOMAIN price AS numeric(10,2) DEFAULT 1 NOT NULL CONSTRAINT positive CHECK (VALUE > 0)"
-    )
+    catalog = after("CREATE DOMAIN price AS numeric(10,2) DEFAULT 1 NOT NULL CONSTRAINT positive CHECK (VALUE > 0)")
     domain = catalog.domains[Name("public", "price")]
     assert (domain.type, domain.default, domain.not_null) == ("numeric(10,2)", "1", True)
     assert ("positive", "CHECK ((VALUE > (0)::numeric))") in domain.constraints

@@ -34,9 +34,7 @@ def test_each_kind_of_constraint_has_its_columns_and_index(after: After) -> None
 
 
 def test_a_check_of_the_whole_row_reads_every_column(after: After) -> None:
-    catalog = after(
-        "CREATE TABLE t (a int, b int); ALTER TABLE t ADD CONSTRAINT ck CHECK (t IS DISTINCT FROM NULL)"
-    )
+    catalog = after("CREATE TABLE t (a int, b int); ALTER TABLE t ADD CONSTRAINT ck CHECK (t IS DISTINCT FROM NULL)")
     assert constraint(catalog, "ck").columns == ("a", "b")
 
 
@@ -75,9 +73,7 @@ def test_a_foreign_key_is_found_from_both_sides(after: After) -> None:
     assert constraint(catalog, "fk").referenced_columns == ("b", "a")
 
 
-def test_foreign_keys_across_schemas_are_named_when_one_schema_is_read(
-    after: After, connection: Connection
-) -> None:
+def test_foreign_keys_across_schemas_are_named_when_one_schema_is_read(after: After, connection: Connection) -> None:
     after("""
         CREATE SCHEMA here; CREATE SCHEMA there;
         CREATE TABLE there.parent (code int PRIMARY KEY);
@@ -99,9 +95,7 @@ def test_constraints_of_partitions_are_marked_as_inherited(after: After) -> None
         CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
         ALTER TABLE t1 ADD CONSTRAINT own CHECK (id < 10);
     """)
-    inherited = {
-        c.kind: c.inherited for c in catalog.tables[Name("public", "t1")].constraints if c.name != "own"
-    }
+    inherited = {c.kind: c.inherited for c in catalog.tables[Name("public", "t1")].constraints if c.name != "own"}
     assert inherited.items() >= {"primary_key": True, "foreign_key": True, "check": True}.items()
     assert not constraint(catalog, "own", "t1").inherited
 

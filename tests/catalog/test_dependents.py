@@ -147,9 +147,7 @@ def test_a_view_knows_what_it_reads_itself(after: After) -> None:
     assert [d.name for d in catalog.views[low].dependents] == ["public.high"]
 
 
-def test_views_in_schemas_that_are_not_read_are_dependents_all_the_same(
-    after: After, connection: Connection
-) -> None:
+def test_views_in_schemas_that_are_not_read_are_dependents_all_the_same(after: After, connection: Connection) -> None:
     after(f"""{TABLE}
         CREATE SCHEMA api;
         CREATE VIEW api.low AS SELECT id FROM t;

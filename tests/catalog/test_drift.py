@@ -74,9 +74,7 @@ def test_a_difference_is_told_in_words(after: After, statement: str, differences
 
 def test_a_changed_function_shows_both_its_definitions(after: After) -> None:
     before = after(SCHEMA)
-    catalog = after(
-        "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN old; END'"
-    )
+    catalog = after("CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN old; END'")
     function, trigger = diff(before, catalog)
     assert (function.kind, function.object) == ("function", "public.f()")
     assert "BEGIN RETURN new; END" in function.what
@@ -86,9 +84,7 @@ def test_a_changed_function_shows_both_its_definitions(after: After) -> None:
 
 def test_undoing_every_change_leaves_no_difference(after: After, connection: Connection) -> None:
     before = after(SCHEMA)
-    connection.execute(
-        "ALTER TABLE t ADD c int CHECK (c > 0); CREATE INDEX ON t (c); GRANT SELECT ON t TO PUBLIC"
-    )
+    connection.execute("ALTER TABLE t ADD c int CHECK (c > 0); CREATE INDEX ON t (c); GRANT SELECT ON t TO PUBLIC")
     connection.execute("CREATE VIEW w AS SELECT c FROM t; COMMENT ON COLUMN t.a IS 'hello'")
     assert diff(before, read_catalog(connection))
     connection.execute(

@@ -24,9 +24,7 @@ def test_leaves_are_the_tables_that_hold_rows(after: After) -> None:
     assert [leaf.name.name for leaf in catalog.leaves(Name("public", "t_2020"))] == ["t_2020"]
 
 
-def test_sizes_and_rows_of_a_partitioned_table_are_those_of_its_leaves(
-    after: After, connection: Connection
-) -> None:
+def test_sizes_and_rows_of_a_partitioned_table_are_those_of_its_leaves(after: After, connection: Connection) -> None:
     after(PARTITIONED)
     connection.execute("ANALYZE")
     catalog = read_catalog(connection)
@@ -78,8 +76,7 @@ def test_triggers_of_partitions_are_those_of_the_table(after: After) -> None:
         """
     )
     inherited = {
-        table.name.name: [trigger.inherited for trigger in table.triggers]
-        for table in catalog.tables.values()
+        table.name.name: [trigger.inherited for trigger in table.triggers] for table in catalog.tables.values()
     }
     assert inherited == {"t": [False], "t_2020": [True], "t_2021": [True], "t_2021_1": [True]}
 

@@ -70,9 +70,7 @@ def test_what_others_have_not_committed_is_not_seen(connection: Connection, othe
 
 
 def test_all_but_the_systems_schemas_and_our_own_are_read(after: After) -> None:
-    catalog = after(
-        "CREATE SCHEMA app; CREATE SCHEMA crossfade; CREATE TABLE crossfade.t (); CREATE TEMP TABLE x ()"
-    )
+    catalog = after("CREATE SCHEMA app; CREATE SCHEMA crossfade; CREATE TABLE crossfade.t (); CREATE TEMP TABLE x ()")
     assert set(catalog.schemas) == {"app", "public"}
     assert not catalog.tables
 
@@ -83,9 +81,7 @@ def test_only_the_schemas_asked_for_are_read(after: After, connection: Connectio
     assert not read_catalog(connection, schemas=[]).tables
 
 
-def test_the_sessions_search_path_does_not_change_how_things_are_spelled(
-    after: After, connection: Connection
-) -> None:
+def test_the_sessions_search_path_does_not_change_how_things_are_spelled(after: After, connection: Connection) -> None:
     before = after("""
         CREATE SCHEMA app; CREATE TYPE app.mood AS ENUM ('ok'); CREATE TABLE app.t (m app.mood DEFAULT 'ok');
         CREATE VIEW app.v AS SELECT m FROM app.t;
@@ -113,9 +109,7 @@ def test_a_role_without_privileges_can_read(after: After, connection: Connection
 
 
 @pytest.mark.since(15)
-def test_the_replication_role_may_be_set_once_it_is_granted(
-    after: After, connection: Connection, role: str
-) -> None:
+def test_the_replication_role_may_be_set_once_it_is_granted(after: After, connection: Connection, role: str) -> None:
     granted = sql.SQL("{} ON PARAMETER session_replication_role {} {}")
     after("SELECT 1")
     connection.execute(granted.format(sql.SQL("GRANT SET"), sql.SQL("TO"), sql.Identifier(role)))
@@ -203,9 +197,7 @@ def test_a_standby_is_listed_and_can_be_read_itself(own_server: LocalServer) -> 
         assert (seen.state, seen.lag_seconds, seen.lag_bytes) == ("unknown", None, None)
 
 
-def test_a_server_too_old_is_refused_by_its_version(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_too_old_is_refused_by_its_version(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "OLDEST_VERSION", 990000)
     with pytest.raises(UnsupportedServer) as caught:
         read_catalog(connection)

@@ -58,12 +58,12 @@ def assemble(rows: Rows, columns: Columns) -> Catalog:
             server=of.server(place),
             role=of.role(place, may_set_replication_role=rows["replication_role"][0].may_set),
             tables=_by_name(
-                _table(row, parts) for row in rows["relations"] if row.kind in _TABLE and row.size is not None
+                _table(row, parts, place.block_size)
+                for row in rows["relations"]
+                if row.kind in _TABLE and row.heap_size is not None
             ),
             views=_by_name(
-                _view(row, parts)
-                for row in rows["relations"]
-                if row.kind not in _TABLE and row.definition is not None
+                _view(row, parts) for row in rows["relations"] if row.kind not in _TABLE and row.definition is not None
             ),
             enums=_by_name(of.enum(row) for row in types if row.kind == "e"),
             sequences=_by_name(of.sequence(row) for row in rows["sequences"]),
@@ -119,9 +119,7 @@ def _parts(rows: Rows, columns: Columns, foreign_keys: tuple[ForeignKey, ...]) -
     )
 
 
-def _grouped(
-    rows: list[Row], build: Callable[[Row], Part], *, order: str = "name"
-) -> Mapping[int, tuple[Part, ...]]:
+def _grouped(rows: list[Row], build: Callable[[Row], Part], *, order: str = "name") -> Mapping[int, tuple[Part, ...]]:
     found: dict[int, list[Part]] = defaultdict(list)
     for row in rows:
         if getattr(row, "definition", "") is not None:
@@ -129,7 +127,7 @@ def _grouped(
     return {relation: tuple(sorted(parts, key=attrgetter(order))) for relation, parts in found.items()}
 
 
-def _table(row: Row, parts: _Parts) -> Table:
+def _table(row: Row, parts: _Parts, block_size: int) -> Table:
     oid = row.oid
     parents = tuple(Name(*parent) for parent in zip(row.parent_schemas, row.parent_names, strict=True))
     return Table(
@@ -152,9 +150,9 @@ def _table(row: Row, parts: _Parts) -> Table:
         partition_of=parents[0] if row.is_partition else None,
         partition_bound=row.partition_bound,
         comment=row.comment,
-        size=row.size,
+        size=row.heap_size + (row.toast_size or 0),
         rows=row.rows,
-        blocks=row.blocks,
+        blocks=row.heap_size // block_size,
         unlogged=row.unlogged,
         inherits=() if row.is_partition else parents,
         tablespace=row.tablespace,
@@ -203,13 +201,9 @@ def _summed(catalog: Catalog) -> Catalog:
             blocks=sum(leaf.blocks for leaf in leaves),
             rows=sum(known) if known else -1,
             indexes=tuple(
-                replace(index, size=size(Name(table.name.schema, index.name), index))
-                for index in table.indexes
+                replace(index, size=size(Name(table.name.schema, index.name), index)) for index in table.indexes
             ),
         )
 
-    tables = {
-        name: summed(table) if table.kind == "partitioned" else table
-        for name, table in catalog.tables.items()
-    }
+    tables = {name: summed(table) if table.kind == "partitioned" else table for name, table in catalog.tables.items()}
     return replace(catalog, tables=tables)

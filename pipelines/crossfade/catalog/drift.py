@@ -18,14 +18,11 @@ OWN_PREFIX = "_cf_"
 # Fields that are nothing of the schema, are compared part by part, or that the definition says already.
 _NOT_COMPARED: Mapping[str, frozenset[str]] = {
     "table": frozenset(
-        {"oid", "size", "rows", "blocks"}
-        | {"columns", "constraints", "indexes", "triggers", "policies", "dependents"}
+        {"oid", "size", "rows", "blocks"} | {"columns", "constraints", "indexes", "triggers", "policies", "dependents"}
     ),
     "view": frozenset({"reads", "columns", "indexes", "triggers", "dependents"}),
     "column": frozenset({"position", "type_name"}),
-    "constraint": frozenset(
-        {"kind", "columns", "validated", "deferrable", "references", "referenced_columns"}
-    ),
+    "constraint": frozenset({"kind", "columns", "validated", "deferrable", "references", "referenced_columns"}),
     "index": frozenset({"method", "columns", "reads", "unique", "primary", "predicate", "size"}),
     "trigger": frozenset({"function", "before", "row", "events", "columns"}),
     "policy": frozenset({"reads"}),

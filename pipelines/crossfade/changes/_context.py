@@ -74,14 +74,17 @@ class Context:
     def name(self, table: str) -> Name:
         """The qualified name: `table` or `schema.table`."""
         schema, dot, rest = table.partition(".")
-        return Name(schema, rest) if dot and Name(schema, rest) in self.catalog.tables else Name(self.schema, table)
+        plain = Name(self.schema, table)
+        return (
+            Name(schema, rest) if dot and schema in self.catalog.schemas and plain not in self.catalog.tables else plain
+        )
 
     def table(self, table: str) -> Table:
         """The table as it is now; refuses one that does not exist."""
         name = self.name(table)
         found = self.catalog.tables.get(name)
         if found is None:
-            near = _nearest(table, [known.name for known in self.catalog.tables if known.schema == name.schema])
+            near = _nearest(name.name, [known.name for known in self.catalog.tables if known.schema == name.schema])
             hint = f"did you mean {near}?" if near else f"the schema {name.schema} of {self.database} has no such table"
             self.refuse(f"table {name} does not exist in database {self.database}", fix=hint)
         if found.kind == "foreign":

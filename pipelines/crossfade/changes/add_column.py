@@ -10,7 +10,16 @@ from pydantic import Field
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
-from crossfade.changes._mapping import checked, is_total, refuse_late_triggers
+from crossfade.changes._mapping import (
+    checked,
+    is_total,
+    refuse_branched,
+    refuse_generated,
+    refuse_late_triggers,
+    refuse_ruled_domain,
+    refuse_taken_name,
+    rule_name,
+)
 from crossfade.changes._ruled import ruled
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier
@@ -44,12 +53,17 @@ class AddColumn(Change):
     def compile(self, context: Context) -> Compiled:
         """A plain ADD COLUMN where the catalog can do it alone; a pair where rows need values."""
         table = context.table(self.table)
+        refuse_branched(context, table)
         if self.column in context.new_row_types(table):
             context.refuse(f"column {self.column} exists already in {table.name}")
         if self.up is None and self.down:
             context.refuse("down without up", why="rows that exist would have nothing to go down from", fix="give `up`")
         wanted = context.probe.type(self.type)
+        refuse_ruled_domain(context, wanted)
         new_row = {**context.row_types(table), self.column: wanted}
+        for wished, name in ((self.check, self._check_name(table)), (self.unique, self._key_name(table))):
+            if wished:
+                refuse_taken_name(context, table, name)
         if self.check is not None:
             checked(context, table, self.check, row=new_row, wanted="boolean", field="check")
         volatile = False
@@ -59,13 +73,11 @@ class AddColumn(Change):
             return self._plain(context, table, wanted)
         return self._mapped(context, table, wanted, new_row)
 
-    @property
-    def _check_name(self) -> str:
-        return f"{self.table}_{self.column}_check"
+    def _check_name(self, table: Table) -> str:
+        return rule_name(table.name.name, self.column, "check")
 
-    @property
-    def _key_name(self) -> str:
-        return f"{self.table}_{self.column}_key"
+    def _key_name(self, table: Table) -> str:
+        return rule_name(table.name.name, self.column, "key")
 
     def _plain(self, context: Context, table: Table, wanted: str) -> Compiled:
         """By the catalog alone: no row is touched."""
@@ -112,11 +124,15 @@ class AddColumn(Change):
         found: list[rules.Rule] = []
         if self.check is not None:
             condition = self.check.render(table.name.name, table.name.name)
-            shown = f"the check {self._check_name}"
-            found.append(rules.check(place, self._check_name, condition, subject=self._check_name, shown=shown))
+            shown = f"the check {self._check_name(table)}"
+            found.append(
+                rules.check(place, self._check_name(table), condition, subject=self._check_name(table), shown=shown)
+            )
         if self.unique:
             shown = f"{table.name} ({self.column})"
-            found.append(rules.unique(place, self._key_name, (self.column,), subject=self._key_name, shown=shown))
+            found.append(
+                rules.unique(place, self._key_name(table), (self.column,), subject=self._key_name(table), shown=shown)
+            )
         adds = ((table.name, self.column, wanted),)
         return Compiled(steps=(added, *ruled(context, place, found)), adds=adds)
 
@@ -126,11 +142,13 @@ class AddColumn(Change):
         up = self.up or self.default
         assert up is not None
         facts = checked(context, table, up, row=row, wanted=wanted, field="up")
+        refuse_generated(context, table, up.columns(table.name.name), "up")
         refuse_late_triggers(context, table, up.columns(table.name.name))
         total = is_total(up, row, wanted)
         for name, down in self.down.items():
             target = context.column(table, name)
             checked(context, table, down, row=new_row, wanted=target.type, field=f"down of {name}")
+            refuse_generated(context, table, down.columns(table.name.name) | {name}, f"down of {name}")
             total = total and is_total(down, new_row, target.type)
         new = NewColumn(
             name=self.column,
@@ -147,8 +165,8 @@ class AddColumn(Change):
             down=self.down,
             repeatable=facts.repeatable,
             total=total,
-            checks=(CheckRule(self._check_name, self.check),) if self.check is not None else (),
-            uniques=(UniqueRule(self._key_name, (self.column,)),) if self.unique else (),
+            checks=(CheckRule(self._check_name(table), self.check),) if self.check is not None else (),
+            uniques=(UniqueRule(self._key_name(table), (self.column,)),) if self.unique else (),
         )
         sources = tuple(sorted(up.columns(table.name.name)))
         return Compiled(pairs=((table.name, pair),), maps=(Mapped(table.name, self.column, sources, up.text),))

@@ -13,9 +13,16 @@ from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import (
     checked,
     is_total,
+    refuse_branched,
     refuse_dependents,
+    refuse_generated,
     refuse_late_triggers,
+    refuse_lost_with_column,
+    refuse_misfits,
     refuse_own_sequence,
+    refuse_ruled_domain,
+    refuse_taken_name,
+    rule_name,
 )
 from crossfade.changes._ruled import ruled
 from crossfade.changes._types import catalog_only
@@ -67,17 +74,29 @@ class ChangeColumn(Change):
         rules_leg = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}[
             self.enforce
         ]
+        if self.to.unique is False:
+            context.refuse("`unique: false` takes no rule away", fix="drop the constraint with a `sql` change")
+        for wished, name in (
+            (self.to.check, self._check_name(table)),
+            (self._wants_unique(table), self._key_name(table)),
+        ):
+            if wished:
+                refuse_taken_name(context, table, name)
         if self.to.check is not None:
             row = {**context.row_types(table), self.column: wanted}
             checked(context, table, self.to.check, row=row, wanted="boolean", field="check")
         if self._new_default is not None:
             checked(context, table, self._new_default, row={}, wanted=wanted, field="default")
-        checks = any(c.kind == "check" and self.column in c.columns for c in table.constraints)
-        # A check over the column would be verified again, by a scan under the strongest lock.
-        rewritten = wanted != column.type and (checks or not catalog_only(column.type, wanted))
+        # Under the strongest lock a check over the column would be verified again, by a scan, and an index with an
+        # expression or a predicate built again.
+        rescanned = any(c.kind == "check" and self.column in c.columns for c in table.constraints) or any(
+            self.column in index.reads and (index.predicate is not None or "" in index.columns)
+            for index in table.indexes
+        )
+        rewritten = wanted != column.type and (rescanned or not catalog_only(column.type, wanted))
         if self.up is None and self.down is None and not rewritten:
             return self._in_place(context, table, column, wanted, rules_leg)
-        return self._swap(context, table, column, wanted)
+        return self._swap(context, table, column, wanted, rules_leg)
 
     @property
     def _new_default(self) -> Expression | None:
@@ -87,13 +106,11 @@ class ChangeColumn(Change):
     def _drops_default(self) -> bool:
         return "default" in self.to.model_fields_set and self.to.default is None
 
-    @property
-    def _check_name(self) -> str:
-        return f"{self.table}_{self.column}_check"
+    def _check_name(self, table: Table) -> str:
+        return rule_name(table.name.name, self.column, "check")
 
-    @property
-    def _key_name(self) -> str:
-        return f"{self.table}_{self.column}_key"
+    def _key_name(self, table: Table) -> str:
+        return rule_name(table.name.name, self.column, "key")
 
     def _wants_unique(self, table: Table) -> bool:
         held = any(index.unique and index.valid and index.columns == (self.column,) for index in table.indexes)
@@ -109,19 +126,26 @@ class ChangeColumn(Change):
             found.append(rules.not_null(place, self.column, lasting=self.column, subject=self.column, shown=shown))
         if self.to.check is not None:
             condition = self.to.check.render(table.name.name, table.name.name)
-            shown = f"the check {self._check_name}"
-            found.append(rules.check(place, self._check_name, condition, subject=self._check_name, shown=shown))
+            shown = f"the check {self._check_name(table)}"
+            found.append(
+                rules.check(place, self._check_name(table), condition, subject=self._check_name(table), shown=shown)
+            )
         if self._wants_unique(table):
             shown = f"{table.name} ({self.column})"
-            found.append(rules.unique(place, self._key_name, (self.column,), subject=self._key_name, shown=shown))
+            found.append(
+                rules.unique(place, self._key_name(table), (self.column,), subject=self._key_name(table), shown=shown)
+            )
         steps = list(ruled(context, place, found))
         if self.to.nullable is True and column.not_null:
+            if any(c.kind == "primary_key" and self.column in c.columns for c in table.constraints):
+                context.refuse(f"{self.column} is in the primary key of {table.name}", why="a key has no NULL in it")
             steps.append(self._alter(context, table, EXPAND, "nullable", "DROP NOT NULL", "SET NOT NULL"))
         if wanted != column.type:
             refuse_dependents(context, table, frozenset({self.column}))
-            steps.append(
-                self._alter(context, table, stage_leg("cutover"), "type", f"TYPE {wanted}", f"TYPE {column.type}")
-            )
+            # Without COLLATE the column would get the type's own, and its indexes be built again.
+            kept = f" COLLATE {_collation(column)}" if column.collation else ""
+            forth, back = f"TYPE {wanted}{kept}", f"TYPE {column.type}{kept}"
+            steps.append(self._alter(context, table, stage_leg("cutover"), "type", forth, back))
         if "default" in self.to.model_fields_set:
             before = f"SET DEFAULT {column.default}" if column.default is not None else "DROP DEFAULT"
             after = f"SET DEFAULT ({self._new_default})" if self._new_default is not None else "DROP DEFAULT"
@@ -177,10 +201,15 @@ class ChangeColumn(Change):
 
     # --- swap ----------------------------------------------------------------------------------------
 
-    def _swap(self, context: Context, table: Table, column: Column, wanted: str) -> Compiled:
+    def _swap(self, context: Context, table: Table, column: Column, wanted: str, leg: Leg) -> Compiled:
         columns = frozenset({self.column})
+        refuse_ruled_domain(context, wanted)
+        refuse_branched(context, table)
         refuse_own_sequence(context, table, column)
+        refuse_lost_with_column(context, table, column)
         hazards = refuse_dependents(context, table, columns)
+        if wanted != column.type:
+            refuse_misfits(context, table, column, wanted)
         quoted = sql.Identifier(self.column).as_string(None)
         up = self.up or Expression(f"{quoted}::{wanted}" if wanted != column.type else quoted)
         down = self.down or Expression(f"{quoted}::{column.type}" if wanted != column.type else quoted)
@@ -188,14 +217,16 @@ class ChangeColumn(Change):
         new_row = {**row, self.column: wanted}
         facts = checked(context, table, up, row=row, wanted=wanted, field="up")
         checked(context, table, down, row=new_row, wanted=column.type, field="down")
+        refuse_generated(context, table, up.columns(table.name.name), "up")
+        refuse_generated(context, table, down.columns(table.name.name), "down")
         refuse_late_triggers(context, table, columns | up.columns(table.name.name))
         not_null = column.not_null if self.to.nullable is None else not self.to.nullable
         default = None if self._drops_default else column.default
-        collation = column.collation if wanted == column.type else None
+        texts = all(type_.partition("(")[0] in ("text", "character varying") for type_ in (wanted, column.type))
         new = NewColumn(
             name=self.column,
             type=wanted,
-            collation=sql.Identifier(collation.schema, collation.name).as_string(None) if collation else None,
+            collation=_collation(column) if wanted == column.type or texts else None,
             default=self._new_default.text if self._new_default is not None else default,
             not_null=not_null,
             comment=self.to.comment if "comment" in self.to.model_fields_set else column.comment,
@@ -209,8 +240,9 @@ class ChangeColumn(Change):
             swap=True,
             repeatable=facts.repeatable,
             total=is_total(up, row, wanted) and is_total(down, new_row, column.type),
-            checks=(CheckRule(self._check_name, self.to.check),) if self.to.check is not None else (),
-            uniques=(UniqueRule(self._key_name, (self.column,)),) if self._wants_unique(table) else (),
+            checks=(CheckRule(self._check_name(table), self.to.check),) if self.to.check is not None else (),
+            uniques=(UniqueRule(self._key_name(table), (self.column,)),) if self._wants_unique(table) else (),
+            rules_leg=leg,
         )
         last = Hazard(
             "column-order",
@@ -230,3 +262,9 @@ class ChangeColumn(Change):
             hazards=(*hazards, last, prepared),
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
+
+
+def _collation(column: Column) -> str | None:
+    if column.collation is None:
+        return None
+    return sql.Identifier(column.collation.schema, column.collation.name).as_string(None)

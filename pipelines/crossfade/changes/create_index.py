@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from psycopg import sql
 from pydantic import Field, model_validator
 
-from crossfade.catalog.model import Table
+from crossfade.catalog.model import Name, Table
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._mapping import checked
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import rules
@@ -51,8 +52,8 @@ class CreateIndex(Change):
     def compile(self, context: Context) -> Compiled:
         """One concurrent build in validate, after what it reads has been filled."""
         table = context.table(self.table)
-        if any(index.name == self.name for other in context.catalog.tables.values() for index in other.indexes):
-            context.refuse(f"an index {self.name} exists already", fix="choose another name, or drop_index it first")
+        self._refuse_taken(context, table)
+        self._refuse_unsound(context, table)
         if table.kind == "partitioned":
             context.refuse(
                 f"{table.name} is partitioned",
@@ -94,6 +95,29 @@ class CreateIndex(Change):
             undo_title="drop the index",
         )
         return Compiled(steps=(*self._asked(context, step_id), built) if self.unique else (built,))
+
+    def _refuse_taken(self, context: Context, table: Table) -> None:
+        catalog, name = context.catalog, Name(table.name.schema, self.name)
+        if name in catalog.tables or name in catalog.views or name in catalog.sequences:
+            context.refuse(f"a relation {name} exists already", fix="choose another name")
+        beside = (other for other in catalog.tables.values() if other.name.schema == name.schema)
+        if any(index.name == self.name for other in beside for index in other.indexes):
+            context.refuse(f"an index {self.name} exists already", fix="choose another name, or drop_index it first")
+
+    def _refuse_unsound(self, context: Context, table: Table) -> None:
+        """Expressions PostgreSQL would refuse only when the index is built."""
+        row = context.new_row_types(table)
+        expressions = [part.expression for part in self.columns if isinstance(part, IndexPart) and part.expression]
+        for expression in (*expressions, *([self.where] if self.where is not None else [])):
+            facts = context.probe.expression(expression, table=table.name.name, row=row)
+            if not facts.repeatable or "SubLink" in expression.nodes:
+                context.refuse(
+                    f"`{expression}` may give another value for the same row",
+                    why="an index holds what its expressions gave when the row was written",
+                    fix="use immutable functions of the row's own columns only",
+                )
+        if self.where is not None:
+            checked(context, table, self.where, row=row, wanted="boolean", field="where")
 
     def _key(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
         if isinstance(part, str):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from psycopg import sql
 from pydantic import Field
 
+from crossfade.catalog.model import Name
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._mapping import expect
 from crossfade.changes.add_constraint import ForeignKey
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
@@ -47,38 +50,37 @@ class CreateTable(Change):
         if name in context.catalog.tables or name in context.catalog.views:
             context.refuse(f"{name} exists already")
         row = {column.name: context.probe.type(column.type) for column in self.columns}
+        self._refuse_unsound(context, name, row)
         parts = [self._column(column, row[column.name]) for column in self.columns]
-        for column in (*self.primary_key, *(column for key in self.unique for column in key)):
-            if column not in row:
-                context.refuse(f"{name} has no column {column}", fix=f"columns here: {', '.join(row)}")
         if self.primary_key:
             parts.append(sql.SQL("PRIMARY KEY ({})").format(names(self.primary_key)))
         parts.extend(sql.SQL("UNIQUE ({})").format(names(key)) for key in self.unique)
         for rule, condition in self.checks.items():
-            context.probe.expression(condition, table=self.table, row=row, wanted="boolean")
             parts.append(
-                sql.SQL("CONSTRAINT {} CHECK {}").format(sql.Identifier(rule), condition.render(self.table, self.table))
+                sql.SQL("CONSTRAINT {} CHECK {}").format(sql.Identifier(rule), condition.render(name.name, name.name))
             )
         locks: list[Lock] = []
         for rule, key in self.foreign_keys.items():
-            parent = context.table(key.references.table)
-            locks.extend(lock(relation(parent.name), "SHARE ROW EXCLUSIVE"))
+            parent = name if context.name(key.references.table) == name else context.table(key.references.table).name
+            if parent != name:
+                locks.extend(lock(relation(parent), "SHARE ROW EXCLUSIVE"))
             referenced = (
                 sql.SQL(" ({})").format(names(key.references.columns)) if key.references.columns else sql.SQL("")
             )
             parts.append(
-                sql.SQL("CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}{} ON DELETE {} ON UPDATE {}").format(
+                sql.SQL("CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}{} ON DELETE {} ON UPDATE {}{}").format(
                     sql.Identifier(rule),
                     names(key.columns),
-                    identifier(parent.name),
+                    identifier(parent),
                     referenced,
                     trusted(key.on_delete.upper()),
                     trusted(key.on_update.upper()),
+                    trusted(" DEFERRABLE" if key.deferrable else ""),
                 )
             )
         statements = [
             sql.SQL("CREATE TABLE {} (\n  {}\n)").format(identifier(name), sql.SQL(",\n  ").join(parts)),
-            *self._comments(name.schema),
+            *self._comments(name),
         ]
         step_id = f"{name}/create"
         step = Ddl(
@@ -112,13 +114,30 @@ class CreateTable(Change):
             clauses.append(sql.SQL("NOT NULL"))
         return sql.SQL(" ").join(clauses)
 
-    def _comments(self, schema: str) -> list[sql.Composable]:
+    def _refuse_unsound(self, context: Context, name: Name, row: Mapping[str, str]) -> None:
+        """What PostgreSQL would refuse when the table is made."""
+        keyed = [column for key in (self.primary_key, *self.unique) for column in key]
+        keyed += [column for key in self.foreign_keys.values() for column in key.columns]
+        for column in keyed:
+            if column not in row:
+                context.refuse(f"{name} has no column {column}", fix=f"columns here: {', '.join(row)}")
+        if len(row) < len(self.columns):
+            context.refuse(f"{name} has two columns of one name", fix="rename one of them")
+        for column in self.columns:
+            if column.default is not None:
+                expect(context, column.default, table=name.name, row={}, wanted=row[column.name], field="default")
+            if column.identity and row[column.name] not in ("smallint", "integer", "bigint"):
+                context.refuse(f"{column.name} is {row[column.name]}, and identity gives whole numbers")
+        for rule, condition in self.checks.items():
+            expect(context, condition, table=name.name, row=row, wanted="boolean", field=f"check {rule}")
+
+    def _comments(self, created: Name) -> list[sql.Composable]:
         comments: list[sql.Composable] = []
         if self.comment:
-            table = sql.Identifier(schema, self.table)
+            table = sql.Identifier(created.schema, created.name)
             comments.append(sql.SQL("COMMENT ON TABLE {} IS {}").format(table, sql.Literal(self.comment)))
         for column in self.columns:
             if column.comment:
-                name = sql.Identifier(schema, self.table, column.name)
+                name = sql.Identifier(created.schema, created.name, column.name)
                 comments.append(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(column.comment)))
         return comments

@@ -6,7 +6,14 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._mapping import checked, is_total, refuse_dependents, refuse_late_triggers
+from crossfade.changes._mapping import (
+    checked,
+    is_total,
+    refuse_branched,
+    refuse_dependents,
+    refuse_generated,
+    refuse_late_triggers,
+)
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import Pair
@@ -27,11 +34,25 @@ class DropColumn(Change):
         """A pair without a new side."""
         table = context.table(self.table)
         column = context.column(table, self.column)
-        if column.not_null and column.default is None and self.down is None and not column.identity:
+        if (
+            column.not_null
+            and column.default is None
+            and self.down is None
+            and not column.identity
+            and not column.generated
+        ):
             context.refuse(
                 f"{table.name}.{self.column} is NOT NULL without a default, and the new version will not write it",
                 why="its inserts would fail until the column is gone",
                 fix="give `down`, the value old readers shall see",
+            )
+        refuse_branched(context, table)
+        if column.generated or column.identity:
+            what = "a generated" if column.generated else "an identity"
+            context.refuse(
+                f"{table.name}.{self.column} is {what} column",
+                why="what PostgreSQL writes by itself cannot be hidden and brought back",
+                fix="drop it with a `sql` change in contract",
             )
         columns = frozenset({self.column})
         hazards = refuse_dependents(context, table, columns)
@@ -39,6 +60,7 @@ class DropColumn(Change):
         if self.down is not None:
             row = {name: type_ for name, type_ in context.row_types(table).items() if name != self.column}
             checked(context, table, self.down, row=row, wanted=column.type, field="down")
+            refuse_generated(context, table, self.down.columns(table.name.name), "down")
             refuse_late_triggers(context, table, columns)
             total = is_total(self.down, row, column.type)
         owned = [s for s in context.catalog.sequences.values() if s.owned_by == (table.name, self.column)]

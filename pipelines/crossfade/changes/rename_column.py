@@ -6,7 +6,13 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped
 from crossfade.changes._context import Context
-from crossfade.changes._mapping import refuse_dependents, refuse_late_triggers, refuse_own_sequence
+from crossfade.changes._mapping import (
+    refuse_branched,
+    refuse_dependents,
+    refuse_late_triggers,
+    refuse_lost_with_column,
+    refuse_own_sequence,
+)
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import NewColumn, Pair
@@ -30,7 +36,9 @@ class RenameColumn(Change):
         if self.to in context.new_row_types(table):
             context.refuse(f"column {self.to} exists already in {table.name}")
         columns = frozenset({self.from_})
+        refuse_branched(context, table)
         refuse_own_sequence(context, table, column)
+        refuse_lost_with_column(context, table, column)
         hazards = refuse_dependents(context, table, columns)
         refuse_late_triggers(context, table, columns)
         up, down = _bare(self.from_), _bare(self.to)

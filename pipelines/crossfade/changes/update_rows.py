@@ -10,7 +10,7 @@ from pydantic import Field
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
-from crossfade.changes._mapping import checked
+from crossfade.changes._mapping import checked, refuse_branched
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
@@ -32,6 +32,8 @@ class UpdateRows(Change):
     def compile(self, context: Context) -> Compiled:
         """A place for the old values, a walk, and the question whether it is complete."""
         table = context.table(self.table)
+        if table.partition_of is None:
+            refuse_branched(context, table)
         if not table.key:
             context.refuse(
                 f"{table.name} has no primary key or unique NOT NULL index",

@@ -217,6 +217,6 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_tem
    WHERE migration = of_migration AND relation = of_relation AND key = of_key AND resolved_at IS NULL
 $$;
 -- Said, for a database may have taken this default from its functions.
-GRANT EXECUTE ON FUNCTION crossfade.note_conflict, crossfade.resolve_conflict TO PUBLIC;
+GRANT EXECUTE ON FUNCTION crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve TO PUBLIC;
 
 INSERT INTO crossfade.version (version) VALUES (1);

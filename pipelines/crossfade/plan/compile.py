@@ -55,6 +55,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         raise Refused.of(problems)
     steps = [*_own_steps(compiled), *_transitions(migration, compiled, targets)]
     legs = _legs(migration, steps)
+    _refuse_doubled(compiled)
     _assert_distinct(steps)
     return Plan(
         migration=migration.id,
@@ -73,6 +74,21 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         sizes=tuple(_sizes(steps, targets)),
         settings=_settings(migration),
     )
+
+
+def _refuse_doubled(compiled: list[tuple[Entry, str, Compiled]]) -> None:
+    """Two changes that do one and the same thing."""
+    seen: dict[tuple[str, str], Entry] = {}
+    for entry, database, result in compiled:
+        for step in _with_undo(result.steps):
+            before = seen.setdefault((database, step.id), entry)
+            if before is not entry:
+                raise Refused(
+                    f"this does what the change in line {before.where.line} does",
+                    where=entry.where,
+                    why=f"both would {step.title}",
+                    fix="say it once",
+                )
 
 
 def _assert_distinct(steps: Iterable[AnyStep]) -> None:
@@ -161,7 +177,18 @@ def _transitions(
 
 def _refuse_overlap(found: list[tuple[Entry, Pair]]) -> None:
     seen: dict[str, Entry] = {}
+    written: dict[str, Entry] = {}
     for entry, pair in found:
+        for column in pair.down if pair.new else ():
+            replaced = any(column in other.old and other.new for _, other in found if other is not pair)
+            if replaced or column in written:
+                raise Refused(
+                    f"column {column} gets its value from two changes",
+                    where=entry.where,
+                    why="a row could not be told which of them the new version wrote last",
+                    fix=f"give `down` for {column} in one change only",
+                )
+            written[column] = entry
         for column in (*pair.old, *(new.name for new in pair.new if not pair.swap)):
             if column in seen:
                 raise Refused(
@@ -253,12 +280,13 @@ def _entered(point: GatePoint, legs: tuple[Leg, ...]) -> str:
 def _in_place_archive(
     migration: Migration, targets: Mapping[str, Target], compiled: list[tuple[Entry, str, Compiled]]
 ) -> timedelta | None:
-    """Without a key the hidden column itself is the archive, so it stays for as long as values are kept."""
-    keyless = any(
-        pair.old and not targets[database].catalog.tables[table].key
-        for _, database, result in compiled
-        for table, pair in result.pairs
-    )
+    """Without a key that stays the hidden column itself is the archive, there for as long as values are kept."""
+    leaving: dict[tuple[str, Name], set[str]] = {}
+    for _, database, result in compiled:
+        for table, pair in result.pairs:
+            leaving.setdefault((database, table), set()).update(pair.old)
+    keys = {(database, table): targets[database].catalog.tables[table].key for database, table in leaving}
+    keyless = any(gone and (not keys[place] or gone & set(keys[place])) for place, gone in leaving.items())
     return _keep(migration) if keyless else None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import psycopg
@@ -10,7 +11,7 @@ from psycopg import errors, sql
 
 from crossfade.changes import Facts, Refused
 from crossfade.errors import Position
-from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.fragment import Expression, FragmentError, trusted
 
 # Stable, but another value at another moment.
 _CLOCKS = {
@@ -36,15 +37,23 @@ class ServerProbe:
         if text.strip().lower() in ("serial", "bigserial", "smallserial"):
             self._refuse(f"{text} is no type of its own", fix="use identity: true in create_table, or an integer type")
         # Parsed first, so that nothing but a type can stand there.
-        probe = Expression(f"NULL::{text}")
+        try:
+            probe = Expression(f"NULL::{text}")
+        except FragmentError as error:
+            self._refuse(f"not a type: {text}", why=str(error))
         if not probe.is_constant:
             self._refuse(f"not a type: {text}")
-        oid, modifier = self._described(trusted(f"SELECT {probe}"), f"type {text}")
-        row = self._connection.execute(
-            "SELECT format_type(t.oid, %s), t.typtype, n.nspname FROM pg_type AS t"
-            " JOIN pg_namespace AS n ON n.oid = t.typnamespace WHERE t.oid = %s",
-            (modifier, oid),
-        ).fetchone()
+        # A domain is described as the type it is over, so its own name is asked for; nothing is computed, since a
+        # domain may refuse NULL.
+        question = trusted(f"SELECT {probe}, pg_typeof((SELECT {probe} WHERE false))::oid::int8 WHERE false")
+        _, modifier = self._described(question, f"type {text}")
+        with self._searching():
+            row = self._connection.execute(
+                trusted(
+                    f"SELECT format_type(t.oid, CASE WHEN t.typtype = 'd' THEN -1 ELSE {modifier} END)"
+                    f" FROM pg_type AS t WHERE t.oid = pg_typeof((SELECT {probe} WHERE false))"
+                )
+            ).fetchone()
         assert row is not None
         return row[0]
 
@@ -52,28 +61,52 @@ class ServerProbe:
         self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
     ) -> Facts:
         """Resolve an expression over columns of the given types; raises Refused with the server's reason."""
-        columns = [sql.SQL("CAST(NULL AS {}) AS {}").format(trusted(t), sql.Identifier(c)) for c, t in row.items()]
+        # Under names of ours, so that a bare name in a sub-select, which would not be carried over, is not found.
+        names = {column: f"_cf_{number}" for number, column in enumerate(row)}
+        columns = [
+            sql.SQL("CAST(NULL AS {}) AS {}").format(trusted(type_), sql.Identifier(names[column]))
+            for column, type_ in row.items()
+        ]
         # LIMIT 0 with NULLs: planned and described, nothing computed. In WHERE, aggregates, window functions and
         # set-returning functions are refused by PostgreSQL itself.
         source = sql.SQL("(SELECT {}) AS {}").format(sql.SQL(", ").join(columns), sql.Identifier(table))
-        value = expression.render(table, table)
+        value = expression.render(table, table, names)
         question = sql.SQL("SELECT {value} FROM {source} WHERE ({value}) IS NULL LIMIT 0").format(
             value=value, source=source
         )
-        oid, modifier = self._described(question, f"`{expression}`")
+        oid, modifier = self._described(question, f"`{expression}`", bare=table)
         given = self._format(oid, modifier)
         return Facts(
             type=given,
-            assignable=wanted is None or expression.is_constant or self._assignable(oid, wanted),
+            assignable=wanted is None or self._literal(expression, wanted) or self._assignable(oid, wanted),
             repeatable=not self._calls_volatile(expression) and not self._tells_time(expression),
             volatile=self._calls_volatile(expression),
         )
 
-    def _described(self, question: sql.SQL | sql.Composed, subject: str) -> tuple[int, int]:
+    def _literal(self, expression: Expression, wanted: str) -> bool:
+        """A literal without a type of its own takes the wanted one; refused when it is none of its values."""
+        if expression.nodes != frozenset({"A_Const"}) or not (
+            expression.text.startswith("'") or expression.text.upper() == "NULL"
+        ):
+            return False
+        # A domain's rule is not asked here, hence no CAST to the domain itself, which might refuse NULL.
+        self._described(trusted(f"SELECT {expression}::{self._base(wanted)}"), f"`{expression}`")
+        return True
+
+    def _base(self, type_: str) -> str:
+        oid, modifier = self._described(trusted(f"SELECT NULL::{type_} WHERE false"), type_)
+        return self._format(oid, modifier)
+
+    @contextmanager
+    def _searching(self) -> Generator[None]:
+        with self._connection.transaction(force_rollback=True):
+            path = sql.SQL(", ").join(map(sql.Identifier, self._search_path))
+            self._connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+            yield
+
+    def _described(self, question: sql.SQL | sql.Composed, subject: str, *, bare: str | None = None) -> tuple[int, int]:
         try:
-            with self._connection.transaction(force_rollback=True):
-                path = sql.SQL(", ").join(map(sql.Identifier, self._search_path))
-                self._connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+            with self._searching():
                 cursor = self._connection.execute(question)
                 assert cursor.description is not None
                 result = cursor.pgresult
@@ -83,7 +116,10 @@ class ServerProbe:
             raise
         except psycopg.Error as error:
             message = error.diag.message_primary or str(error)
-            self._refuse(f"{subject}: {message}", why="PostgreSQL refuses it", fix=error.diag.message_hint)
+            hint = error.diag.message_hint
+            if bare is not None and isinstance(error, errors.UndefinedColumn) and "SELECT" in subject.upper():
+                hint = f"in a sub-select name columns of the row as {bare}.column"
+            self._refuse(f"{subject}: {message}", why="PostgreSQL refuses it", fix=hint)
 
     def _format(self, oid: int, modifier: int) -> str:
         row = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()
@@ -101,7 +137,7 @@ SELECT s.oid = t.oid OR s.typname = 'unknown'
        OR (t.typtype = 'd' AND t.typbasetype = s.oid)
   FROM pg_type AS s, pg_type AS t WHERE s.oid = %s AND t.oid = %s"""
             ),
-            (given, self._described(trusted(f"SELECT NULL::{wanted}"), wanted)[0]),
+            (given, self._described(trusted(f"SELECT NULL::{wanted} WHERE false"), wanted)[0]),
         ).fetchone()
         return bool(row and row[0])
 

@@ -9,7 +9,7 @@ from psycopg import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
 from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
-from crossfade.steps.rows import Sides
+from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
 from crossfade.steps.sync import agrees, comparable, install_sync, remove_sync
 
@@ -29,7 +29,7 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
 
 def keeps_values(sides: Sides) -> bool:
     """Old values are copied aside: the spec wants it and the rows can be told apart by a key."""
-    return sides.keep is not None and bool(sides.table.key)
+    return sides.keep is not None and bool(sides.key)
 
 
 def _stored(sides: Sides) -> sql.Identifier:
@@ -40,9 +40,23 @@ def _hidden(sides: Sides) -> tuple[str, ...]:
     return tuple(sides.hidden(name) for name in sides.leaving)
 
 
+def _known(sides: Sides) -> sql.Composable:
+    """The old side of the row `t` is what it should be: true where every row was filled, else not false.
+
+    Where nothing was filled, NULL is a row nobody wrote since expand, whose old values are still its own.
+    """
+    wanted = sql.SQL("IS TRUE" if sides.filled else "IS NOT FALSE")
+    return sql.SQL("t.{} {}").format(sql.Identifier(sides.marker), wanted)
+
+
 def _end_sync(sides: Sides) -> Ddl:
-    marker_goes = () if sides.leaving else text(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
-    marker_comes = () if sides.leaving else text(sides.alter("ADD COLUMN IF NOT EXISTS {} boolean", sides.marker))
+    # Rows that come after the end are marked false by the default: nobody makes an old side for them.
+    if sides.leaving:
+        marker_goes = text(sides.alter("ALTER COLUMN {} SET DEFAULT false", sides.marker))
+        marker_comes = text(sides.alter("ALTER COLUMN {} DROP DEFAULT", sides.marker))
+    else:
+        marker_goes = text(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
+        marker_comes = text(sides.alter("ADD COLUMN IF NOT EXISTS {} boolean", sides.marker))
     return Ddl(
         id=sides.id("sync", "end"),
         leg=_ARCHIVE,
@@ -69,17 +83,17 @@ def _refill(sides: Sides) -> Walk:
     """Rows whose old side is not known or no more right get it through `down`."""
     marker = sql.Identifier(sides.marker)
     old_names = sides.old_names("retired")
-    known = sql.SQL("t.{} IS TRUE").format(marker)
+    known = _known(sides)
     right = agrees(sides, "retired", "t") if comparable(sides) else known
-    stale = sql.SQL("(t.{} IS NOT TRUE OR NOT ({}))").format(marker, right)
+    stale = sql.SQL("(({}) IS NOT TRUE OR NOT ({}))").format(known, right)
     values = [
         sql.SQL("{c} = CASE WHEN {right} THEN t.{c} ELSE {down} END").format(
             c=sql.Identifier(old_names.get(column, column)),
-            right=right,
+            # Nothing tells whether a column without a new side is right, but that its values were kept.
+            right=right if pair.new else known,
             down=sides.down(pair, column, "t", "retired"),
         )
-        for pair in sides.pairs
-        for column in pair.down
+        for column, pair in _sources(sides).items()
     ]
     in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
     batch = sql.SQL(
@@ -109,12 +123,18 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
     )
 
 
+def _sources(sides: Sides) -> dict[str, Pair]:
+    """The pair that each old column gets its value from; one with a new side goes first."""
+    pairs = sorted(sides.pairs, key=lambda pair: bool(pair.new))
+    return {column: pair for pair in pairs for column in pair.down}
+
+
 def _create(sides: Sides) -> Ddl:
-    key = names(sides.table.key)
+    key = names(sides.key)
     kept = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name))
         for name in sides.leaving
-        if name not in sides.table.key
+        if name not in sides.key
     )
     stored = _stored(sides)
     note = sql.SQL(
@@ -158,13 +178,9 @@ def _create(sides: Sides) -> Ddl:
 
 
 def _copy(sides: Sides) -> Walk:
-    key = sides.table.key
+    key = sides.key
     stored = _stored(sides)
-    kept = (
-        sql.SQL("t.{} IS TRUE").format(sql.Identifier(sides.marker))
-        if sides.synced
-        else sql.SQL("num_nonnulls({}) > 0").format(names(_hidden(sides), of="t"))
-    )
+    kept = _known(sides) if sides.synced else sql.SQL("num_nonnulls({}) > 0").format(names(_hidden(sides), of="t"))
     in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(kept)
     same = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(column)) for column in key)
     missing = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(kept, stored, same)
@@ -199,12 +215,14 @@ def _copy(sides: Sides) -> Walk:
 
 def _fill_from_archive(sides: Sides, same: sql.Composable) -> Walk:
     marker = sql.Identifier(sides.marker)
-    empty = (
-        sql.SQL("t.{} IS NULL").format(marker)
-        if sides.synced
-        else sql.SQL("num_nonnulls({}) = 0").format(names(_hidden(sides), of="t"))
-    )
     stored = _stored(sides)
+    wanting = (
+        sql.SQL("NOT ({})").format(_known(sides))
+        if sides.synced
+        else sql.SQL("ROW({})::record *<> ROW({})::record").format(
+            names(_hidden(sides), of="t"), names(sides.leaving, of="a")
+        )
+    )
     values = [
         sql.SQL("{} = batch.{}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name))
         for name in sides.leaving
@@ -216,18 +234,16 @@ def _fill_from_archive(sides: Sides, same: sql.Composable) -> Walk:
     batch = sql.SQL(
         """
 WITH batch AS MATERIALIZED (
-  SELECT t.ctid, {old} FROM {source} WHERE {in_range} AND {empty} FOR NO KEY UPDATE OF t SKIP LOCKED)
+  SELECT t.ctid, {old} FROM {source} WHERE {in_range} AND {wanting} FOR NO KEY UPDATE OF t SKIP LOCKED)
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
     ).format(
         leaf=LEAF,
         old=names(sides.leaving, of="a"),
         source=source.format(LEAF, stored, same),
         in_range=in_range,
-        empty=empty,
+        wanting=wanting,
         values=sql.SQL(", ").join(values),
     )
-    some = sql.SQL("num_nonnulls({}) > 0").format(names(sides.leaving, of="a"))
-    wanting = sql.SQL("{} AND {}").format(empty, some if not sides.synced else sql.SQL("true"))
     return Walk(
         id=sides.id("archive", "copy", "undo"),
         leg=_ARCHIVE,
@@ -250,19 +266,9 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
 
 def _drop(sides: Sides) -> Ddl:
     columns = ", ".join(sides.leaving)
-    added = [
-        sides.alter(
-            "ADD COLUMN {} {}{}",
-            sides.hidden(name),
-            trusted(sides.old_column(name).type),
-            sql.SQL(" COLLATE {}").format(sql.Identifier(collation.schema, collation.name))
-            if (collation := sides.old_column(name).collation)
-            else sql.SQL(""),
-        )
-        for name in sides.leaving
-    ]
+    added = [_added_again(sides, name) for name in sides.leaving]
     if sides.synced:
-        added.append(sides.alter("ADD COLUMN {} boolean", sides.marker))
+        added.append(sides.alter("ADD COLUMN {} boolean DEFAULT false", sides.marker))
     dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides)]
     if sides.synced:
         dropped.append(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
@@ -288,3 +294,14 @@ def _drop(sides: Sides) -> Ddl:
         if keeps_values(sides)
         else "the shape comes back, the values do not: nothing keeps them",
     )
+
+
+def _added_again(sides: Sides, name: str) -> sql.Composable:
+    """The hidden column as it was; rows that nothing maps get its default, as they did while it was hidden."""
+    column = sides.old_column(name)
+    clauses: list[sql.Composable] = [trusted(column.type)]
+    if column.collation is not None:
+        clauses.append(sql.SQL("COLLATE {}").format(sql.Identifier(column.collation.schema, column.collation.name)))
+    if column.default is not None and not column.default_volatile and not sides.follows(name):
+        clauses.append(sql.SQL("DEFAULT {}").format(trusted(column.default)))
+    return sides.alter("ADD COLUMN {} {}", sides.hidden(name), sql.SQL(" ").join(clauses))

@@ -14,6 +14,7 @@ from postgast import pg_query_pb2 as pg
 from psycopg import sql
 
 from crossfade.catalog.model import Constraint, Index, Table
+from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import rules
 from crossfade.steps.compose import lock, text
@@ -25,12 +26,12 @@ from crossfade.steps.step import VALIDATE, AnyStep, BuildIndex, Ddl, Leg, Relati
 def steps(sides: Sides) -> Iterator[AnyStep]:
     """Build the same indexes and constraints for the new side, under names of our own until the turn."""
     columns = _replacements(sides)
-    place = Place(sides.migration, sides.database, sides.relation, sides.table.key, VALIDATE)
     for index in indexes_reading(sides.table, frozenset(columns)):
         name = sides.own("index", index.name)
+        place = _place(sides, sides.binding_leg(index.reads) if index.unique else VALIDATE)
         yield BuildIndex(
             id=sides.id("carry", index.name),
-            leg=VALIDATE,
+            leg=place.leg,
             database=sides.database,
             title=f"build index {index.name} for the new side",
             locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
@@ -44,16 +45,17 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
         if index.constraint:
             yield Ddl(
                 id=sides.id("carry", index.name, "constraint"),
-                leg=VALIDATE,
+                leg=place.leg,
                 database=sides.database,
                 title=f"make it the unique constraint {index.constraint} for the new side",
                 locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
-                statements=text(sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}", name)),
+                statements=text(_using_index(sides, index, name)),
                 undo=(rules.drop_constraint(place, name, sides.id("carry", index.name, "constraint", "undo")),),
                 undo_title="drop the constraint",
             )
     for constraint in constraints_reading(sides.table, frozenset(columns)):
         name = sides.own("constraint", constraint.name)
+        place = _place(sides, sides.binding_leg(constraint.columns))
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
         subject, shown = f"carry/{constraint.name}", f"{constraint.name} on the new side"
         add, validate = rules.constrain(place, name, statement, subject=subject, shown=shown)
@@ -98,7 +100,7 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
     """Indexes and constraints that went with the dropped old columns, built again over the columns that came back."""
     columns = {name: sides.hidden(name) for name in sides.leaving}
     replaced = frozenset(_replacements(sides))
-    place = Place(sides.migration, sides.database, sides.relation, sides.table.key, leg)
+    place = _place(sides, leg)
     for index in indexes_reading(sides.table, frozenset(columns)):
         name = sides.own("old", index.name) if index.reads & replaced else index.name
         yield BuildIndex(
@@ -119,7 +121,7 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
                 database=sides.database,
                 title=f"make it the unique constraint {index.constraint} again",
                 locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
-                statements=text(sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}", name)),
+                statements=text(_using_index(sides, index, name)),
             )
     for constraint in constraints_reading(sides.table, frozenset(columns)):
         name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
@@ -131,6 +133,23 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
 def _replacements(sides: Sides) -> dict[str, str]:
     """Old column -> the column that takes its place (physical, side by side), where there is exactly one."""
     return {pair.old[0]: sides.physical(pair.new[0]) for pair in sides.pairs if len(pair.old) == len(pair.new) == 1}
+
+
+def _place(sides: Sides, leg: Leg) -> Place:
+    return Place(sides.migration, sides.database, sides.relation, sides.key, leg)
+
+
+def _using_index(sides: Sides, index: Index, name: str) -> sql.Composable:
+    """The unique constraint over a built index, checked when the one it replaces is checked."""
+    definition = next(found.definition for found in sides.table.constraints if found.name == index.constraint)
+    checked = _constraint(postgast.parse(f"ALTER TABLE t ADD {definition}"))
+    moment = " DEFERRABLE" if checked.deferrable else ""
+    moment += " INITIALLY DEFERRED" if checked.initdeferred else ""
+    return sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}{1}", sql.Identifier(name), trusted(moment))
+
+
+def _constraint(tree: pg.ParseResult) -> pg.Constraint:
+    return tree.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd.__getattribute__("def").constraint
 
 
 def carried_index(index: Index, *, name: str, columns: Mapping[str, str], concurrently: bool = True) -> str:
@@ -157,13 +176,33 @@ def carried_constraint(table: Relation, constraint: Constraint, *, name: str, co
         .as_string(None)
     )
     tree = postgast.parse(text + constraint.definition)
-    definition = tree.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd.__getattribute__("def").constraint
-    for attribute in definition.fk_attrs:
+    definition = _constraint(tree)
+    for attribute in (*definition.fk_attrs, *definition.fk_del_set_cols):
         attribute.string.sval = columns.get(attribute.string.sval, attribute.string.sval)
     _rename_references(definition.raw_expr, columns)
     definition.skip_validation = True
     definition.initially_valid = False
     return postgast.deparse(tree)
+
+
+def check_text(constraint: Constraint) -> str:
+    """The condition of a check, as one expression."""
+    return _text_of(_constraint(postgast.parse(f"ALTER TABLE t ADD {constraint.definition}")).raw_expr)
+
+
+def index_texts(index: Index) -> tuple[str, ...]:
+    """The expressions of an index: those among its keys, and its predicate."""
+    statement = postgast.parse(index.definition).stmts[0].stmt.index_stmt
+    found = [part.index_elem.expr for part in statement.index_params if part.index_elem.HasField("expr")]
+    if statement.HasField("where_clause"):
+        found.append(statement.where_clause)
+    return tuple(_text_of(node) for node in found)
+
+
+def _text_of(expression: pg.Node) -> str:
+    tree = postgast.parse("SELECT 1")
+    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
+    return postgast.deparse(tree).removeprefix("SELECT ")
 
 
 def indexes_reading(table: Table, columns: frozenset[str]) -> tuple[Index, ...]:

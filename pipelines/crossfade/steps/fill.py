@@ -156,12 +156,13 @@ def turn_guards(sides: Sides) -> tuple[Guard, ...]:
 def _settle(sides: Sides) -> tuple[str, ...]:
     """Rows in conflict are tried again; those that are gone or mended count no longer."""
     marker = sql.Identifier(sides.marker)
-    # Written without a mark, so that the sync trigger maps them. Partitions share ctids, hence tableoid.
+    # Written as they are, so that the sync trigger fills an empty new side; it leaves one alone that the new version
+    # wrote and `down` could not map. Partitions share ctids, hence tableoid.
     again = sql.SQL(
         """
 WITH again AS MATERIALIZED (
   SELECT t.tableoid, t.ctid FROM {table} AS t WHERE t.{marker} IS FALSE FOR NO KEY UPDATE SKIP LOCKED)
-UPDATE {table} AS t SET {marker} = NULL FROM again WHERE t.ctid = again.ctid AND t.tableoid = again.tableoid"""
+UPDATE {table} AS t SET {marker} = false FROM again WHERE t.ctid = again.ctid AND t.tableoid = again.tableoid"""
     ).format(table=sides.sql, marker=marker)
     still = sql.SQL("SELECT {} FROM {} AS t WHERE t.{} IS FALSE").format(
         key_json(sides, sql.Identifier("t")), sides.sql, marker

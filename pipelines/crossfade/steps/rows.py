@@ -7,7 +7,7 @@ its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -61,6 +61,7 @@ class Pair:
     up: new column -> expression over the old row. down: old column -> expression over the new row.
     repeatable: `up` gives the same again for the same row, so that it can be compared.
     total: no value makes `up` or `down` fail.
+    rules_leg: from where its new rules bind, when the change says otherwise than the migration.
     """
 
     title: str
@@ -73,6 +74,7 @@ class Pair:
     total: bool = False
     checks: tuple[CheckRule, ...] = ()
     uniques: tuple[UniqueRule, ...] = ()
+    rules_leg: Leg | None = None
 
     @property
     def turns_at(self) -> Stage:
@@ -122,8 +124,22 @@ class Sides:
         return tuple(column.name for column in self.table.columns if column.name in gone)
 
     @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The columns that tell rows apart from expand to drop; () when the table's key is among those that leave."""
+        return () if set(self.table.key) & set(self.leaving) else self.table.key
+
+    @cached_property
     def arriving(self) -> tuple[NewColumn, ...]:
         return tuple(column for pair in self.pairs for column in pair.new)
+
+    def binding_leg(self, columns: Collection[str]) -> Leg:
+        """From where rules over these old columns bind the new side: the latest that a change of them says."""
+        legs = [pair.rules_leg or self.rules_leg for pair in self.pairs if set(pair.old) & set(columns)]
+        return max(legs, key=lambda leg: leg.order, default=self.rules_leg)
+
+    def follows(self, name: str) -> bool:
+        """A leaving column gets its values through `down` when the new version writes."""
+        return any(name in pair.down for pair in self.pairs)
 
     @property
     def synced(self) -> bool:
@@ -180,6 +196,12 @@ class Sides:
             if pair.swap and not pair.turned(moment)
             for column in pair.new
         }
+
+    def turned(self, pair: Pair, moment: Moment) -> bool:
+        """Only the new side of the pair is written: it is turned, or what it is made from is hidden by now."""
+        bare = self.table.name.name
+        source = {*pair.down, *(name for up in pair.up.values() for name in up.columns(bare))}
+        return pair.turned(moment) or (not pair.old and not source.isdisjoint(self.old_names(moment)))
 
     def old_column(self, name: str) -> Column:
         return self.table.by_name[name]

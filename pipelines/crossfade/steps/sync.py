@@ -53,6 +53,8 @@ def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
         statements.append(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(sides.sql, sql.Identifier(trigger)))
     if _asks_by_function(sides):
         statements.append(_agrees_function(sides, moment))
+        # Asked by the trigger too, hence by every writer.
+        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {}({}) TO PUBLIC").format(_agrees_name(sides), sides.sql))
     return tuple(statement.as_string(None) for statement in statements)
 
 
@@ -132,11 +134,9 @@ SELECT bool_and(2 = (SELECT count(*) FROM pg_trigger AS t
 
 def key_json(sides: Sides, row: sql.Composable) -> sql.Composable:
     """The row's key as jsonb, or NULL for a table without one."""
-    if not sides.table.key:
+    if not sides.key:
         return sql.SQL("NULL::jsonb")
-    parts = [
-        sql.SQL("{}, {}.{}").format(sql.Literal(column), row, sql.Identifier(column)) for column in sides.table.key
-    ]
+    parts = [sql.SQL("{}, {}.{}").format(sql.Literal(column), row, sql.Identifier(column)) for column in sides.key]
     return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(parts))
 
 
@@ -192,7 +192,7 @@ def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
             column
             for pair in sides.pairs
             for column in (
-                *(() if pair.turned(moment) else sides.up_reads(pair, moment)),
+                *(() if sides.turned(pair, moment) else sides.up_reads(pair, moment)),
                 *sides.down_reads(pair, moment),
             )
         }
@@ -202,7 +202,7 @@ def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
 
 def _function(sides: Sides, moment: Moment, name: sql.Identifier) -> sql.Composable:
     blocks = sql.SQL("\n").join(
-        _turned_block(sides, pair, moment) if pair.turned(moment) else _both_ways_block(sides, pair, moment)
+        _turned_block(sides, pair, moment) if sides.turned(pair, moment) else _both_ways_block(sides, pair, moment)
         for pair in _in_order(sides, moment)
     )
     marker = sql.Identifier(sides.marker)
@@ -245,16 +245,16 @@ END
 def _in_order(sides: Sides, moment: Moment) -> list[Pair]:
     """The mapped pairs, each after those that write a column its `up` reads: one write may pass through several."""
     waiting = [pair for pair in sides.pairs if pair.up or pair.down]
-    waiting.sort(key=lambda pair: not pair.turned(moment))
+    waiting.sort(key=lambda pair: not sides.turned(pair, moment))
     ordered: list[Pair] = []
     while waiting:
 
         def waits(pair: Pair) -> bool:
-            reads = set(sides.up_reads(pair, "side by side")) | (set() if pair.new else set(pair.down))
+            reads = {*sides.up_reads(pair, "side by side"), *(() if pair.new else pair.down)}
             return any(
                 reads & set(other.down)
                 for other in waiting
-                if other is not pair and other.new and other.turned(moment) == pair.turned(moment)
+                if other is not pair and other.new and sides.turned(other, moment) == sides.turned(pair, moment)
             )
 
         chosen = next((pair for pair in waiting if not waits(pair)), waiting[0])
@@ -311,8 +311,11 @@ def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     if not pair.down:
         return sql.SQL("  -- {title}: the old side does not follow").format(title=trusted(_comment(pair.title)))
     if not pair.new:  # rows that exist keep the value old writers gave them
-        return sql.SQL("  -- {title}\n  IF TG_OP = 'INSERT' THEN\n{down}\n  END IF;").format(
-            title=trusted(_comment(pair.title)), down=_assign_down(sides, pair, moment)
+        names = sides.old_names(moment)
+        return sql.SQL("  -- {title}\n  IF TG_OP = 'INSERT' AND NOT ({given}) THEN\n{down}\n  END IF;").format(
+            title=trusted(_comment(pair.title)),
+            given=_given(tuple(names.get(name, name) for name in pair.down)),
+            down=_assign_down(sides, pair, moment),
         )
     return sql.SQL(
         """  -- {title}
@@ -342,7 +345,7 @@ def _assign_down(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
         pair,
         [(names.get(column, column), sides.down(pair, column, "new", moment)) for column in pair.down],
         # Side by side the old column may be NOT NULL, and an old value is better than none.
-        emptied=pair.turned(moment),
+        emptied=sides.turned(pair, moment),
     )
 
 
@@ -427,9 +430,9 @@ def _agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
     checks: list[sql.Composable] = []
     for pair in comparable(sides):
         attempts = [
-            sql.SQL(
-                "  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN {} THEN NULL; END;"
-            ).format(question, _ABOUT_THE_VALUE)
+            sql.SQL("  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN {} THEN NULL; END;").format(
+                question, _ABOUT_THE_VALUE
+            )
             for question in _agreements(sides, pair, moment, "r")
         ]
         checks.append(

@@ -24,7 +24,7 @@ from crossfade.steps.sync import install_sync, remove_sync
 
 def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
     """The new rules of a pair's columns, in the leg where the spec enforces them."""
-    place = _place(sides, sides.rules_leg)
+    place = _place(sides, pair.rules_leg or sides.rules_leg)
     names = sides.new_names("side by side")
     bare = sides.table.name.name
     found = [
@@ -93,7 +93,7 @@ def _around_sync(sides: Sides, statements: list[str], after: Moment) -> tuple[st
 
 
 def _place(sides: Sides, leg: Leg) -> Place:
-    return Place(sides.migration, sides.database, sides.relation, sides.table.key, leg)
+    return Place(sides.migration, sides.database, sides.relation, sides.key, leg)
 
 
 def _alter(sides: Sides, clause: LiteralString, *parts: sql.Composable | str) -> str:
@@ -104,6 +104,8 @@ def _forth(sides: Sides, pair: Pair) -> Iterator[str]:
     for name in pair.old:
         old, hidden = sides.old_column(name), sides.hidden(name)
         yield _alter(sides, "RENAME COLUMN {} TO {}", name, hidden)
+        if not sides.follows(name):  # its default goes on filling it
+            continue
         if old.not_null:  # a new write whose value cannot be mapped back must not fail
             yield _alter(sides, "ALTER COLUMN {} DROP NOT NULL", hidden)
         if old.default is not None:

@@ -1,0 +1,139 @@
+"""The commands, their panels in `--help`, and the one place where a failure becomes words and an exit code."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from crossfade import __version__
+from crossfade.cli import (
+    approve,
+    audit,
+    check,
+    conflicts,
+    demo,
+    dev,
+    init,
+    pause,
+    plan,
+    rollback,
+    schema,
+    status,
+    up,
+)
+from crossfade.cli.failure import INTERRUPTED, tell_defect, tell_interrupted, told
+
+
+class Commands(TyperGroup):
+    """A group whose commands never end in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            tell_interrupted()
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            code = told(error)
+            if code is None:
+                raise
+            raise typer.Exit(code) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="crossfade",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(epilog="Begin with: crossfade init my && cd my && crossfade up")
+def crossfade(
+    ctx: typer.Context,
+    project: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="The project, or any folder in it.",
+            envvar="CROSSFADE_PROJECT",
+            show_envvar=False,
+        ),
+    ] = Path("."),
+) -> None:
+    """PostgreSQL migrations without downtime, as reviewed YAML.
+
+    Old and new application versions run side by side while a migration goes through expand, backfill, validate and
+    contract. Every command can be stopped at any moment and run again.
+
+    Exit codes: 0 done, or waiting for what a spec says to wait for; 1 refused or failed; 2 called wrongly.
+    """
+    ctx.obj = project
+
+
+def version() -> None:
+    """Print the version of crossfade."""
+    typer.echo(f"crossfade {__version__}")
+
+
+_PANELS = {
+    "Begin": {"init": init.init, "demo": demo.demo},
+    "Review": {"check": check.check, "plan": plan.plan, "approve": approve.approve},
+    "Run": {"up": up.up, "pause": pause.pause, "resume": pause.resume, "rollback": rollback.rollback},
+    "Look": {"status": status.status, "conflicts": conflicts.conflicts, "audit": audit.commands},
+    "Tools": {"dev": dev.dev, "schema": schema.schema, "version": version},
+}
+_EXAMPLES = {
+    "init": "crossfade init my && cd my && crossfade up",
+    "check": "crossfade check\n\ncrossfade check --json",
+    "plan": "crossfade plan normalize_emails --sql\n\ncrossfade plan normalize_emails --format markdown > plan.md",
+    "approve": "crossfade approve normalize_emails --team team_identity --reason 'reviewed in #412'",
+    "up": "crossfade up\n\ncrossfade up normalize_emails --phase validate\n\ncrossfade up --yes --json",
+    "rollback": "crossfade rollback normalize_emails\n\ncrossfade rollback normalize_emails --to validate",
+    "conflicts": "crossfade conflicts normalize_emails --json",
+    "schema": "crossfade schema > migration.schema.json\n\ncrossfade schema --write docs",
+    "dev": "crossfade dev --port 3001",
+}
+
+
+def _examples(name: str) -> str | None:
+    return f"Examples:\n\n{_EXAMPLES[name]}" if name in _EXAMPLES else None
+
+
+for _panel, _commands in _PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel, epilog=_examples(_name))(_command)
+
+
+def main() -> None:
+    """The program `crossfade`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or file that cannot show a character must not end a migration.
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except Exception as error:
+        tell_defect(error, _root())
+        sys.exit(1)
+
+
+def _root() -> Path | None:
+    from crossfade.errors import CrossfadeError
+    from crossfade.spec import find_root
+
+    try:
+        return find_root(Path.cwd())
+    except (CrossfadeError, OSError):
+        return None

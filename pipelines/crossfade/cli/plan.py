@@ -1,0 +1,44 @@
+"""crossfade plan: what a migration will do, before it does anything."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from crossfade.cli.project import MigrationName, migration_named, open_project
+from crossfade.cli.terminal import out
+
+
+class Format(StrEnum):
+    """How a plan is written."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+def plan(
+    ctx: typer.Context,
+    migration: MigrationName,
+    form: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.text,
+    sql: Annotated[bool, typer.Option("--sql", metavar="", help="With the statements of each step.")] = False,
+) -> None:
+    """Show what a migration will do: steps, locks, who waits, undo, risks and time.
+
+    Reads the databases and writes nothing. Of a migration that has started, it is the frozen plan it runs by.
+    """
+    from crossfade.execute import Runner
+    from crossfade.report import plan_json, plan_markdown, print_plan
+
+    project = open_project(ctx)
+    found = Runner(project).plan(migration_named(project, migration))
+    match form:
+        case Format.text:
+            print_plan(found, out(), sql=sql)
+        case Format.json:
+            typer.echo(json.dumps(plan_json(found, sql=sql), indent=2, ensure_ascii=False))
+        case Format.markdown:
+            typer.echo(plan_markdown(found, sql=sql), nl=False)

@@ -1,0 +1,107 @@
+"""The project a command is about, and what is named in it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossfade.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from crossfade.ledger import Ledger, MigrationRecord
+    from crossfade.spec import Database, Migration, Project
+
+EMBEDDED = ".crossfade/embedded.yaml"
+
+MigrationName = Annotated[str, typer.Argument(metavar="MIGRATION", help="The migration's id.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Write JSON, for other programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask; needed where no terminal is.")]
+
+
+def open_project(ctx: typer.Context, *, strict: bool = False) -> Project:
+    """Load the project of a command that works on its databases.
+
+    strict: a spec that is wrong is an error; otherwise it is left out, and told where it is asked for by name.
+    """
+    from crossfade.changes import CHANGES
+    from crossfade.gates import GATES
+    from crossfade.spec import load_project
+
+    start: Path = ctx.obj
+    project = load_project(start, changes=CHANGES, gates=GATES, strict=strict)
+    marker = project.root / EMBEDDED
+    if marker.is_file():
+        from crossfade.cli.embedded import embedded_databases
+
+        ctx.with_resource(embedded_databases(marker))
+    return project
+
+
+def migration_named(project: Project, name: str) -> Migration:
+    """The migration `name`; raises what is wrong with its spec, or UsageError when there is none."""
+    from crossfade.spec import SpecError, did_you_mean
+
+    for migration in project.migrations:
+        if migration.id == name:
+            return migration
+    for error in project.broken:
+        if error.migration == name:
+            raise error
+    unknown = Problem(
+        f"there is no migration `{name}`",
+        why="a migration's id is what its spec says after `migration:`",
+        fix=did_you_mean(name, [migration.id for migration in project.migrations]),
+    )
+    if project.broken:
+        # One of these may be the spec that was meant: nothing tells whose id it would have been.
+        raise SpecError.of([unknown, *(problem for error in project.broken for problem in error.problems)])
+    raise UsageError.of([unknown])
+
+
+def database_named(project: Project, name: str) -> Database:
+    """The database `name`; raises UsageError when there is none."""
+    from crossfade.spec import did_you_mean
+
+    if name in project.databases:
+        return project.databases[name]
+    raise UsageError(f"`{name}` is no database of this project", fix=did_you_mean(name, project.databases))
+
+
+def record_of(project: Project, migration: Migration) -> MigrationRecord:
+    """The ledger's row of a migration that has started; raises Blocked for one that has not.
+
+    An edited spec is no reason to refuse: who must stop a migration may not have time for that.
+    """
+    from crossfade.execute import Blocked
+    from crossfade.execute.starting import find_record
+
+    record = find_record(project, migration)
+    if record is None or record.state == "undone":
+        raise Blocked(f"{migration.id} has not started", fix=f"`crossfade up {migration.id}` starts it")
+    return record
+
+
+@contextmanager
+def ledger_to_write(database: Database) -> Generator[Ledger]:
+    """The ledger of a database, for a few short writes; raises LedgerError when the role may not make them."""
+    from psycopg import errors
+
+    from crossfade.execute import open_session
+    from crossfade.ledger import Ledger, LedgerError
+
+    connection = open_session(database, "crossfade")
+    try:
+        yield Ledger(connection)
+    except errors.InsufficientPrivilege as error:
+        role = database.role or connection.info.user
+        raise LedgerError(
+            f"role {role} may not write the ledger in database `{database.name}`",
+            why=error.diag.message_primary,
+            fix=f"GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO {role}",
+        ) from None
+    finally:
+        connection.close()

@@ -1,0 +1,81 @@
+"""crossfade rollback: take back what a migration has done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossfade.cli.failure import end_in_order_on_sigterm
+from crossfade.cli.project import Yes, migration_named, open_project
+from crossfade.cli.terminal import ask, is_conversation
+from crossfade.errors import UsageError
+
+if TYPE_CHECKING:
+    from crossfade.plan import Plan
+    from crossfade.spec import Project
+    from crossfade.steps.step import AnyStep
+
+
+def rollback(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="MIGRATION", help="The migration's id.", show_default=False)],
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="LEG", help="Keep this phase or stage and those before it.", show_default=False),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Take a migration back, newest step first, in all its databases.
+
+    Before archive nothing is lost: the old side was kept in step. After it, old values come back from the archive
+    for as long as that is kept, and values written since then through `down`.
+    """
+    from crossfade.cli.telling import narrator
+    from crossfade.execute import Runner
+    from crossfade.execute.starting import frozen_plan
+
+    if not yes and not is_conversation():
+        raise UsageError("nobody can be asked here whether to take it back", fix="say --yes")
+    project = open_project(ctx)
+    migration = migration_named(project, name)
+    plan = frozen_plan(project, migration)
+    steps = _to_take_back(project, plan, to)
+    for step in steps:
+        typer.echo(f"  {step.leg}: {step.title}: {step.undo_title}")
+    if not yes and not ask(f"Take {name} back{f' to {to}' if to else ''}?"):
+        typer.echo("stopped; nothing was done")
+        raise typer.Exit(1)
+    end_in_order_on_sigterm()
+    told = narrator(as_json=False)
+    with told.at_work():
+        Runner(project, told.hear).rollback(migration, to=to)
+    typer.echo(f"{name} is undone{f' back to {to}; `crossfade up {name}` goes on from there' if to else ''}")
+
+
+def _to_take_back(project: Project, plan: Plan, to: str | None) -> list[AnyStep]:
+    """The steps with an effect that were begun after the leg `to`, newest first.
+
+    Raises UsageError when there is no such leg.
+    """
+    from crossfade.execute import reading
+    from crossfade.ledger import Ledger
+    from crossfade.steps.step import Check
+
+    kept = plan.leg(to) if to is not None else None
+    if to is not None and kept is None and to != "contract":
+        raise UsageError(
+            f"{plan.migration} has no phase or stage {to}", fix=f"it has: {', '.join(map(str, plan.legs))}"
+        )
+    begun: set[tuple[str, str]] = set()
+    for name in plan.databases:
+        with reading(project.databases[name], "crossfade rollback") as connection:
+            steps = Ledger(connection).steps(plan.migration)
+            begun |= {(name, step) for step, record in steps.items() if record.state != "undone"}
+    return [
+        step
+        for step in reversed(plan.steps)
+        if (step.database, step.id) in begun
+        and not isinstance(step, Check)
+        and (kept is None or step.leg.order > kept.order)
+    ]

@@ -1,0 +1,71 @@
+"""`crossfade demo` from start to end."""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+
+from rich.console import Console
+from rich.text import Text
+
+from crossfade.changes import CHANGES
+from crossfade.demo import dagster
+from crossfade.demo.clients import Clients
+from crossfade.demo.data import SERVICES, load
+from crossfade.demo.onward import onward
+from crossfade.demo.place import Place, open_place
+from crossfade.demo.screen import Screen
+from crossfade.demo.story import Story
+from crossfade.demo.summary import Summary, verified
+from crossfade.errors import CrossfadeError
+from crossfade.gates import GATES
+from crossfade.spec import load_project
+
+
+def run(console: Console, *, ui: bool = False, keep: bool = False, every: int = 1) -> int:
+    """Run the demo and give the exit code: 0 when all went as it should.
+
+    ui: then serve Dagster on the same state until Ctrl-C. keep: leave project and data behind, and say where.
+    every: load each n-th flight only.
+    """
+    try:
+        with open_place(keep=keep or ui) as place:
+            good = _show(console, place, every=every, leave_one_waiting=ui)
+            port = dagster.free_port() if ui else None
+            console.print(onward(place.root, kept=keep or ui, port=port))
+            if port is not None:
+                dagster.serve(place.root, port)
+                console.print(onward(place.root, kept=True, port=None))
+            return 0 if good else 1
+    except CrossfadeError as error:
+        console.print(Text(str(error), "red"), soft_wrap=True)
+        return error.exit_code
+
+
+def _show(console: Console, place: Place, *, every: int, leave_one_waiting: bool) -> bool:
+    """All that is watched, down to the table; tells whether it went as it should."""
+    project = load_project(place.root, changes=CHANGES, gates=GATES)
+    with Screen(console) as screen:
+        screen.headline(f"PostgreSQL {place.server.version // 10000} is started, and two databases are loaded")
+        # Importing Great Expectations takes seconds, which would else pass in front of the first gate.
+        suites = threading.Thread(target=import_module, args=("crossfade.gates.expectations.run",), daemon=True)
+        suites.start()
+        for service in SERVICES:
+            with screen.busy(f"the tables of {service}"):
+                rows = load(place.urls[service], service, every=every)
+            counted = sorted(rows.items(), key=lambda each: -each[1])
+            screen.line(f"{service}: " + ", ".join(f"{count:,} {table}" for table, count in counted))
+        with screen.busy("Great Expectations is read in"):
+            suites.join()
+        with Clients() as clients:
+            screen.figures = lambda: clients.figures
+            story = Story(place, project, clients, screen)
+            story.run()
+            screen.headline("What the clients wrote is compared with the rows")
+            with screen.busy("reads every row that was written"):
+                verdict = clients.finish()
+        summary = Summary(story.courses, clients.figures, verdict, story.quiet, verified(place.urls))
+        if leave_one_waiting:
+            story.leave_one_waiting()
+    summary.print_to(console)
+    return summary.is_good

@@ -1,0 +1,10 @@
+"""Dagster on top of the engine: assets, blocking checks and one sensor, made from the specs of a project.
+
+Dagster schedules and shows; the ledger decides. The same engine runs under the command line, and each may take over
+from the other at any time.
+"""
+
+from crossfade.orchestrate.build import build_definitions
+from crossfade.orchestrate.refusals import Patience
+
+__all__ = ["Patience", "build_definitions"]

@@ -1,0 +1,143 @@
+"""What an asset does when it is materialized: its own leg and no other, by the command line's engine and ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetExecutionContext,
+    AssetObservation,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+)
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute import Outcome, Runner
+from crossfade.orchestrate import materialized
+from crossfade.orchestrate.gate_report import GateReport, answered
+from crossfade.orchestrate.gate_sets import GateSet
+from crossfade.orchestrate.keys import leg_key, run_tags
+from crossfade.orchestrate.listen import Ear
+from crossfade.orchestrate.refusals import NotItsTurn, Patience, told_in_words
+from crossfade.orchestrate.standing import Standing, read_standing
+from crossfade.plan import Plan
+from crossfade.spec import Migration, Project
+from crossfade.steps.step import EXPAND, Leg
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One leg of one migration, as the definitions were loaded. sets: of the whole migration."""
+
+    project: Project
+    migration: Migration
+    leg: Leg
+    sets: Sequence[GateSet]
+    patience: Patience
+
+    def take(self, context: AssetExecutionContext) -> MaterializeResult[Any] | None:
+        """Do the leg; None when it waits or is paused, so that what comes after it is skipped and the run stays green.
+
+        Raises Failure, never with a traceback of the engine, and RetryRequested for what passes by itself.
+        """
+        context.instance.add_run_tags(context.run.run_id, run_tags(self.migration, self.leg))
+        with told_in_words(context.log, context.retry_number, self.patience):
+            standing = read_standing(self.project, self.migration)
+            self._refuse_out_of_turn(standing)
+            if standing.plan is not None:
+                if standing.plan.leg(str(self.leg)) is None:
+                    context.log.info(f"nothing to do: the plan of {self.migration.id} has no {self.leg}")
+                    return materialized.absent(standing.plan, self.leg)
+                if standing.has_passed(self.leg):
+                    context.log.info(f"{self.leg} has passed already")
+                    return materialized.passed_before(standing.plan, self.leg, standing)
+            return self._advance(context)
+
+    def _refuse_out_of_turn(self, standing: Standing) -> None:
+        """The engine would run all earlier legs too; whoever selected this asset has not asked for those."""
+        if standing.plan is None:
+            following, why = EXPAND, f"{self.migration.id} has not started"
+        elif (found := standing.next_leg) is not None:
+            following, why = found, f"{found} has not passed"
+        else:
+            return
+        if following.order < self.leg.order:
+            raise NotItsTurn(
+                f"{self.leg} of {self.migration.id} comes later: {following} is next",
+                why=why,
+                fix=f"materialize {following} first, or all assets of the migration: they run in order",
+            )
+
+    def _advance(self, context: AssetExecutionContext) -> MaterializeResult[Any] | None:
+        own = leg_key(self.migration, self.leg)
+        ear = Ear(context.log, lambda measured: context.log_event(AssetObservation(own, metadata=measured)))
+        runner = Runner(self.project, ear, holder=f"Dagster run {context.run.run_id}")
+        try:
+            outcome = runner.advance(self.migration, through=str(self.leg))
+        except CrossfadeError:
+            with suppress(CrossfadeError):
+                self._show_answers(context, runner.plan(self.migration), ear)
+            raise
+        plan = runner.plan(self.migration)
+        self._show_answers(context, plan, ear)
+        match outcome.ended:
+            case "waiting":
+                self._tell_waiting(context, outcome)
+                return None
+            case "paused":
+                context.log.info(f"{self.migration.id} is paused: `crossfade resume {self.migration.id}` lets it go on")
+                context.log_event(AssetObservation(own, metadata={"waits for": "somebody to resume the migration"}))
+                return None
+            case _:
+                return materialized.passed_now(plan, self.leg, ear)
+
+    def _show_answers(self, context: AssetExecutionContext, plan: Plan, ear: Ear) -> None:
+        """The checks tell what the engine was told, also when the gates' assets are not in this run."""
+        now = datetime.now(UTC)
+        for gates in self.sets:
+            point = gates.point_in(plan)
+            if point is not None and point in ear.answers:
+                report = answered(plan, point, ear.answers[point], now)
+                # It takes evaluations of checks too; its annotation leaves them out.
+                context.log_event(_evaluation(self.migration, gates, report))  # pyright: ignore[reportArgumentType]
+
+    def _tell_waiting(self, context: AssetExecutionContext, outcome: Outcome) -> None:
+        never = [waiting for waiting in outcome.waiting if waiting.answer.state == "never"]
+        if never:
+            raise Failure(
+                f"{self.leg} of {self.migration.id} is held up by a gate that will never hold\n"
+                + "\n".join(f"{waiting.point}: {waiting.label}: {waiting.answer.reason}" for waiting in never),
+                allow_retries=False,
+            )
+        metadata: dict[str, MetadataValue] = {
+            "waits for": MetadataValue.md(
+                "\n".join(f"- {each.point}: {each.label}: {each.answer.reason}" for each in outcome.waiting)
+            )
+        }
+        known = [each.answer.holds_at for each in outcome.waiting if each.answer.holds_at is not None]
+        if known:
+            metadata["not before"] = MetadataValue.timestamp(max(known))
+        context.log.info(
+            f"{self.leg} waits, and what comes after it is skipped:\n"
+            + "\n".join(f"  {each.point}: {each.label}: {each.answer.reason}" for each in outcome.waiting)
+        )
+        context.log_event(AssetObservation(leg_key(self.migration, self.leg), metadata=metadata))
+
+
+def _evaluation(migration: Migration, gates: GateSet, report: GateReport) -> AssetCheckEvaluation:
+    metadata: Mapping[str, MetadataValue] = report.metadata
+    return AssetCheckEvaluation(
+        asset_key=leg_key(migration, gates.shown_on),
+        check_name=gates.name,
+        passed=report.holds,
+        metadata=metadata,
+        severity=report.severity,
+        description=report.summary,
+        blocking=True,
+    )

@@ -1,0 +1,34 @@
+"""Brings the assets up to what the ledger says: legs that the command line ran, or that a lost Dagster had run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dagster import AssetMaterialization, DagsterInstance, MetadataValue
+
+from crossfade.execute.status import MigrationStatus
+from crossfade.orchestrate.keys import leg_key
+from crossfade.orchestrate.legs import possible_legs
+from crossfade.spec import Migration
+
+_SETTLED = ("waiting", "paused", "complete")  # nobody works on it, so no run is about to tell more
+
+
+def position(status: MigrationStatus) -> str | None:
+    """Up to where the migration has come; None when that cannot be told now."""
+    if status.state not in _SETTLED:
+        return None
+    return "complete" if status.state == "complete" else status.leg
+
+
+def passed_elsewhere(instance: DagsterInstance, migration: Migration, reached: str) -> Iterator[AssetMaterialization]:
+    """One for each leg before `reached` that this Dagster has never seen pass."""
+    legs = possible_legs(migration)
+    names = [str(leg) for leg in legs]
+    behind = legs[: names.index(reached)] if reached in names else legs if reached == "complete" else ()
+    keys = {leg_key(migration, leg): leg for leg in behind}
+    known = instance.get_latest_materialization_events(list(keys))
+    for key, leg in keys.items():
+        if known.get(key) is None:
+            note = f"The ledger says that {leg} is over; this Dagster did not run it."
+            yield AssetMaterialization(key, metadata={"note": MetadataValue.text(note)})

@@ -1,0 +1,39 @@
+"""What things are called in Dagster; the same words as in the spec, the ledger and the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster import AssetKey
+
+from crossfade.spec import Migration
+from crossfade.steps.step import Leg
+
+MIGRATION_TAG, LEG_TAG = "crossfade/migration", "crossfade/leg"
+PHASE_TAG, STAGE_TAG = "crossfade/phase", "crossfade/stage"
+
+
+def leg_key(migration: Migration, leg: Leg) -> AssetKey:
+    """The asset of a phase or contract stage, below the migration's own database."""
+    return AssetKey([migration.head.database, migration.id, str(leg)])
+
+
+def broken_key(file: Path, root: Path) -> AssetKey:
+    """The asset that stands for a file that cannot be read."""
+    inside = file.relative_to(root) if file.is_relative_to(root) else file
+    return AssetKey(["broken", *(part for part in inside.parts if part != file.anchor)])
+
+
+def group_of(migration: Migration) -> str:
+    """The lineage draws a group as one card: a migration."""
+    return f"{migration.head.database}__{migration.id}"
+
+
+def pool_of(migration: Migration) -> str:
+    """Runs in one pool wait for each other where the instance says `granularity: run`."""
+    return f"pg/{migration.head.database}"
+
+
+def run_tags(migration: Migration, leg: Leg) -> dict[str, str]:
+    """By these the runs of a migration are found in the list of runs."""
+    return {MIGRATION_TAG: migration.id, LEG_TAG: str(leg)}

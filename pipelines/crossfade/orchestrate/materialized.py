@@ -1,0 +1,91 @@
+"""What a leg's materialization tells: how much was done, how long it took, by which plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster import MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
+
+from crossfade.execute import StepFinished
+from crossfade.ledger import StepRecord
+from crossfade.orchestrate.listen import Ear
+from crossfade.orchestrate.standing import Standing
+from crossfade.orchestrate.words import leg_markdown
+from crossfade.plan import Plan
+from crossfade.steps.step import Leg
+
+_STEPS = TableSchema(
+    [
+        TableColumn("step", "string"),
+        TableColumn("database", "string"),
+        TableColumn("seconds", "float"),
+        TableColumn("rows", "int"),
+        TableColumn("batches", "int"),
+        TableColumn("attempts", "int"),
+        TableColumn("lock wait seconds", "float"),
+    ]
+)
+
+
+def passed_now(plan: Plan, leg: Leg, ear: Ear) -> MaterializeResult[Any]:
+    """The leg passed in this run. Steps that another runner had done already are not counted."""
+    return MaterializeResult(
+        metadata={
+            "rows": sum(step.rows for step in ear.steps),
+            "batches": sum(step.batches for step in ear.steps),
+            "seconds": round(sum(step.seconds for step in ear.steps), 3),
+            "lock wait seconds": round(sum(step.lock_wait for step in ear.steps), 3),
+            "retries": ear.retries,
+            "steps": MetadataValue.table([_row(step) for step in ear.steps], schema=_STEPS),
+            **_about(plan, leg),
+        }
+    )
+
+
+def passed_before(plan: Plan, leg: Leg, standing: Standing) -> MaterializeResult[Any]:
+    """The leg had passed when it was asked for: by the command line, or by an earlier run."""
+    steps = [record for record in standing.steps.values() if record.leg == str(leg)]
+    metadata: dict[str, MetadataValue | int] = {
+        "rows": sum(step.rows for step in steps),
+        "batches": sum(map(_batches, steps)),
+        "note": MetadataValue.text("It had passed already; nothing was done now."),
+        **_about(plan, leg),
+    }
+    record = standing.legs[str(leg)]
+    if record.passed_at is not None:
+        metadata["passed at"] = MetadataValue.timestamp(record.passed_at)
+    return MaterializeResult(metadata=metadata)
+
+
+def absent(plan: Plan, leg: Leg) -> MaterializeResult[Any]:
+    """The catalog gave the plan nothing to do in this stage."""
+    legs = ", ".join(map(str, plan.legs))
+    note = f"Nothing to do: the plan has no {leg}. It has: {legs}."
+    return MaterializeResult(metadata={"note": MetadataValue.text(note)})
+
+
+def _about(plan: Plan, leg: Leg) -> dict[str, MetadataValue]:
+    return {
+        "databases": MetadataValue.text(", ".join(plan.databases)),
+        "plan": MetadataValue.md(leg_markdown(plan, leg)),
+        "plan digest": MetadataValue.text(plan.digest),
+    }
+
+
+def _row(done: StepFinished) -> TableRecord:
+    return TableRecord(
+        {
+            "step": done.step.title,
+            "database": done.step.database,
+            "seconds": round(done.seconds, 3),
+            "rows": done.rows,
+            "batches": done.batches,
+            "attempts": done.attempts,
+            "lock wait seconds": round(done.lock_wait, 3),
+        }
+    )
+
+
+def _batches(step: StepRecord) -> int:
+    found = step.detail.get("batches", 0)
+    return found if isinstance(found, int) else 0

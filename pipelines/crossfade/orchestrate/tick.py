@@ -1,0 +1,194 @@
+"""One look of the sensor at all migrations: which may go on, and what the others wait for."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from dagster import AssetMaterialization, DagsterInstance, RunRecord, RunRequest, RunsFilter, SensorResult
+
+from crossfade.errors import CrossfadeError
+from crossfade.execute import Next, Runner
+from crossfade.execute.status import MigrationStatus, read_status
+from crossfade.orchestrate.broken import key_of, problems_in_words
+from crossfade.orchestrate.catch_up import passed_elsewhere, position
+from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, run_tags
+from crossfade.orchestrate.memory import Memory, remembered
+from crossfade.plan import Plan
+from crossfade.spec import Migration, Project
+from crossfade.steps.step import Leg
+
+AT_ONCE = 20  # requests a tick: each takes the daemon a third of a second
+_SECONDS = 20.0  # of asking gates a tick: Dagster ends a tick after a minute
+_SHARE = 0.05  # of its time a migration's gates are asked at most: a suite reads whole tables
+_NEVER_AGAIN = 600.0  # seconds until a gate that will never hold is asked again: a person may have mended it
+_FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between runs of a leg that did not pass
+_RUNS = 10  # that are looked at: by then the longest wait is reached
+
+
+class Tick:
+    """Looks once. It asks the ledgers in a query a database, and the gates of those that are due."""
+
+    def __init__(self, project: Project, instance: DagsterInstance, log: logging.Logger) -> None:
+        self._project = project
+        self._instance = instance
+        self._log = log
+        self._runner = Runner(project)
+        self._requests: list[RunRequest] = []
+        self._pending: list[str] = []
+
+    def run(self, cursor: str | None) -> SensorResult:
+        """Requests and events for Dagster; with nothing to request, a sentence for each migration that waits."""
+        memory = remembered(cursor)
+        statuses = {status.id: status for status in read_status(self._project)}
+        self._request_broken(memory)
+        self._advance(statuses, memory)
+        events = [*self._catch_up(statuses, memory)]
+        summary = "\n".join([_counts(statuses.values()), *self._pending])
+        if not self._requests:
+            return SensorResult(skip_reason=summary, cursor=memory.written(), asset_events=events)
+        self._log.info(summary)
+        return SensorResult(self._requests, cursor=memory.written(), asset_events=events)
+
+    # --- what may go on ------------------------------------------------------------------------------
+
+    def _advance(self, statuses: dict[str, MigrationStatus], memory: Memory) -> None:
+        began = time.monotonic()
+        queue = _after(self._project.migrations, memory.after)
+        memory.after = None
+        for migration in queue:
+            status = statuses[migration.id]
+            if status.state != "waiting":
+                self._tell_state(status)
+                continue
+            if len(self._requests) >= AT_ONCE or time.monotonic() - began > _SECONDS:
+                memory.after = migration.id if memory.after is None else memory.after
+                self._pending.append(f"{migration.id}: it is looked at in the next tick")
+                continue
+            self._look(migration, status, memory)
+        memory.ask_again = {question: at for question, at in memory.ask_again.items() if at > time.time()}
+
+    def _look(self, migration: Migration, status: MigrationStatus, memory: Memory) -> None:
+        """Ask the gates of the next leg, unless it is known that this is in vain or too early."""
+        question = f"{migration.id}:{status.leg}"
+        runs = self._runs(migration, status)
+        asked_again = max(memory.ask_again.pop(question, 0.0), _next_try(runs))
+        if not all(run.dagster_run.is_finished for run in runs):
+            self._pending.append(f"{migration.id}: a run of {status.leg} has not ended")
+        elif (until := _known_wait(status)) is not None:
+            self._pending.append(f"{migration.id}: {status.leg} waits until {_moment(until)}: {status.waits_for}")
+        elif asked_again > time.time():
+            memory.ask_again[question] = asked_again
+            why = f"did not pass in {len(runs)} runs" if runs else f"waits for {status.waits_for}"
+            self._pending.append(f"{migration.id}: {status.leg} {why}; looked at again {_moment(asked_again)}")
+        else:
+            began = time.monotonic()
+            try:
+                looked = self._runner.look(migration)
+            except CrossfadeError as error:
+                self._pending.append(f"{migration.id}: {error}")
+                memory.ask_again[question] = time.time() + _FIRST_WAIT
+                return
+            if looked.leg is not None and not looked.waiting:
+                self._request(migration, looked.plan, looked.leg, runs)
+                return
+            self._pending.append(_waits(migration, looked))
+            wait = (time.monotonic() - began) / _SHARE
+            if any(waiting.answer.state == "never" for waiting in looked.waiting):
+                wait = max(wait, _NEVER_AGAIN)
+            memory.ask_again[question] = time.time() + wait
+
+    def _runs(self, migration: Migration, status: MigrationStatus) -> Sequence[RunRecord]:
+        """The latest runs of the leg at hand, whoever started them, newest first."""
+        tags = {MIGRATION_TAG: migration.id, LEG_TAG: status.leg or ""}
+        return self._instance.get_run_records(RunsFilter(tags=tags), limit=_RUNS)
+
+    def _request(self, migration: Migration, plan: Plan, leg: Leg, runs: Sequence[RunRecord]) -> None:
+        # A key fires once: it tells the plan, the leg, and after which run this one comes.
+        latest = runs[0].dagster_run.run_id[:8] if runs else "first"
+        self._requests.append(
+            RunRequest(
+                run_key=f"{migration.id}:{plan.digest[:16]}:{leg}:{latest}",
+                asset_selection=[leg_key(migration, leg)],
+                tags=run_tags(migration, leg),
+            )
+        )
+
+    # --- what else is told ---------------------------------------------------------------------------
+
+    def _request_broken(self, memory: Memory) -> None:
+        """A file that cannot be read fails once, so that it is red where people look; again when it says otherwise."""
+        shown: dict[str, str] = {}
+        for error in self._project.broken:
+            key = key_of(error, self._project.root)
+            words = problems_in_words(error.problems, self._project.root)
+            name, state = key.to_user_string(), hashlib.sha256(words.encode()).hexdigest()[:16]
+            if memory.broken.get(name) != state and len(self._requests) < AT_ONCE:
+                self._requests.append(RunRequest(run_key=f"{name}:{state}", asset_selection=[key]))
+                shown[name] = state
+            elif name in memory.broken:
+                shown[name] = memory.broken[name]
+            self._pending.append(f"{name.removeprefix('broken/')} cannot be read: {error.what}")
+        memory.broken = shown
+
+    def _catch_up(self, statuses: dict[str, MigrationStatus], memory: Memory) -> Iterator[AssetMaterialization]:
+        brought = 0
+        for migration in self._project.migrations:
+            reached = position(statuses[migration.id])
+            if reached is None or memory.seen.get(migration.id) == reached or brought >= AT_ONCE:
+                continue
+            yield from passed_elsewhere(self._instance, migration, reached)
+            memory.seen[migration.id] = reached
+            brought += 1
+        memory.seen = {name: at for name, at in memory.seen.items() if name in statuses}
+
+    def _tell_state(self, status: MigrationStatus) -> None:
+        match status.state:
+            case "running":
+                self._pending.append(f"{status.id}: {status.leg}: {status.holder} works on it")
+            case "paused" | "undoing" | "unreachable":
+                why = status.waits_for or status.problem or ""
+                self._pending.append(f"{status.id}: {status.state}{f': {why}' if why else ''}")
+            case _:
+                pass
+
+
+def _after(migrations: Sequence[Migration], first: str | None) -> list[Migration]:
+    """All of them, beginning with that one."""
+    ids = [migration.id for migration in migrations]
+    start = ids.index(first) if first in ids else 0
+    return [*migrations[start:], *migrations[:start]]
+
+
+def _known_wait(status: MigrationStatus) -> datetime | None:
+    """When all gates that have said it may hold, if that is still to come."""
+    times = [gate.holds_at for gate in status.waiting if gate.holds_at is not None]
+    return max(times) if times and max(times) > datetime.now(UTC) else None
+
+
+def _next_try(runs: Sequence[RunRecord]) -> float:
+    """A leg that has just failed fails again: a person must mend what is wrong, or it takes a while to pass."""
+    if not runs:
+        return 0.0
+    return (runs[0].end_time or 0.0) + min(_FIRST_WAIT * 2 ** (len(runs) - 1), _LONGEST_WAIT)
+
+
+def _waits(migration: Migration, looked: Next) -> str:
+    said = "; ".join(f"{each.label}: {each.answer.reason}" for each in looked.waiting)
+    times = [each.answer.holds_at for each in looked.waiting if each.answer.holds_at is not None]
+    until = f" until {_moment(max(times))}" if times else ""
+    return f"{migration.id}: {looked.leg or 'nothing'} waits{until}: {said or 'it is paused or being undone'}"
+
+
+def _counts(statuses: Iterable[MigrationStatus]) -> str:
+    counted = Counter(status.state for status in statuses)
+    return ", ".join(f"{count} {state}" for state, count in sorted(counted.items())) or "no migration"
+
+
+def _moment(at: datetime | float) -> str:
+    moment = at.astimezone(UTC) if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,7 @@
+"""Plans and status as people read them: on a terminal, in a pull request, as JSON. Knows no command and no Dagster."""
+
+from crossfade.report.plan import plan_json, plan_markdown, print_plan
+from crossfade.report.status import print_status, status_json
+from crossfade.report.summary import print_summary
+
+__all__ = ["plan_json", "plan_markdown", "print_plan", "print_status", "print_summary", "status_json"]

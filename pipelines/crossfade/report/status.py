@@ -1,0 +1,83 @@
+"""Where migrations stand, as one table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crossfade.execute.status import MigrationStatus
+from crossfade.report.measures import said_ago
+
+_STYLE = {
+    "not started": "dim",
+    "running": "cyan",
+    "waiting": "yellow",
+    "paused": "magenta",
+    "complete": "green",
+    "undoing": "yellow",
+    "undone": "dim",
+    "unreachable": "bold red",
+}
+_BAR = 10  # characters
+
+
+def print_status(statuses: Iterable[MigrationStatus], console: Console) -> None:
+    """One row a migration: where it is, how far, what it waits for and since when."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("migration", "state", "at", "progress", "waits for", "since"):
+        table.add_column(heading, overflow="fold")
+    now = datetime.now(UTC)
+    for status in statuses:
+        table.add_row(
+            Text(status.id),
+            Text(status.state, style=_STYLE[status.state]),
+            Text(_place(status)),
+            Text(_progress(status)),
+            _waits_for(status),
+            Text(said_ago(status.since, now) if status.since else ""),
+        )
+    console.print(table)
+
+
+def status_json(statuses: Iterable[MigrationStatus]) -> list[dict[str, Any]]:
+    """The statuses as data to be written as JSON; moments are ISO 8601."""
+    return [_plain(dataclasses.asdict(status)) for status in statuses]
+
+
+def _place(status: MigrationStatus) -> str:
+    if status.leg is None or status.leg == status.phase:
+        return status.leg or ""
+    return f"{status.phase}: {status.leg}"
+
+
+def _progress(status: MigrationStatus) -> str:
+    if status.progress is None:
+        return ""
+    filled = round(status.progress * _BAR)
+    return f"{'━' * filled}{'╌' * (_BAR - filled)} {status.progress:.0%}"
+
+
+def _waits_for(status: MigrationStatus) -> Text:
+    working = f"{status.holder} works on it" if status.holder else ""
+    words = Text(status.waits_for or working)
+    if status.problem:
+        words = Text("\n").join([*([words] if words else []), Text(status.problem, style="red")])
+    return words
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case list() | tuple():
+            return [_plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+        case datetime():
+            return value.isoformat()
+        case _:
+            return value

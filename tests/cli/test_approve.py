@@ -1,0 +1,47 @@
+"""crossfade approve: as the role that logged in, for one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from uuid import uuid4
+
+import pytest
+from psycopg.conninfo import make_conninfo
+from tests.cli.calls import Call
+from tests.cli.specs import LOWER, users
+from tests.scene import Scene
+
+
+@pytest.fixture
+def team(scene: Scene) -> Generator[tuple[str, str]]:
+    """A team's role, and a member of it that may read the ledger and no more."""
+    team, member = f"team_{uuid4().hex[:12]}", f"member_{uuid4().hex[:12]}"
+    scene.sql(f"CREATE ROLE {team}; CREATE ROLE {member} LOGIN PASSWORD 'x' IN ROLE {team}")
+    yield team, member
+    scene.sql(f"DROP OWNED BY {team}, {member}; DROP ROLE {team}, {member}")
+
+
+def test_an_approval_is_by_the_role_that_logged_in_and_lets_the_migration_go_on(
+    scene: Scene, call: Call, monkeypatch: pytest.MonkeyPatch, team: tuple[str, str]
+) -> None:
+    users(scene, LOWER + f"gates: {{contract: [{{approval: {{from: {team[0]}}}}}]}}\n")
+    assert call("up", "--yes").exit_code == 0
+    scene.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {team[0]}")
+
+    with monkeypatch.context() as patch:
+        patch.setenv("APP_URL", make_conninfo(scene.urls["app"], user=team[1], password="x"))
+        approved = call("approve", "m", "--team", team[0], "--reason", "reviewed in #412")
+
+    (record,) = scene.ledger().approvals("m")
+    assert approved.stdout == f"{team[1]} approved plan {record.plan_digest} of m for {team[0]}\n"
+    assert (record.role, record.team, record.reason) == (team[1], team[0], "reviewed in #412")
+    assert "m is complete" in call("up", "--yes").stdout
+
+
+def test_a_migration_that_has_not_started_has_no_plan_to_approve(scene: Scene, call: Call) -> None:
+    users(scene)
+
+    result = call("approve", "m")
+
+    assert result.exit_code == 1
+    assert "m has not started" in result.stderr

@@ -1,0 +1,84 @@
+"""crossfade audit and conflicts: what happened, that nobody edited it, and which rows stand in the way."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.cli.calls import Call
+from tests.cli.specs import LOWER, users
+from tests.scene import Scene
+
+TO_NUMBER = """
+changes:
+  - change_column: {table: users, column: age, to: {type: integer}, up: "age::integer", down: "age::text"}
+"""
+
+
+def test_the_log_tells_who_did_what_oldest_first(scene: Scene, call: Call) -> None:
+    users(scene)
+    call("up", "--yes")
+
+    lines = call("audit", "log", "m").stdout.splitlines()
+    last = [json.loads(line) for line in call("audit", "log", "--last", "2", "--json").stdout.splitlines()]
+
+    assert "m  migration started" in lines[0]
+    assert lines[-1].endswith(f"({scene.one('SELECT session_user')})")
+    assert [event["seq"] for event in last] == [len(lines) - 1, len(lines)]
+    assert last[-1]["kind"] == "migration complete"
+
+
+def test_an_edited_event_is_found_and_a_failure(scene: Scene, call: Call) -> None:
+    users(scene)
+    call("up", "--yes")
+    assert call("audit", "verify").stdout.endswith("the chain is sound\n")
+
+    scene.sql("ALTER TABLE crossfade.event DISABLE TRIGGER ALL")
+    scene.sql("UPDATE crossfade.event SET role = 'somebody else' WHERE seq = 3")
+
+    result = call("audit", "verify", "app")
+    assert result.exit_code == 1
+    assert result.stdout == "app: broken: event 3 was edited; the 2 before it are sound\n"
+    assert json.loads(call("audit", "verify", "--json").stdout)[0]["problem"] == "event 3 was edited"
+
+
+def test_a_database_that_does_not_answer_is_not_called_sound(
+    scene: Scene, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("APP_URL")
+
+    result = call("audit", "verify")
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith("app: not verified: the environment variable APP_URL is not set")
+    assert call("audit", "log").exit_code == 1
+
+
+def test_a_database_name_there_is_not_is_a_wrong_call(scene: Scene, call: Call) -> None:
+    assert call("audit", "verify", "ap").exit_code == 2
+
+
+def test_rows_in_conflict_are_listed_by_key_and_reason_and_never_by_value(scene: Scene, call: Call) -> None:
+    users(scene, TO_NUMBER)
+    scene.sql("UPDATE users SET age = 'forty-two' WHERE id IN (7, 8)")
+
+    refused = call("up", "--yes")
+    listed, data = call("conflicts", "m"), json.loads(call("conflicts", "m", "--json").stdout)
+
+    assert refused.exit_code == 1
+    assert "2 rows in conflict" in refused.stderr
+    assert "public.users id=7 invalid text representation" in " ".join(listed.stdout.split())
+    assert listed.stdout.endswith("2 open\n")
+    assert [(each["relation"], each["key"], each["sqlstate"]) for each in data] == [
+        ("public.users", {"id": 7}, "22P02"),
+        ("public.users", {"id": 8}, "22P02"),
+    ]
+    everything = refused.output + listed.output + call("audit", "log").output + call("status").output
+    assert "forty-two" not in everything
+
+
+def test_where_no_row_is_in_conflict_that_is_said(scene: Scene, call: Call) -> None:
+    users(scene, LOWER)
+    call("up", "--yes")
+
+    assert call("conflicts", "m").stdout == "m has no open conflicts\n"

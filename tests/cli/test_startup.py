@@ -1,0 +1,53 @@
+"""Commands that need neither Dagster nor Great Expectations do not import them, nor anything else in vain."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.cli.calls import Call
+from tests.cli.specs import users
+from tests.scene import Scene
+
+HEAVY = ("dagster", "great_expectations", "pandas", "sqlalchemy")
+ENGINE = ("crossfade.execute", "crossfade.spec", "psycopg")
+CALL = """
+import json, sys
+from crossfade.cli import app
+try:
+    app(sys.argv[1:])
+finally:
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+def modules(*arguments: str) -> set[str]:
+    """What a call of its own process has imported when it ends."""
+    process = subprocess.run(
+        [sys.executable, "-c", CALL, *arguments],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(process.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("command", [("check",), ("status",), ("plan", "m"), ("audit", "verify"), ("conflicts", "m")])
+def test_a_command_that_needs_neither_imports_neither_dagster_nor_great_expectations(
+    scene: Scene, call: Call, command: tuple[str, ...]
+) -> None:
+    users(scene)
+    assert call("up", "--yes").exit_code == 0
+
+    imported = modules("--project", str(scene.root), *command)
+
+    assert not imported.intersection(HEAVY)
+
+
+def test_help_and_version_import_nothing_of_the_engine() -> None:
+    for command in ("--help", "version"):
+        assert not modules(command).intersection(HEAVY + ENGINE)

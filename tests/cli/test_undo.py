@@ -1,0 +1,76 @@
+"""crossfade pause, resume and rollback."""
+
+from __future__ import annotations
+
+import pytest
+from tests.cli.calls import Call, state
+from tests.cli.specs import APPROVED, users
+from tests.scene import Scene
+
+
+@pytest.fixture
+def waiting(scene: Scene, call: Call) -> Scene:
+    """The migration m waits before contract."""
+    users(scene, APPROVED)
+    assert call("up", "--yes").exit_code == 0
+    return scene
+
+
+def test_a_paused_migration_stands_until_it_is_resumed(waiting: Scene, call: Call) -> None:
+    assert "crossfade resume m" in call("pause", "m").stdout
+    assert "m is paused: `crossfade resume m`" in call("up", "m", "--yes").stdout
+    assert "crossfade up m" in call("resume", "m").stdout
+    assert "m waits before cutover" in call("up", "m", "--yes").stdout
+
+
+def test_a_migration_whose_spec_was_edited_can_still_be_paused(waiting: Scene, call: Call) -> None:
+    waiting.spec(APPROVED.replace("lower(email)", "upper(email)"))
+
+    assert call("pause", "m").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "rollback", "conflicts"])
+def test_what_has_not_started_cannot_be_held_or_taken_back(scene: Scene, call: Call, command: str) -> None:
+    users(scene)
+    yes = ["--yes"] if command == "rollback" else []
+
+    result = call(command, "m", *yes)
+
+    assert result.exit_code == 1
+    assert "m has not started" in result.stderr
+
+
+def test_a_rollback_says_what_it_takes_back_and_leaves_the_schema_as_it_was(scene: Scene, call: Call) -> None:
+    users(scene, APPROVED)
+    before = scene.schema()
+    call("up", "--yes")
+
+    result = call("rollback", "m", "--yes")
+
+    assert result.exit_code == 0
+    assert (
+        "validate: make the unique index over public.users (email) a constraint: drop the constraint" in result.stdout
+    )
+    assert result.stdout.splitlines()[-1] == "m is undone"
+    assert scene.schema() == before
+
+
+def test_a_rollback_keeps_what_it_is_told_to_keep(waiting: Scene, call: Call) -> None:
+    result = call("rollback", "m", "--to", "backfill", "--yes")
+
+    assert result.stdout.splitlines()[-1] == "m is undone back to backfill; `crossfade up m` goes on from there"
+    assert set(waiting.ledger().legs("m")) == {"expand", "backfill"}
+    assert "m waits before cutover" in call("up", "m", "--yes").stdout
+
+
+def test_a_rollback_without_consent_or_to_a_stage_there_is_not_changes_nothing(waiting: Scene, call: Call) -> None:
+    before = state(waiting)
+
+    silent, nowhere = call("rollback", "m"), call("rollback", "m", "--to", "retire", "--yes")
+    code, said = call.on_terminal("rollback", "m", answers={"Take m back? [y/N]: ": "n"})
+
+    assert (silent.exit_code, nowhere.exit_code, code) == (2, 2, 1)
+    assert "say --yes" in silent.stderr
+    assert "it has: expand, backfill, validate, cutover, archive, drop" in nowhere.stderr
+    assert "nothing was done" in said
+    assert state(waiting) == before

@@ -1,0 +1,102 @@
+"""What docs/phases.md says of limits and refusals is so."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg import errors
+from tests.scene import Scene
+
+from crossfade.changes import Refused
+
+TABLE = "CREATE TABLE t (id int PRIMARY KEY, n text, at timestamptz); INSERT INTO t VALUES (1, '1', now());"
+RENAME = "changes: [{rename_column: {table: t, from: n, to: m}}]\n"
+RETYPE = "changes: [{change_column: {table: t, column: n, to: {type: int}}}]\n"
+TRIGGER = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.n := 1; RETURN new; END';"
+
+REFUSED = {
+    "view": ("CREATE VIEW v AS SELECT n FROM t", "view public.v"),
+    "materialized view": ("CREATE MATERIALIZED VIEW v AS SELECT n FROM t", "materialized view public.v"),
+    "rule": ("CREATE RULE r AS ON INSERT TO t WHERE new.n = '' DO INSTEAD NOTHING", "rule"),
+    "policy": ("CREATE POLICY p ON t USING (n = CURRENT_USER)", "policy p"),
+    "generated column": ("ALTER TABLE t ADD low text GENERATED ALWAYS AS (lower(n)) STORED", "generated column"),
+    "statistics object": ("CREATE STATISTICS s ON id, n FROM t", "statistics"),
+    "function": ("CREATE FUNCTION g() RETURNS text RETURN (SELECT n FROM t)", "function"),
+    "foreign key": ("ALTER TABLE t ADD UNIQUE (n); CREATE TABLE c (n text REFERENCES t (n))", "foreign key"),
+    "primary key": ("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (n)", "primary key"),
+    "sequence": ("CREATE SEQUENCE s OWNED BY t.n", "sequence of its own"),
+    "late trigger": (TRIGGER + "CREATE TRIGGER z BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()", "trigger z"),
+    "inheritance": ("CREATE TABLE child () INHERITS (t)", "inheritance tree"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_column_in_use_is_refused_by_name_with_a_way_out(scene: Scene, what: str) -> None:
+    made, named = REFUSED[what]
+    scene.sql(TABLE + made)
+    scene.spec(RENAME)
+    with pytest.raises(Refused) as refusal:
+        scene.runner().plan(scene.migration())
+    assert named in str(refusal.value)
+    assert refusal.value.fix
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "create_index: {table: p, name: i, columns: [n]}",
+        "add_constraint: {table: p, name: u, unique: [id, n]}",
+        "add_constraint: {table: p, name: k, foreign_key: {columns: [id], references: {table: t}}}",
+    ],
+)
+def test_a_partitioned_table_takes_no_new_index_or_key(scene: Scene, change: str) -> None:
+    scene.sql(TABLE + "CREATE TABLE p (id int, n text) PARTITION BY RANGE (id)")
+    scene.spec(f"changes: [{{{change}}}]\n")
+    with pytest.raises(Refused, match="is partitioned"):
+        scene.runner().plan(scene.migration())
+
+
+def test_a_prepared_select_star_fails_after_expand_until_it_is_deallocated(scene: Scene) -> None:
+    scene.sql(TABLE)
+    scene.spec(RENAME)
+    with _preparing(scene) as client:
+        client.execute("SELECT * FROM t")
+        client.execute("SELECT n FROM t")
+        scene.up(through="expand")
+        client.execute("SELECT n FROM t")
+        for _ in range(2):
+            with pytest.raises(errors.FeatureNotSupported, match="cached plan must not change result type"):
+                client.execute("SELECT * FROM t")
+        client.execute("DEALLOCATE ALL")
+        client.execute("SELECT * FROM t")
+
+
+def test_a_prepared_column_fails_after_its_type_was_swapped_unless_it_is_cast(scene: Scene) -> None:
+    scene.sql(TABLE)
+    scene.spec(RETYPE)
+    with _preparing(scene) as client:
+        client.execute("SELECT n FROM t")
+        client.execute("SELECT n::text FROM t")
+        scene.up(through="cutover")
+        assert client.execute("SELECT n::text FROM t").fetchone() == ("1",)
+        with pytest.raises(errors.FeatureNotSupported, match="cached plan must not change result type"):
+            client.execute("SELECT n FROM t")
+
+
+def test_both_sides_written_at_once_stay_as_written(scene: Scene) -> None:
+    scene.sql(TABLE)
+    scene.spec(RENAME)
+    scene.up(through="expand")
+    scene.sql("UPDATE t SET n = 'old', m = 'new'")
+    assert scene.sql("SELECT n, m FROM t") == [("old", "new")]
+
+
+def test_drop_is_reached_though_no_stage_names_it(scene: Scene) -> None:
+    scene.sql(TABLE)
+    scene.spec("changes: [{drop_column: {table: t, column: n}}]\ncontract: {stages: [retire: {}]}\n")
+    plan = scene.runner().plan(scene.migration())
+    assert [str(leg) for leg in plan.legs][-2:] == ["retire", "drop"]
+
+
+def _preparing(scene: Scene) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(scene.urls["app"], autocommit=True, prepare_threshold=0)

@@ -1,0 +1,158 @@
+"""Dagster on a scene: materialize some assets, look at what became of them, let the sensor tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetKey,
+    AssetSelection,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    build_sensor_context,
+)
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from tests.scene import Scene
+
+from crossfade.orchestrate import Patience, build_definitions
+
+FILL = """\
+changes:
+  - add_column: {table: items, column: code, type: text, up: upper(name)}
+"""
+SWAP = """\
+changes:
+  - change_column: {table: items, column: name, to: {type: text}, up: lower(name), down: name}
+"""
+
+
+@dataclass(frozen=True)
+class Played:
+    """A run that has ended, as the instance kept it. Assets and checks by their short names."""
+
+    result: ExecuteInProcessResult
+    instance: DagsterInstance
+
+    @property
+    def is_green(self) -> bool:
+        return self.result.success
+
+    @property
+    def materialized(self) -> list[str]:
+        return [key.path[-1] for key in self._keys(DagsterEventType.ASSET_MATERIALIZATION)]
+
+    @property
+    def observed(self) -> list[str]:
+        return [key.path[-1] for key in self._keys(DagsterEventType.ASSET_OBSERVATION)]
+
+    @property
+    def skipped(self) -> list[str]:
+        return self._steps(DagsterEventType.STEP_SKIPPED)
+
+    @property
+    def failed(self) -> list[str]:
+        return self._steps(DagsterEventType.STEP_FAILURE)
+
+    @property
+    def retried(self) -> list[str]:
+        return self._steps(DagsterEventType.STEP_UP_FOR_RETRY)
+
+    @property
+    def failure(self) -> str:
+        """All that Dagster keeps of the failure: messages and stacks, to the last cause."""
+        (event,) = self._events(DagsterEventType.STEP_FAILURE)
+        return str(event.step_failure_data)
+
+    @property
+    def refusal(self) -> str:
+        """The words a user reads."""
+        (event,) = self._events(DagsterEventType.STEP_FAILURE)
+        data = event.step_failure_data.user_failure_data
+        assert data is not None
+        return data.description or ""
+
+    @property
+    def checks(self) -> dict[str, AssetCheckEvaluation]:
+        """The last evaluation of each."""
+        found: dict[str, AssetCheckEvaluation] = {}
+        for event in self._events(DagsterEventType.ASSET_CHECK_EVALUATION):
+            data = cast(AssetCheckEvaluation, event.event_specific_data)
+            found[f"{data.asset_key.path[-1]}.{data.check_name}"] = data
+        return found
+
+    def metadata(self, asset: str) -> Mapping[str, Any]:
+        """Values of the asset's materialization."""
+        for event in self.result.get_asset_materialization_events():
+            found = event.materialization
+            if found.asset_key.path[-1] == asset:
+                return {key: value.value for key, value in found.metadata.items()}
+        raise AssertionError(f"{asset} was not materialized")
+
+    def _events(self, kind: DagsterEventType) -> list[DagsterEvent]:
+        entries = self.instance.all_logs(self.result.run_id, of_type=kind)
+        return [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+
+    def _keys(self, kind: DagsterEventType) -> list[AssetKey]:
+        return [event.asset_key for event in self._events(kind) if event.asset_key is not None]
+
+    def _steps(self, kind: DagsterEventType) -> list[str]:
+        return [(event.step_key or "").split("__")[-1] for event in self._events(kind)]
+
+
+class Orchestra:
+    """patience: short, so that a test of a retry takes no minutes."""
+
+    def __init__(self, scene: Scene, instance: DagsterInstance) -> None:
+        self.scene = scene
+        self.instance = instance
+        self.patience = Patience(tries=2, first=0.05)
+
+    def definitions(self) -> Definitions:
+        return build_definitions(self.scene.root, patience=self.patience)
+
+    def assets(self, definitions: Definitions | None = None) -> dict[str, AssetKey]:
+        """By their short names; those of migrations other than `m` with it before them."""
+        graph = (definitions or self.definitions()).resolve_asset_graph()
+        return {self._short(key): key for key in graph.get_all_asset_keys()}
+
+    def materialize(self, *names: str, checks: bool = True) -> Played:
+        """A run of these assets, as the UI starts it; of all of them without names. checks: with their checks."""
+        definitions = self.definitions()
+        known = self.assets(definitions)
+        keys = [known[name] for name in names or known]
+        selection = AssetSelection.assets(*keys)
+        if not checks:
+            selection = selection.without_checks()
+        return self._run(definitions, selection)
+
+    def check(self, asset: str, name: str) -> Played:
+        """A run of one check alone."""
+        definitions = self.definitions()
+        keys = definitions.resolve_asset_graph().asset_check_keys
+        (key,) = [key for key in keys if key.name == name and self._short(key.asset_key) == asset]
+        return self._run(definitions, AssetSelection.checks(key))
+
+    def tick(self, cursor: str | None = None) -> SensorExecutionData:
+        """One look of the sensor."""
+        definitions = self.definitions()
+        context = build_sensor_context(instance=self.instance, definitions=definitions, cursor=cursor)
+        return definitions.resolve_sensor_def("advance_migrations").evaluate_tick(context)
+
+    def _short(self, key: AssetKey) -> str:
+        return key.path[-1] if key.path[1] == "m" else "/".join(key.path[1:])
+
+    def _run(self, definitions: Definitions, selection: AssetSelection) -> Played:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        graph = job.asset_layer.asset_graph
+        # Dagster leaves a type variable of its graph open.
+        assets = selection.resolve(graph)  # pyright: ignore[reportUnknownMemberType]
+        checks = selection.resolve_checks(graph)  # pyright: ignore[reportUnknownMemberType]
+        subset = job.get_subset(asset_selection=assets, asset_check_selection=checks)
+        result = subset.execute_in_process(instance=self.instance, raise_on_error=False)
+        return Played(result, self.instance)

@@ -1,0 +1,144 @@
+"""Gates as blocking checks: shown in Dagster, decided by the engine."""
+
+from __future__ import annotations
+
+from dagster import AssetCheckSeverity
+from tests.orchestrate.orchestra import SWAP, Orchestra
+
+OPEN = "CREATE TABLE door AS SELECT false AS is_open"
+DOOR = '{sql: "SELECT is_open FROM door", title: the door is open}'
+NEVER = '{sql: "SELECT 1", title: nonsense}'  # not a boolean, and never will be
+
+
+def test_a_gate_that_waits_leaves_the_run_green_and_what_follows_skipped(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 7d}]}\n")
+
+    played = orchestra.materialize()
+
+    assert played.is_green
+    assert played.materialized == ["expand", "backfill", "validate"]
+    assert played.observed[-1] == "cutover"
+    assert played.skipped == ["retire", "archive", "drop"]
+    check = played.checks["validate.may_contract"]
+    assert (check.passed, check.severity) == (False, AssetCheckSeverity.WARN)
+    assert "soak 7d does not hold yet: 7d of 7d are left; may hold at " in (check.description or "")
+
+
+def test_a_gate_that_will_never_hold_stops_the_run(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{NEVER}]}}\n")
+
+    played = orchestra.materialize()
+
+    assert not played.is_green
+    assert played.materialized == ["expand", "backfill", "validate"]
+    assert played.failed == ["validate_may_contract"]
+    assert played.checks["validate.may_contract"].severity == AssetCheckSeverity.ERROR
+
+
+def test_contract_selected_alone_is_refused_by_the_engine(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{NEVER}]}}\n")
+    orchestra.scene.up(through="validate")
+
+    played = orchestra.materialize("cutover", checks=False)
+
+    assert not played.is_green
+    assert "a gate that will never hold" in played.refusal
+    assert "sql nonsense" in played.refusal
+    assert not played.checks["validate.may_contract"].passed
+    assert "cutover" not in orchestra.scene.ledger().legs("m")
+
+
+def test_a_suite_that_does_not_hold_is_an_error_and_not_a_matter_of_time(orchestra: Orchestra) -> None:
+    (orchestra.scene.root / "validations" / "many.yaml").write_text(
+        "suite: many\ntitle: There are many items\ntable: items\n"
+        "expectations: [{expect_table_row_count_to_be_between: {min_value: 100}}]\n"
+    )
+    orchestra.scene.spec(SWAP + "gates: {backfill: [{suite: many}]}\n")
+
+    played = orchestra.materialize()
+
+    assert played.materialized == ["expand"]
+    check = played.checks["backfill.backfill_gates"]
+    assert (check.passed, check.severity) == (False, AssetCheckSeverity.ERROR)
+
+
+def test_gates_after_a_leg_hold_back_its_asset(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(OPEN)
+    orchestra.scene.spec(SWAP + f"gates: {{backfill: [{DOOR}]}}\n")
+
+    before = orchestra.materialize()
+    orchestra.scene.sql("UPDATE door SET is_open = true")
+    after = orchestra.materialize("backfill")
+
+    assert (before.materialized, before.checks["backfill.backfill_gates"].passed) == (["expand"], False)
+    assert (after.materialized, after.checks["backfill.backfill_gates"].passed) == (["backfill"], True)
+
+
+def test_gates_before_the_first_leg_are_shown_on_its_own_asset(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(OPEN)
+    orchestra.scene.spec(SWAP + f"gates: {{expand: [{DOOR}]}}\n")
+
+    before = orchestra.materialize()
+    orchestra.scene.sql("UPDATE door SET is_open = true")
+    after = orchestra.materialize("expand")
+
+    assert (before.is_green, before.materialized, before.checks["expand.may_expand"].passed) == (True, [], False)
+    assert (after.materialized, after.checks["expand.may_expand"].passed) == (["expand"], True)
+
+
+def test_a_check_can_be_run_alone_and_writes_the_answer_to_the_ledger(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(OPEN)
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{DOOR}, {{soak: 7d}}]}}\n")
+    orchestra.materialize("expand", "backfill", "validate", checks=False)
+
+    played = orchestra.check("validate", "may_contract")
+
+    assert played.is_green
+    shown = played.checks["validate.may_contract"].description or ""
+    assert "soak 7d does not hold yet" in shown
+    assert "sql the door is open was not asked: it reads many rows" in shown
+    assert {gate.gate: gate.state for gate in orchestra.scene.ledger().gates("m")} == {"soak 7d": "waits"}
+
+
+def test_a_check_before_its_time_asks_nothing(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{NEVER}]}}\n")
+    unstarted = orchestra.check("validate", "may_contract").checks["validate.may_contract"]
+    orchestra.materialize("expand")
+
+    early = orchestra.check("validate", "may_contract").checks["validate.may_contract"]
+
+    assert (unstarted.passed, unstarted.description) == (False, "m has not started.")
+    assert (early.passed, early.severity) == (False, AssetCheckSeverity.WARN)
+    assert "it is asked when validate has passed; backfill is next" in (early.description or "")
+    assert not orchestra.scene.ledger().gates("m")
+
+
+def test_a_check_of_gates_that_lie_behind_tells_what_they_answered_then(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(OPEN)
+    orchestra.scene.sql("UPDATE door SET is_open = true")
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{DOOR}]}}\n")
+    orchestra.scene.up(through="cutover")
+    orchestra.scene.sql("UPDATE door SET is_open = false")
+
+    played = orchestra.check("validate", "may_contract")
+
+    assert played.checks["validate.may_contract"].passed
+
+
+def test_a_gate_that_cannot_be_asked_is_asked_again_and_then_fails_in_words(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + 'gates: {expand: [{sql: "SELECT is_open FROM no_such_door", title: a door}]}\n')
+
+    played = orchestra.materialize("expand")
+
+    assert len(played.retried) == orchestra.patience.tries
+    assert "no_such_door" in played.refusal
+
+
+def test_a_stage_waits_as_long_as_the_spec_says(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "contract: {stages: [{retire: }, {archive: {after: 7d}}, {drop: }]}\n")
+
+    played = orchestra.materialize()
+
+    assert played.is_green
+    assert played.materialized == ["expand", "backfill", "validate", "cutover", "retire"]
+    assert not played.checks["retire.may_archive"].passed

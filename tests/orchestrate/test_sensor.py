@@ -1,0 +1,187 @@
+"""The sensor: started migrations go on when their gates hold, and it always says what is waited for."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from dagster import DagsterRunStatus, RunRequest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from tests.orchestrate.orchestra import FILL, SWAP, Orchestra
+
+from crossfade.ledger import lease
+
+OPEN = "CREATE TABLE door AS SELECT false AS is_open"
+DOOR = '{sql: "SELECT is_open FROM door", title: the door is open}'
+
+
+def requests(tick: SensorExecutionData) -> list[RunRequest]:
+    return list(tick.run_requests or ())
+
+
+def asked_for(tick: SensorExecutionData) -> list[str]:
+    return ["/".join(key.path) for request in requests(tick) for key in request.asset_selection or ()]
+
+
+def said(tick: SensorExecutionData) -> str:
+    return tick.skip_message or ""
+
+
+def test_a_migration_that_has_not_started_is_left_alone(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(FILL)
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert said(tick) == "1 not started"
+
+
+def test_the_next_leg_of_a_started_migration_is_requested_with_its_checks(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(FILL + "gates: {contract: [{soak: 7d}]}\n")
+    orchestra.scene.up(through="backfill")
+
+    (request,) = requests(orchestra.tick())
+
+    assert [key.path[-1] for key in request.asset_selection or ()] == ["validate"]
+    assert [key.name for key in request.asset_check_keys or ()] == ["may_contract"]
+    plan = orchestra.scene.runner().plan(orchestra.scene.migration())
+    assert request.run_key == f"m:{plan.digest[:16]}:validate:first"
+    assert (request.tags["crossfade/migration"], request.tags["crossfade/leg"]) == ("m", "validate")
+
+
+def test_a_leg_that_must_soak_is_told_with_its_time_and_not_asked(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 7d}]}\n")
+    orchestra.scene.up()
+    checked = "SELECT checked_at FROM crossfade.gate"
+    before = orchestra.scene.one(checked)
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert "m: cutover waits until 20" in said(tick)
+    assert "soak 7d: 7d of 7d are left" in said(tick)
+    assert orchestra.scene.one(checked) == before
+
+
+def test_the_gates_of_a_leg_are_asked_when_it_is_time(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(OPEN)
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{DOOR}]}}\n")
+    orchestra.scene.up()
+    shut = orchestra.tick()
+    orchestra.scene.sql("UPDATE door SET is_open = true")
+
+    opened = orchestra.tick()  # without the cursor, which says not to ask again at once
+
+    assert "m: cutover waits: sql the door is open: it gives false" in said(shut)
+    assert asked_for(opened) == ["app/m/cutover"]
+
+
+def test_gates_are_not_asked_all_the_time(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(OPEN)
+    orchestra.scene.spec(SWAP + f"gates: {{contract: [{DOOR}]}}\n")
+    orchestra.scene.up()
+    cursor = orchestra.tick().cursor
+    assert cursor is not None
+    later = json.dumps(json.loads(cursor) | {"ask_again": {"m:cutover": time.time() + 60}})
+    orchestra.scene.sql("UPDATE door SET is_open = true")
+
+    tick = orchestra.tick(later)
+
+    assert asked_for(tick) == []
+    assert "looked at again 20" in said(tick)
+
+
+def test_a_leg_whose_run_has_not_ended_is_not_requested_again(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(FILL)
+    orchestra.scene.up(through="expand")
+    (request,) = requests(orchestra.tick())
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    orchestra.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert "a run of backfill has not ended" in said(tick)
+
+
+def test_a_leg_that_failed_is_requested_again_later_under_a_new_key(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchestra.scene.spec("changes: [{add_constraint: {table: items, name: short, check: length(name) < 3}}]\n")
+    orchestra.materialize()
+
+    soon = orchestra.tick()
+    monkeypatch.setattr("crossfade.orchestrate.tick._FIRST_WAIT", 0.0)
+    later = orchestra.tick()
+
+    assert "m: validate did not pass in 1 runs; looked at again 20" in said(soon)
+    (request,) = requests(later)
+    (failed,) = orchestra.instance.get_runs()
+    assert (request.run_key or "").endswith(f":validate:{failed.run_id[:8]}")
+
+
+@pytest.mark.parametrize("state", ["paused", "worked on", "undoing"])
+def test_a_migration_that_must_not_go_on_is_only_told(orchestra: Orchestra, state: str) -> None:
+    orchestra.scene.spec(FILL)
+    orchestra.scene.up(through="expand")
+    with orchestra.scene.connect() as other:
+        match state:
+            case "paused":
+                orchestra.scene.ledger().pause("m")
+            case "worked on":
+                lease.acquire(other, "m", "ada@host pid 7")
+            case _:
+                orchestra.scene.ledger().set_state("m", "undoing")
+
+        tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert ("ada@host pid 7 works on it" if state == "worked on" else f"m: {state}") in said(tick)
+
+
+def test_a_database_that_is_away_is_told_and_harms_nobody(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchestra.scene.spec(FILL)
+    monkeypatch.setenv("APP_URL", "postgresql://nobody@127.0.0.1:9/app")
+
+    tick = orchestra.tick()
+
+    assert "m: unreachable" in said(tick)
+
+
+def test_no_more_than_twenty_are_requested_and_the_others_come_next(orchestra: Orchestra) -> None:
+    for n in range(25):
+        orchestra.scene.spec(f"changes: [{{add_column: {{table: items, column: c{n}, type: text}}}}]\n", id=f"m{n:02}")
+        orchestra.scene.up(through="expand", id=f"m{n:02}")
+
+    first = orchestra.tick()
+    second = orchestra.tick(first.cursor)
+
+    assert [len(requests(first)), len(requests(second))] == [20, 20]
+    assert asked_for(second)[:6] == [*(f"app/m{n}/backfill" for n in range(20, 25)), "app/m00/backfill"]
+
+
+def test_requests_take_a_migration_to_its_end(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP)
+    orchestra.materialize("expand")
+    cursor: str | None = None
+    while requests(tick := orchestra.tick(cursor)):
+        cursor = tick.cursor
+        assert orchestra.materialize(*(key.split("/")[-1] for key in asked_for(tick))).is_green
+
+    assert said(tick) == "1 complete"
+
+
+def test_what_the_command_line_did_is_shown_as_materialized(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 7d}]}\n")
+    orchestra.materialize("expand")
+    orchestra.scene.up()
+
+    first = orchestra.tick()
+    second = orchestra.tick(first.cursor)
+
+    shown = [event.asset_key.path[-1] for event in first.asset_events]
+    assert shown == ["backfill", "validate"]
+    assert list(second.asset_events) == []
