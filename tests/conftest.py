@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.scene import Scene
 
 from crossfade.server import EnvironmentServer, LocalServer, Server, ServerError, start, start_local
 from crossfade.server.container import is_possible
-from tests.scene import Scene
 
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4 * 2**30

@@ -45,3 +45,19 @@ def test_a_migration_that_has_not_started_has_no_plan_to_approve(scene: Scene, c
 
     assert result.exit_code == 1
     assert "m has not started" in result.stderr
+
+
+def test_an_approval_for_a_team_one_does_not_belong_to_is_refused(
+    scene: Scene, call: Call, monkeypatch: pytest.MonkeyPatch, team: tuple[str, str]
+) -> None:
+    users(scene, LOWER + "gates: {contract: [{approval: {}}]}\n")
+    assert call("up", "--yes").exit_code == 0
+    scene.sql(f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {team[1]}; REVOKE {team[0]} FROM {team[1]}")
+    monkeypatch.setenv("APP_URL", make_conninfo(scene.urls["app"], user=team[1], password="x"))
+
+    outsider, nobody = call("approve", "m", "--team", team[0]), call("approve", "m", "--team", "no_such_team")
+
+    assert (outsider.exit_code, nobody.exit_code) == (1, 2)
+    assert f"{team[1]} is not a member of {team[0]}" in outsider.stderr
+    assert "there is no role no_such_team" in nobody.stderr
+    assert scene.ledger().approvals("m") == ()

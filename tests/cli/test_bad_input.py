@@ -72,6 +72,18 @@ def test_an_edited_spec_that_has_started_is_refused_with_the_difference(scene: S
     assert state(scene) == before
 
 
+def test_a_complete_migration_stays_complete_and_its_edited_spec_is_refused(scene: Scene, call: Call) -> None:
+    users(scene)
+    assert call("up", "--yes").exit_code == 0
+    assert "m is complete" in call("up", "m", "--yes").stdout
+    scene.spec(LOWER.replace("lower(email)", "upper(email)"))
+
+    for arguments in (("up", "--yes"), ("up", "m", "--yes")):
+        result = call(*arguments)
+        assert result.exit_code == 1
+        assert "m.yaml was edited after m started" in result.stderr
+
+
 def test_a_column_that_does_not_exist_is_told_before_anything_is_written(scene: Scene, call: Call) -> None:
     users(scene, LOWER.replace("column: email", "column: emial"))
     before = state(scene)

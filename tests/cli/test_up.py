@@ -10,6 +10,11 @@ from tests.cli.calls import Call, state
 from tests.cli.specs import ADD, APPROVED, LOWER, users
 from tests.scene import Scene
 
+SESSIONS = (
+    "SELECT wait_event_type FROM pg_stat_activity"
+    " WHERE application_name LIKE 'crossfade % m' AND datname = current_database()"
+)
+
 
 def test_it_goes_to_the_end_where_no_gate_stands(scene: Scene, call: Call) -> None:
     users(scene)
@@ -206,7 +211,7 @@ def test_stopped_by_a_signal_it_says_so_leaves_no_statement_and_goes_on_when_run
 
         assert process.returncode == code, err
         assert "Traceback" not in out + err
-        assert not scene.one("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'crossfade % m'")
+        assert _ended(scene)
     assert "run the same command again" in err or number == signal.SIGTERM
 
     assert call("up", "m", "--yes").exit_code == 0
@@ -215,10 +220,17 @@ def test_stopped_by_a_signal_it_says_so_leaves_no_statement_and_goes_on_when_run
 def _wait_until_it_retries(scene: Scene) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if scene.one("SELECT to_regclass('crossfade.event') IS NOT NULL") and scene.one(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'crossfade % m' AND datname ="
-            " current_database() AND wait_event_type = 'Lock'"
-        ):
+        if scene.one(f"SELECT count(*) FROM ({SESSIONS}) AS s WHERE wait_event_type = 'Lock'"):
             return
         time.sleep(0.05)
     raise AssertionError("it never came to wait for the lock")
+
+
+def _ended(scene: Scene) -> bool:
+    """All its sessions are gone from the server, which takes a moment to see that they are closed."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if not scene.one(f"SELECT count(*) FROM ({SESSIONS}) AS s"):
+            return True
+        time.sleep(0.05)
+    return False

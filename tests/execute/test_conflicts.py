@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.scene import Scene
 
 from crossfade.execute import StepRefused
-from tests.scene import Scene
 
 
 def test_rows_that_update_rows_cannot_set_are_told_and_set_when_they_are_mended(scene: Scene) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +28,13 @@ FILL = """\
 changes:
   - add_column: {table: items, column: code, type: text, up: upper(name)}
 """
+SLEEP = """\
+changes:
+  - sql: {up: SELECT pg_sleep(600)}
+"""
+SLEEPING = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE state = 'active' AND query LIKE '%pg_sleep(600)' AND pid <> pg_backend_pid()"""
 SWAP = """\
 changes:
   - change_column: {table: items, column: name, to: {type: text}, up: lower(name), down: name}
@@ -138,6 +147,10 @@ class Orchestra:
         (key,) = [key for key in keys if key.name == name and self._short(key.asset_key) == asset]
         return self._run(definitions, AssetSelection.checks(key))
 
+    def sleepers(self) -> int:
+        """Sessions in which SLEEP runs."""
+        return self.scene.one(SLEEPING)
+
     def tick(self, cursor: str | None = None) -> SensorExecutionData:
         """One look of the sensor."""
         definitions = self.definitions()
@@ -156,3 +169,18 @@ class Orchestra:
         subset = job.get_subset(asset_selection=assets, asset_check_selection=checks)
         result = subset.execute_in_process(instance=self.instance, raise_on_error=False)
         return Played(result, self.instance)
+
+
+def heed_interrupts() -> None:
+    """For a process to be interrupted: pytest in the background of a shell would hand down that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_until(holds: Callable[[], object], *, seconds: float) -> bool:
+    """Whether it holds in time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.1)
+    return False

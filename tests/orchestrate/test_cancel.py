@@ -6,20 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from tests.orchestrate.orchestra import Orchestra
-
-SLEEPING = """
-SELECT count(*) FROM pg_stat_activity
- WHERE state = 'active' AND query LIKE '%pg_sleep(600)' AND pid <> pg_backend_pid()"""
+from tests.orchestrate.orchestra import SLEEP, Orchestra, heed_interrupts, wait_until
 
 
 @pytest.mark.slow
 def test_a_cancelled_run_ends_its_statement_within_seconds(orchestra: Orchestra, tmp_path: Path) -> None:
-    orchestra.scene.spec('changes: [{sql: {up: "SELECT pg_sleep(600)"}}]\n')
+    orchestra.scene.spec(SLEEP)
     home = tmp_path / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
@@ -35,25 +30,17 @@ def test_a_cancelled_run_ends_its_statement_within_seconds(orchestra: Orchestra,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     try:
-        assert wait_for(orchestra, sleeping=1, seconds=60)
+        assert wait_until(lambda: orchestra.sleepers() == 1, seconds=120)
 
         run.send_signal(signal.SIGINT)
 
-        assert wait_for(orchestra, sleeping=0, seconds=5)
+        assert wait_until(lambda: orchestra.sleepers() == 0, seconds=5)
         told, _ = run.communicate(timeout=30)
         assert "DagsterExecutionInterruptedError" in told
         assert orchestra.scene.sql("SELECT holder FROM crossfade.migration") == [(None,)]
     finally:
         run.kill()
         run.wait()
-
-
-def wait_for(orchestra: Orchestra, *, sleeping: int, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if orchestra.scene.one(SLEEPING) == sleeping:
-            return True
-        time.sleep(0.1)
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from pathlib import Path
@@ -118,6 +119,8 @@ for _panel, _commands in _PANELS.items():
 
 def main() -> None:
     """The program `crossfade`."""
+    # Imports make many objects that stay; looking through them again and again takes a tenth of a short command.
+    gc.set_threshold(100_000, 50, 50)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or file that cannot show a character must not end a migration.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crossfade.cli.project import MigrationName, ledger_to_write, migration_named, open_project
+from crossfade.errors import CrossfadeError, UsageError
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 def approve(
@@ -28,5 +32,21 @@ def approve(
     project = open_project(ctx)
     plan = frozen_plan(project, migration_named(project, migration))
     with ledger_to_write(project.databases[plan.home]) as ledger:
+        if team is not None:
+            _refuse_outsider(ledger.connection, team)
         role = ledger.approve(plan.migration, team=team, plan_digest=plan.digest, reason=reason)
     typer.echo(f"{role} approved plan {plan.digest} of {plan.migration}{f' for {team}' if team else ''}")
+
+
+def _refuse_outsider(connection: psycopg.Connection[Any], team: str) -> None:
+    """An approval for a team one does not belong to would be kept and never count."""
+    found = connection.execute(
+        "SELECT session_user::text, pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", (team,)
+    ).fetchone()
+    if found is None:
+        raise UsageError(f"there is no role {team} in this database", fix="name the role that the gate says")
+    user, belongs = found
+    if not belongs:
+        raise CrossfadeError(
+            f"{user} is not a member of {team}", why="the approval would not count", fix=f"GRANT {team} TO {user}"
+        )

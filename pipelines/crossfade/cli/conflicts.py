@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crossfade.cli.project import AsJson, MigrationName, migration_named, open_project, record_of
+from crossfade.cli.project import AsJson, MigrationName, database_named, migration_named, open_project, record_of
 from crossfade.cli.terminal import out
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def conflicts(ctx: typer.Context, migration: MigrationName, as_json: AsJson = Fa
     record = record_of(project, migration_named(project, migration))
     found: list[tuple[str, ConflictRecord]] = []
     for name in record.plan["databases"]:
-        with reading(project.databases[name], "crossfade conflicts") as connection:
+        with reading(database_named(project, name), "crossfade conflicts") as connection:
             found += [(name, each) for each in Ledger(connection).conflicts(migration)]
     if as_json:
         typer.echo(json.dumps([_data(*each) for each in found], indent=2, ensure_ascii=False))

@@ -69,7 +69,7 @@ def _data_directory(folder: Path) -> str:
 
     Root's server runs as another account, which may not enter root's home.
     """
-    import hashlib
+    import secrets
 
     from crossfade.server.account import unprivileged
 
@@ -79,4 +79,5 @@ def _data_directory(folder: Path) -> str:
         return "postgres"  # no server can run here; who needs one is told why then
     if account is None or account.enters(folder):
         return "postgres"
-    return f"/var/tmp/crossfade-{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"  # noqa: S108 (PostgreSQL's own account owns it)
+    # A name nobody can have made before us.
+    return f"/var/tmp/crossfade-{secrets.token_hex(8)}"  # noqa: S108

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from crossfade.cli.project import MigrationName, ledger_to_write, migration_named, open_project, record_of
+from crossfade.cli.project import (
+    MigrationName,
+    database_named,
+    ledger_to_write,
+    migration_named,
+    open_project,
+    record_of,
+)
 
 if TYPE_CHECKING:
     from crossfade.ledger import Ledger
@@ -37,5 +44,5 @@ def _everywhere(ctx: typer.Context, name: str, write: Callable[[Ledger], None]) 
     if record.state == "complete":
         raise Blocked(f"{name} is complete", why="there is nothing that could be paused or go on")
     for database in record.plan["databases"]:
-        with ledger_to_write(project.databases[database]) as ledger:
+        with ledger_to_write(database_named(project, database)) as ledger:
             write(ledger)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.failure import end_in_order_on_sigterm
-from crossfade.cli.project import Yes, migration_named, open_project
+from crossfade.cli.project import Yes, database_named, migration_named, open_project
 from crossfade.cli.terminal import ask, is_conversation
 from crossfade.errors import UsageError
 
@@ -69,7 +69,7 @@ def _to_take_back(project: Project, plan: Plan, to: str | None) -> list[AnyStep]
         )
     begun: set[tuple[str, str]] = set()
     for name in plan.databases:
-        with reading(project.databases[name], "crossfade rollback") as connection:
+        with reading(database_named(project, name), "crossfade rollback") as connection:
             steps = Ledger(connection).steps(plan.migration)
             begun |= {(name, step) for step, record in steps.items() if record.state != "undone"}
     return [

@@ -43,26 +43,25 @@ class Run:
     def named(self, migrations: Sequence[Migration]) -> None:
         """Take these forward; one that may not go on is an error."""
         statuses = self._statuses(migrations)
-        todo = [migration for migration in migrations if statuses[migration.id].state != "complete"]
-        if todo and not self._consented(todo, statuses):
-            return
         for migration in migrations:
+            if migration.id in self._complete:
+                self._take(migration, is_wanted=True)
+        todo = [migration for migration in migrations if migration.id not in self._complete]
+        for migration in self._consented(todo, statuses):
             self._take(migration, is_wanted=True)
 
     def all_that_can(self) -> None:
         """Take forward whatever can go on, in the project's order; what cannot is told and no error."""
         statuses = self._statuses(self._project.migrations)
         todo = [migration for migration in self._project.migrations if self._is_tried(migration, statuses)]
-        if not todo:
-            if len(self._complete) == len(statuses):
-                typer.echo(f"nothing to do: {len(statuses)} migrations, all complete", err=self._as_json)
-            return
-        if self._consented(todo, statuses):
-            for migration in todo:
-                if missing := self._missing(migration):
-                    self._narrator.left_out(migration, f"comes after {missing}")
-                else:
-                    self._take(migration, is_wanted=False)
+        if not todo and len(self._complete) == len(statuses):
+            said = f"{len(statuses)} migrations, all complete" if statuses else "there are no migrations yet"
+            typer.echo(f"nothing to do: {said}", err=self._as_json)
+        for migration in self._consented(todo, statuses):
+            if missing := self._missing(migration):
+                self._narrator.left_out(migration, f"comes after {missing}")
+            else:
+                self._take(migration, is_wanted=False)
 
     # --- which ---------------------------------------------------------------------------------------
 
@@ -75,10 +74,10 @@ class Run:
         status = statuses[migration.id]
         match status.state:
             case "complete":
-                return False
+                # What is wrong with it is that its spec was edited: it is refused with the difference.
+                return status.problem is not None
             case "unreachable":
-                self._narrator.refused(migration, CrossfadeError(status.problem or "its database does not answer"))
-                self.exit_code = 1
+                self._refused(migration, CrossfadeError(status.problem or "its database does not answer"))
                 return False
             case "paused":
                 self._narrator.left_out(migration, f"is paused: `crossfade resume {migration.id}`")
@@ -97,15 +96,25 @@ class Run:
 
     # --- with whose consent --------------------------------------------------------------------------
 
-    def _consented(self, todo: Sequence[Migration], statuses: dict[str, MigrationStatus]) -> bool:
-        if not self._asks:
+    def _consented(self, todo: Sequence[Migration], statuses: dict[str, MigrationStatus]) -> Sequence[Migration]:
+        """Those that somebody wants to go on, after a look at what each will do."""
+        if not self._asks or not todo:
+            return todo
+        shown = [migration for migration in todo if self._shown(migration, statuses[migration.id], todo)]
+        return shown if shown and self._agreed("Go on?") else ()
+
+    def _shown(self, migration: Migration, status: MigrationStatus, todo: Sequence[Migration]) -> bool:
+        if any(each.id in migration.head.after for each in todo):
+            # Its plan depends on what they will have done.
+            typer.echo(f"{migration.id} when what it comes after is complete\n")
             return True
-        for migration in todo:
-            if any(name in {each.id for each in todo} for name in migration.head.after):
-                typer.echo(f"{migration.id} when what it comes after is complete\n")
-            else:
-                print_summary(self._runner.plan(migration), statuses[migration.id].leg, out())
-        return self._agreed("Go on?")
+        try:
+            plan = self._runner.plan(migration)
+        except CrossfadeError as error:
+            self._refused(migration, error)
+            return False
+        print_summary(plan, status.leg, out())
+        return True
 
     def _agreed(self, question: str) -> bool:
         if ask(question):
@@ -121,15 +130,18 @@ class Run:
         try:
             outcome = self._advanced(migration)
         except CrossfadeError as error:
-            self._narrator.refused(migration, error)
             # One that was not asked for by name may have to wait for another one's tables or runner.
-            if is_wanted or not isinstance(error, Blocked | LeaseTaken):
-                self.exit_code = 1
+            self._refused(migration, error, is_failure=is_wanted or not isinstance(error, Blocked | LeaseTaken))
             return
         self._narrator.ended(outcome)
         if outcome.ended == "complete":
             self._complete.add(migration.id)
         if any(waiting.answer.state == "never" for waiting in outcome.waiting):
+            self.exit_code = 1
+
+    def _refused(self, migration: Migration, error: CrossfadeError, *, is_failure: bool = True) -> None:
+        self._narrator.refused(migration, error)
+        if is_failure:
             self.exit_code = 1
 
     def _advanced(self, migration: Migration) -> Outcome:

@@ -58,6 +58,7 @@ class Course:
             case Progress():
                 self.progress = notice
             case StepFinished():
+                self.doing = self.progress = None
                 self._count(notice)
             case Retrying():
                 self.retries += 1
@@ -66,7 +67,7 @@ class Course:
                 return self._answer(notice)
             case LegPassed(leg, seconds):
                 self.passed.append(leg)
-                self.leg = self.doing = self.progress = None
+                self.leg = None
                 walked = f", {self.rows:,} rows at {self.rate:,.0f} rows/s" if leg == "backfill" and self.rate else ""
                 return f"{leg} done in {said_seconds(seconds)}{walked}"
             case _:

@@ -21,6 +21,7 @@ from crossfade.demo.course import Course
 from crossfade.report.measures import said_seconds
 
 _A_SECOND = 6  # pictures
+_COLOURS = {"✔": "green", "✘": "red"}
 
 
 class Screen:
@@ -78,12 +79,12 @@ class Screen:
         """A line with which something of its own begins."""
         self.console.print(Text.assemble("\n", (self._clock(), "dim"), (text, "bold")))
 
-    def line(self, text: str, style: str = "") -> None:
-        """A line that stays."""
+    def line(self, text: str) -> None:
+        """A line that stays; a gate's answer in its colour."""
         words = Table.grid(padding=(0, 0))
         words.add_column(width=len(self._clock()))
         words.add_column()
-        words.add_row(Text(self._clock(), "dim"), Text(text, style))
+        words.add_row(Text(self._clock(), "dim"), Text(text, _COLOURS.get(text[:1], "")))
         self.console.print(words)
 
     def _clock(self) -> str:
@@ -105,7 +106,7 @@ class Screen:
 
 
 def _legs(course: Course) -> Text:
-    line = Text("  ")
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
     line.append("✔ " if course.complete else "■ " if course.waits_for else "▶ ", _style(course))
     line.append(f"{course.plan.migration:<28}")
     for leg in map(str, course.plan.legs):
@@ -115,7 +116,6 @@ def _legs(course: Course) -> Text:
             line.append(f" {leg} …", "bold yellow")
         else:
             line.append(f" {leg}", "dim")
-    line.truncate(200)
     return line
 
 
@@ -130,6 +130,9 @@ def _at_hand(course: Course) -> RenderableType:
         return Text(f"      {course.doing or 'asks its gates'}", "dim")
     progress = course.progress
     row = Table.grid(padding=(0, 2))
+    row.add_column(no_wrap=True, overflow="ellipsis")
+    row.add_column()
+    row.add_column(no_wrap=True)
     told = f"{progress.share:4.0%}  {progress.rows:,} rows  {progress.rate:,.0f} rows/s"
     row.add_row(
         Text(f"      {course.doing}"),

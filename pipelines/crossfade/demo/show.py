@@ -21,9 +21,11 @@ from crossfade.errors import CrossfadeError
 from crossfade.gates import GATES
 from crossfade.spec import load_project
 
+_INTERRUPTED = 130  # as a shell says of a program that Ctrl-C ended
+
 
 def run(console: Console, *, ui: bool = False, keep: bool = False, every: int = 1) -> int:
-    """Run the demo and give the exit code: 0 when all went as it should.
+    """Run the demo and give the exit code: 0 when all went as it should, 130 when Ctrl-C ended it.
 
     ui: then serve Dagster on the same state until Ctrl-C. keep: leave project and data behind, and say where.
     every: load each n-th flight only.
@@ -37,6 +39,9 @@ def run(console: Console, *, ui: bool = False, keep: bool = False, every: int = 
                 dagster.serve(place.root, port)
                 console.print(onward(place.root, kept=True, port=None))
             return 0 if good else 1
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return _INTERRUPTED
     except CrossfadeError as error:
         console.print(Text(str(error), "red"), soft_wrap=True)
         return error.exit_code

@@ -97,7 +97,9 @@ class Story:
         """Turn to a migration, for the first time or again."""
         migration = self._migrations[name]
         again = ", again" if name in self._courses else ""
-        self._now = self._courses.setdefault(name, Course(self._runner.plan(migration)))
+        if not again:
+            self._courses[name] = Course(self._runner.plan(migration))
+        self._now = self._courses[name]
         self._screen.show(self.courses, self._now)
         self._screen.headline(f"{name}{again}: {migration.head.title}")
         return migration

@@ -46,7 +46,7 @@ class Summary:
     def _migrations(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("migration")
-        for name in ("rows", "rows/s", "seconds", "gates", "retried for a lock"):
+        for name in ("rows", "rows/s", "seconds", "gates", "lock retries"):
             table.add_column(name, justify="right")
         for course in self.courses:
             stopped = f", {course.stopped} stopped it" if course.stopped else ""
@@ -56,7 +56,7 @@ class Summary:
                 f"{course.rate:,.0f}" if course.rate else "-",
                 f"{course.seconds:.1f}",
                 f"{course.held} held{stopped}",
-                f"{course.retries} ×, {said_seconds(course.lock_wait)}" if course.retries else "no",
+                f"{course.retries}, {said_seconds(course.lock_wait)}" if course.retries else "0",
             )
         return table
 

@@ -40,7 +40,7 @@ def leg_asset(turn: Turn, after: Iterable[AssetKey]) -> AssetsDefinition:
         kinds={"postgres"},
         owners=_owners(migration),
         tags=_tags(migration, leg),
-        metadata=code_references([(migration.path.name, migration.position("migration"))]),
+        metadata=code_references([migration.position("migration")]),
         pool=pool_of(migration),
         output_required=False,
     )

@@ -14,7 +14,7 @@ from crossfade.spec import SpecError
 def broken_asset(error: SpecError, root: Path) -> AssetsDefinition:
     """An asset whose description tells what is wrong and where, and which fails with the same words."""
     words = problems_in_words(error.problems, root)
-    places = [(problem.what, problem.where) for problem in error.problems if problem.where is not None]
+    places = [problem.where for problem in error.problems if problem.where is not None]
 
     @asset(
         key=key_of(error, root),

@@ -13,10 +13,12 @@ from crossfade.errors import Position
 warnings.filterwarnings("ignore", category=BetaWarning, module=__name__.replace(".", r"\."))
 
 
-def code_references(places: Iterable[tuple[str, Position]]) -> dict[str, CodeReferencesMetadataValue]:
-    """Metadata of an asset; places: a label each, and where it stands."""
+def code_references(places: Iterable[Position]) -> dict[str, CodeReferencesMetadataValue]:
+    """Metadata of an asset that opens these places in an editor."""
     references: list[LocalFileCodeReference | UrlCodeReference] = [
-        LocalFileCodeReference(file_path=str(where.file), line_number=where.line, label=label)
-        for label, where in places
+        LocalFileCodeReference(
+            file_path=str(where.file), line_number=where.line, label=f"{where.file.name}:{where.line}"
+        )
+        for where in places
     ]
     return {"dagster/code_references": CodeReferencesMetadataValue(code_references=references)}

@@ -8,10 +8,11 @@ from psycopg import sql
 
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
+from crossfade.steps.agreement import agrees, comparable
 from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
-from crossfade.steps.sync import agrees, comparable, install_sync, remove_sync
+from crossfade.steps.sync import install_sync, remove_sync
 
 _ARCHIVE, _DROP = stage_leg("archive"), stage_leg("drop")
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from psycopg import sql
 
 from crossfade.spec.fragment import trusted
+from crossfade.steps.agreement import agrees
 from crossfade.steps.compose import LEAF, lock, per_leaf, text
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
-from crossfade.steps.sync import agrees, always_on, install_sync, key_json, remove_sync, witness
+from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, witness
 
 
 def expand(sides: Sides) -> Iterator[AnyStep]:

@@ -198,10 +198,8 @@ class Sides:
         }
 
     def turned(self, pair: Pair, moment: Moment) -> bool:
-        """Only the new side of the pair is written: it is turned, or what it is made from is hidden by now."""
-        bare = self.table.name.name
-        source = {*pair.down, *(name for up in pair.up.values() for name in up.columns(bare))}
-        return pair.turned(moment) or (not pair.old and not source.isdisjoint(self.old_names(moment)))
+        """Only the new side of the pair is written: it is turned, or the column it writes back is hidden by now."""
+        return pair.turned(moment) or (not pair.old and not self.old_names(moment).keys().isdisjoint(pair.down))
 
     def old_column(self, name: str) -> Column:
         return self.table.by_name[name]

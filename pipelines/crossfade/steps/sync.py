@@ -1,4 +1,4 @@
-"""The trigger that keeps both sides of a table's pairs in step, and the question whether a row agrees.
+"""The trigger that keeps both sides of a table's pairs in step.
 
 One function a table and migration. It decides who wrote by which side changed (bytes compared, so that '05'
 and '5' differ), maps to the other side, and marks the row as mapped. A value that cannot be mapped never fails
@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from crossfade.spec.fragment import Expression, trusted
+from crossfade.steps.agreement import agrees, agrees_function, agrees_name, asks_by_function
+from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
 
 # Conditions that are about the server or the transaction and not about the value: those must stay errors.
 _NOT_ABOUT_THE_VALUE = ("40", "53", "55", "57", "58", "XX")
-# A domain's rule is an integrity constraint.
-_ABOUT_THE_VALUE = sql.SQL("data_exception OR integrity_constraint_violation OR raise_exception")
 
 
 def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
@@ -51,10 +51,10 @@ def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
         )
         # ALWAYS: rows that come by logical replication or under session_replication_role are mapped too.
         statements.append(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(sides.sql, sql.Identifier(trigger)))
-    if _asks_by_function(sides):
-        statements.append(_agrees_function(sides, moment))
+    if asks_by_function(sides):
+        statements.append(agrees_function(sides, moment))
         # Asked by the trigger too, hence by every writer.
-        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {}({}) TO PUBLIC").format(_agrees_name(sides), sides.sql))
+        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {}({}) TO PUBLIC").format(agrees_name(sides), sides.sql))
     return tuple(statement.as_string(None) for statement in statements)
 
 
@@ -65,21 +65,9 @@ def remove_sync(sides: Sides) -> tuple[str, ...]:
         for trigger in (_insert_trigger(sides), _update_trigger(sides))
     ]
     statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("crossfade", sides.own("sync"))))
-    if _asks_by_function(sides):
-        statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}({})").format(_agrees_name(sides), sides.sql))
+    if asks_by_function(sides):
+        statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}({})").format(agrees_name(sides), sides.sql))
     return tuple(statement.as_string(None) for statement in statements)
-
-
-def agrees(sides: Sides, moment: Moment, row: str) -> sql.Composable:
-    """A boolean SQL expression: both sides of every pair of the row agree, one way or the other."""
-    if _asks_by_function(sides):
-        # A partition's row has a type of its own.
-        return sql.SQL("{}(CAST({}.* AS {}))").format(_agrees_name(sides), sql.Identifier(row), sides.sql)
-    questions = [
-        sql.SQL("({})").format(sql.SQL(" OR ").join(_agreements(sides, pair, moment, row)))
-        for pair in comparable(sides)
-    ]
-    return sql.SQL(" AND ").join(questions) if questions else sql.SQL("true")
 
 
 def witness(sides: Sides) -> str:
@@ -148,29 +136,6 @@ def _update_trigger(sides: Sides) -> str:
     return sides.own("upd", sides.table.name.name)
 
 
-def _agrees_name(sides: Sides) -> sql.Identifier:
-    return sql.Identifier("crossfade", sides.own("agrees"))
-
-
-def comparable(sides: Sides) -> tuple[Pair, ...]:
-    """Pairs whose agreement can be asked of a row: `up` gives the same again."""
-    return tuple(pair for pair in sides.pairs if pair.up and pair.repeatable)
-
-
-def _asks_by_function(sides: Sides) -> bool:
-    """A mapping may fail on a row that came from the other side, so it is asked where the failure can be caught."""
-    return any(not pair.total for pair in comparable(sides))
-
-
-def _settings(sides: Sides) -> sql.Composable:
-    """Session settings that give a fragment its meaning, the same in every writer's session and in ours."""
-    path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *sides.search_path, "pg_temp")))
-    return sql.SQL(
-        "SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD' SET intervalstyle TO 'postgres'"
-        " SET extra_float_digits TO 1 SET bytea_output TO 'hex'"
-    ).format(path)
-
-
 def _row(columns: Iterable[str], of: str) -> sql.Composable:
     fields = sql.SQL(", ").join(
         sql.SQL("{}.{}").format(sql.SQL("new" if of == "new" else "old"), sql.Identifier(column)) for column in columns
@@ -228,7 +193,7 @@ BEGIN
 END
 """
     ).format(
-        title=trusted(_comment(str(sides.table.name))),
+        title=trusted(commented(str(sides.table.name))),
         migration=trusted(sides.migration),
         blocks=blocks,
         marker=marker,
@@ -238,7 +203,7 @@ END
         agree=agrees(sides, moment, "new"),
     )
     return sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {} AS {}").format(
-        name, _settings(sides), _quoted(body)
+        name, settings(sides), quoted(body)
     )
 
 
@@ -273,7 +238,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
     new_columns = tuple(sides.new_names(moment).get(column.name, column.name) for column in pair.new)
     down = _assign_down(sides, pair, moment) if pair.down else sql.SQL("    NULL;")
     parts = {
-        "title": trusted(_comment(pair.title)),
+        "title": trusted(commented(pair.title)),
         "old_changed": _changed(old_reads),
         "new_changed": _changed(new_columns),
         "old_given": _old_given(sides, pair),
@@ -309,11 +274,11 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
 def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     """Only the new side is written: the hidden old side follows."""
     if not pair.down:
-        return sql.SQL("  -- {title}: the old side does not follow").format(title=trusted(_comment(pair.title)))
+        return sql.SQL("  -- {title}: the old side does not follow").format(title=trusted(commented(pair.title)))
     if not pair.new:  # rows that exist keep the value old writers gave them
         names = sides.old_names(moment)
         return sql.SQL("  -- {title}\n  IF TG_OP = 'INSERT' AND NOT ({given}) THEN\n{down}\n  END IF;").format(
-            title=trusted(_comment(pair.title)),
+            title=trusted(commented(pair.title)),
             given=_given(tuple(names.get(name, name) for name in pair.down)),
             down=_assign_down(sides, pair, moment),
         )
@@ -323,7 +288,7 @@ def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
 {down}
   END IF;"""
     ).format(
-        title=trusted(_comment(pair.title)),
+        title=trusted(commented(pair.title)),
         marker=sql.Identifier(sides.marker),
         changed=_changed(sides.down_reads(pair, moment)),
         down=_assign_down(sides, pair, moment),
@@ -399,62 +364,3 @@ def _old_given(sides: Sides, pair: Pair) -> sql.Composable:
 def _is_constant(default: str) -> bool:
     expression = Expression(default)
     return not expression.functions and "SQLValueFunction" not in expression.nodes
-
-
-def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.Composable]:
-    """The questions `new = up(old)` and `old = down(new)`, either of which is agreement."""
-    new_names, old_names = sides.new_names(moment), sides.old_names(moment)
-    types = {column.name: column.type for column in pair.new}
-    up = [
-        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
-            r=sql.Identifier(row),
-            c=sql.Identifier(new_names.get(column, column)),
-            e=sides.up(pair, column, row, moment),
-            t=trusted(types[column]),
-        )
-        for column in pair.up
-    ]
-    down = [
-        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
-            r=sql.Identifier(row),
-            c=sql.Identifier(old_names.get(column, column)),
-            e=sides.down(pair, column, row, moment),
-            t=trusted(sides.old_column(column).type),
-        )
-        for column in pair.down
-    ]
-    return [sql.SQL(" AND ").join(questions) for questions in (up, down) if questions]
-
-
-def _agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
-    checks: list[sql.Composable] = []
-    for pair in comparable(sides):
-        attempts = [
-            sql.SQL("  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN {} THEN NULL; END;").format(
-                question, _ABOUT_THE_VALUE
-            )
-            for question in _agreements(sides, pair, moment, "r")
-        ]
-        checks.append(
-            sql.SQL("  -- {}\n  agree := false;\n{}\n  IF NOT agree THEN RETURN false; END IF;").format(
-                trusted(_comment(pair.title)), sql.SQL("\n").join(attempts)
-            )
-        )
-    body = sql.SQL("\nDECLARE agree boolean;\nBEGIN\n{}\n  RETURN true;\nEND\n").format(sql.SQL("\n").join(checks))
-    return sql.SQL("CREATE OR REPLACE FUNCTION {}(r {}) RETURNS boolean LANGUAGE plpgsql STABLE {} AS {}").format(
-        _agrees_name(sides), sides.sql, _settings(sides), _quoted(body)
-    )
-
-
-def _comment(text: str) -> str:
-    """Text that is safe behind `--` in a function body."""
-    return " ".join(text.split()).replace("$", "")
-
-
-def _quoted(body: sql.Composable) -> sql.Composable:
-    """A function body between dollar quotes, so that a DBA who finds the plan or \\sf reads it as it is."""
-    text = body.as_string(None)
-    tag = "$crossfade$"
-    while tag in text:
-        tag = f"{tag[:-1]}_$"
-    return trusted(f"{tag}{text}{tag}")

@@ -1,0 +1,83 @@
+"""The question whether both sides of a row agree: new = up(old), or old = down(new), for every pair."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from crossfade.spec.fragment import trusted
+from crossfade.steps.plpgsql import commented, quoted, settings
+from crossfade.steps.rows import Moment, Pair, Sides
+
+# A domain's rule is an integrity constraint.
+_ABOUT_THE_VALUE = sql.SQL("data_exception OR integrity_constraint_violation OR raise_exception")
+
+
+def agrees(sides: Sides, moment: Moment, row: str) -> sql.Composable:
+    """A boolean SQL expression: both sides of every pair of the row agree, one way or the other."""
+    if asks_by_function(sides):
+        # A partition's row has a type of its own.
+        return sql.SQL("{}(CAST({}.* AS {}))").format(agrees_name(sides), sql.Identifier(row), sides.sql)
+    questions = [
+        sql.SQL("({})").format(sql.SQL(" OR ").join(_agreements(sides, pair, moment, row)))
+        for pair in comparable(sides)
+    ]
+    return sql.SQL(" AND ").join(questions) if questions else sql.SQL("true")
+
+
+def comparable(sides: Sides) -> tuple[Pair, ...]:
+    """Pairs whose agreement can be asked of a row: `up` gives the same again."""
+    return tuple(pair for pair in sides.pairs if pair.up and pair.repeatable)
+
+
+def asks_by_function(sides: Sides) -> bool:
+    """A mapping may fail on a row that came from the other side, so it is asked where the failure can be caught."""
+    return any(not pair.total for pair in comparable(sides))
+
+
+def agrees_name(sides: Sides) -> sql.Identifier:
+    return sql.Identifier("crossfade", sides.own("agrees"))
+
+
+def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.Composable]:
+    """The questions `new = up(old)` and `old = down(new)`, either of which is agreement."""
+    new_names, old_names = sides.new_names(moment), sides.old_names(moment)
+    types = {column.name: column.type for column in pair.new}
+    up = [
+        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
+            r=sql.Identifier(row),
+            c=sql.Identifier(new_names.get(column, column)),
+            e=sides.up(pair, column, row, moment),
+            t=trusted(types[column]),
+        )
+        for column in pair.up
+    ]
+    down = [
+        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
+            r=sql.Identifier(row),
+            c=sql.Identifier(old_names.get(column, column)),
+            e=sides.down(pair, column, row, moment),
+            t=trusted(sides.old_column(column).type),
+        )
+        for column in pair.down
+    ]
+    return [sql.SQL(" AND ").join(questions) for questions in (up, down) if questions]
+
+
+def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
+    checks: list[sql.Composable] = []
+    for pair in comparable(sides):
+        attempts = [
+            sql.SQL("  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN {} THEN NULL; END;").format(
+                question, _ABOUT_THE_VALUE
+            )
+            for question in _agreements(sides, pair, moment, "r")
+        ]
+        checks.append(
+            sql.SQL("  -- {}\n  agree := false;\n{}\n  IF NOT agree THEN RETURN false; END IF;").format(
+                trusted(commented(pair.title)), sql.SQL("\n").join(attempts)
+            )
+        )
+    body = sql.SQL("\nDECLARE agree boolean;\nBEGIN\n{}\n  RETURN true;\nEND\n").format(sql.SQL("\n").join(checks))
+    return sql.SQL("CREATE OR REPLACE FUNCTION {}(r {}) RETURNS boolean LANGUAGE plpgsql STABLE {} AS {}").format(
+        agrees_name(sides), sides.sql, settings(sides), quoted(body)
+    )
