@@ -147,6 +147,16 @@ class Orchestra:
         (key,) = [key for key in keys if key.name == name and self._short(key.asset_key) == asset]
         return self._run(definitions, AssetSelection.checks(key))
 
+    def operate(self, operation: str, *, migration: str = "m", **config: str) -> Played:
+        """A run of `pause`, `resume` or `roll_back`."""
+        job = self.definitions().resolve_job_def(f"{operation}_migration")
+        result = job.execute_in_process(
+            instance=self.instance,
+            run_config={"ops": {operation: {"config": {"migration": migration} | config}}},
+            raise_on_error=False,
+        )
+        return Played(result, self.instance)
+
     def sleepers(self) -> int:
         """Sessions in which SLEEP runs."""
         return self.scene.one(SLEEPING)

@@ -77,9 +77,9 @@ def dev_server(orchestra: Orchestra, tmp_path: Path) -> Iterator[DevServer]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_webserver_shows_the_assets_and_cancels_a_run(orchestra: Orchestra, dev_server: DevServer) -> None:
-    assert wait_until(dev_server.assets, seconds=120)
+    assert wait_until(dev_server.assets, seconds=240)
     assert dev_server.assets() == [
         "app/m/backfill",
         "app/m/expand",
@@ -89,7 +89,7 @@ def test_the_webserver_shows_the_assets_and_cancels_a_run(orchestra: Orchestra, 
 
     keys = [{"path": ["app", "m", "expand"]}]
     run = dev_server.ask(LAUNCH, keys=keys)["launchPipelineExecution"]["run"]["runId"]
-    assert wait_until(lambda: orchestra.sleepers() == 1, seconds=60)
+    assert wait_until(lambda: orchestra.sleepers() == 1, seconds=120)
     dev_server.ask(TERMINATE, run=run)
 
     assert wait_until(lambda: orchestra.sleepers() == 0, seconds=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from dagster import AssetCheckSeverity
 from tests.orchestrate.orchestra import SWAP, Orchestra
 
@@ -48,6 +49,7 @@ def test_contract_selected_alone_is_refused_by_the_engine(orchestra: Orchestra) 
     assert "cutover" not in orchestra.scene.ledger().legs("m")
 
 
+@pytest.mark.slow
 def test_a_suite_that_does_not_hold_is_an_error_and_not_a_matter_of_time(orchestra: Orchestra) -> None:
     (orchestra.scene.root / "validations" / "many.yaml").write_text(
         "suite: many\ntitle: There are many items\ntable: items\n"

@@ -41,7 +41,8 @@ def test_a_leg_out_of_turn_is_refused_with_what_comes_first(orchestra: Orchestra
     assert not played.is_green
     assert f"validate of m comes later: {'backfill' if through else 'expand'} is next" in played.refusal
     assert not played.retried
-    assert list(orchestra.scene.ledger().legs("m")) == ([through] if through else []) if through else True
+    begun = orchestra.scene.one("SELECT to_regclass('crossfade.leg') IS NOT NULL")
+    assert (list(orchestra.scene.ledger().legs("m")) if begun else []) == ([through] if through else [])
 
 
 def test_a_stage_that_the_plan_does_not_have_is_nothing_to_do(orchestra: Orchestra) -> None:

@@ -220,6 +220,7 @@ class ChangeColumn(Change):
         refuse_generated(context, table, up.columns(table.name.name), "up")
         refuse_generated(context, table, down.columns(table.name.name), "down")
         refuse_late_triggers(context, table, columns | up.columns(table.name.name))
+        carried = self._carried_default(context, table, column, wanted)
         not_null = column.not_null if self.to.nullable is None else not self.to.nullable
         default = None if self._drops_default else column.default
         texts = all(type_.partition("(")[0] in ("text", "character varying") for type_ in (wanted, column.type))
@@ -259,9 +260,25 @@ class ChangeColumn(Change):
         )
         return Compiled(
             pairs=((table.name, pair),),
-            hazards=(*hazards, last, prepared),
+            hazards=(*hazards, *carried, last, prepared),
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
+
+    def _carried_default(self, context: Context, table: Table, column: Column, wanted: str) -> tuple[Hazard, ...]:
+        """The old default stays when the spec names no other: refused where the new type cannot take it."""
+        if column.default is None or "default" in self.to.model_fields_set:
+            return ()
+        facts = context.probe.expression(Expression(column.default), table=table.name.name, row={}, wanted=wanted)
+        if not facts.assignable:
+            context.refuse(
+                f"the default of {table.name}.{self.column} is {facts.type}, the column shall be {wanted}",
+                why="the new column would have no default where the old one has",
+                fix="give `default` under `to`, or `default: null` to take it away",
+            )
+        if self.up is None:
+            return ()
+        what = f"the default {column.default} of {table.name}.{self.column} is carried over as it is, not through `up`"
+        return (Hazard("default-carried", "warning", what, "give `default` under `to` when it shall be another"),)
 
 
 def _collation(column: Column) -> str | None:

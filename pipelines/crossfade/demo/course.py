@@ -93,6 +93,6 @@ class Course:
 
 
 def _retry(retrying: Retrying) -> str:
-    held = ", ".join(f"{blocker.application} ({blocker.query})" for blocker in retrying.blockers)
-    behind = f", held by {held}" if held else ""
+    holding = [f"{blocker.application}: {blocker.query}".removeprefix(": ") for blocker in retrying.blockers]
+    behind = f", held by {'; '.join(holding)}" if holding else ""
     return f"{retrying.step.title}: {retrying.reason}{behind}; again in {said_seconds(retrying.delay)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ _COLOURS = {"✔": "green", "✘": "red"}
 
 
 class Screen:
-    """Prints lines with the time since the start; on a terminal it also shows courses and clients as they are now."""
+    """Prints lines with the time since it was made; within its context, a terminal also shows the moment."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -34,28 +35,29 @@ class Screen:
         self._busy: Spinner | None = None
         self.figures: Callable[[], Figures] | None = None
         self._began = time.monotonic()
-        self._live = (
-            Live(
-                console=console,
-                get_renderable=self._picture,
-                refresh_per_second=_A_SECOND,
-                transient=True,
-                redirect_stderr=False,
-            )
-            if console.is_terminal
-            else None
-        )
+        self._live: Live | None = None
+        # A line and a picture that are written at once would leave parts of the picture between the lines.
+        self._writing = threading.Lock()
+        self._left = threading.Event()
+        self._painter: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        if self._live is not None:
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, get_renderable=self._picture, auto_refresh=False, transient=True)
             self._live.start()
+            self._left.clear()
+            self._painter = threading.Thread(target=self._paint, args=(self._live,), name="screen", daemon=True)
+            self._painter.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
+        if self._live is not None and self._painter is not None:
+            self._left.set()
+            self._painter.join()
             self._live.stop()
+            self._live = None
 
     @property
     def seconds(self) -> float:
@@ -77,7 +79,7 @@ class Screen:
 
     def headline(self, text: str) -> None:
         """A line with which something of its own begins."""
-        self.console.print(Text.assemble("\n", (self._clock(), "dim"), (text, "bold")))
+        self._print(Text.assemble("\n", (self._clock(), "dim"), (text, "bold")))
 
     def line(self, text: str) -> None:
         """A line that stays; a gate's answer in its colour."""
@@ -85,12 +87,21 @@ class Screen:
         words.add_column(width=len(self._clock()))
         words.add_column()
         words.add_row(Text(self._clock(), "dim"), Text(text, _COLOURS.get(text[:1], "")))
-        self.console.print(words)
+        self._print(words)
+
+    def _print(self, what: RenderableType) -> None:
+        with self._writing:
+            self.console.print(what)
 
     def _clock(self) -> str:
         return f"{self.seconds:6.1f} s  "
 
     # --- the picture of the moment -------------------------------------------------------------------
+
+    def _paint(self, live: Live) -> None:
+        while not self._left.wait(1 / _A_SECOND):
+            with self._writing:
+                live.refresh()
 
     def _picture(self) -> RenderableType:
         rows: list[RenderableType] = [Text("")]

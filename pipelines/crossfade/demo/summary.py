@@ -46,17 +46,16 @@ class Summary:
     def _migrations(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("migration")
-        for name in ("rows", "rows/s", "seconds", "gates", "lock retries"):
+        for name in ("rows", "rows/s", "seconds", "gates held", "stopped"):
             table.add_column(name, justify="right")
         for course in self.courses:
-            stopped = f", {course.stopped} stopped it" if course.stopped else ""
             table.add_row(
                 course.plan.migration,
                 f"{course.rows:,}" if course.rows else "-",
                 f"{course.rate:,.0f}" if course.rate else "-",
                 f"{course.seconds:.1f}",
-                f"{course.held} held{stopped}",
-                f"{course.retries}, {said_seconds(course.lock_wait)}" if course.retries else "0",
+                str(course.held),
+                f"{course.stopped} ×" if course.stopped else "-",
             )
         return table
 
@@ -64,6 +63,7 @@ class Summary:
         figures, verdict = self.figures, self.verdict
         table = Table.grid(padding=(0, 2))
         table.add_row()
+        table.add_row("DDL retried for a lock", self._retries())
         table.add_row("client statements", f"{figures.statements:,}")
         failed = sum(figures.failed.values())
         table.add_row("failed", _wanted_zero(failed))
@@ -80,6 +80,11 @@ class Summary:
             said = f"{events} events, chain verified" if broken is None else f"event {broken.seq} {broken.what}"
             table.add_row(f"ledger of {service}", Text(said, "red" if broken else "green"))
         return table
+
+    def _retries(self) -> str:
+        retries = sum(course.retries for course in self.courses)
+        waited = max((course.lock_wait for course in self.courses), default=0.0)
+        return f"{retries} ×, at most {said_seconds(waited)} for one step" if retries else "never"
 
 
 def verified(urls: Mapping[str, str]) -> dict[str, tuple[int, Tampered | None]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from pydantic import ValidationError
 
 from crossfade.catalog import read_catalog
 from crossfade.changes import Refused
@@ -25,7 +26,7 @@ def current_plan(project: Project, migration: Migration) -> Plan:
     record = find_record(project, migration)
     if record is not None and record.state != "undone":
         _refuse_edited(migration, record)
-        return Plan.model_validate(record.plan)
+        return thaw(record)
     return _compile(project, migration)
 
 
@@ -35,7 +36,7 @@ def frozen_plan(project: Project, migration: Migration) -> Plan:
     if record is None or record.state == "undone":
         raise Blocked(f"{migration.id} has not started", fix=f"`crossfade up {migration.id}` starts it")
     _refuse_edited(migration, record)
-    return Plan.model_validate(record.plan)
+    return thaw(record)
 
 
 def start(project: Project, migration: Migration) -> Plan:
@@ -47,7 +48,7 @@ def start(project: Project, migration: Migration) -> Plan:
     record = find_record(project, migration)
     if record is not None and record.state != "undone":
         _refuse_edited(migration, record)
-        plan = Plan.model_validate(record.plan)
+        plan = thaw(record)
     else:
         _refuse_unfinished_predecessors(project, migration)
         plan = _compile_beside_others(project, migration)
@@ -59,6 +60,18 @@ def write_everywhere(project: Project, migration: Migration, plan: Plan) -> None
     """The frozen plan in every ledger that lacks it: a start that was cut off may not have reached all."""
     for name in plan.databases:
         _write(project.databases[name], migration, plan)
+
+
+def thaw(record: MigrationRecord) -> Plan:
+    """The plan a migration was frozen with; raises Blocked when this crossfade cannot read it."""
+    try:
+        return Plan.model_validate(record.plan)
+    except ValidationError:
+        raise Blocked(
+            f"the frozen plan of {record.id} is of another version of crossfade",
+            why="a plan is run as it was reviewed, by a version that understands it",
+            fix="finish or roll back the migration with the version that started it",
+        ) from None
 
 
 def find_record(project: Project, migration: Migration) -> MigrationRecord | None:
@@ -184,7 +197,7 @@ def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[
             for record in _readable(connection).migrations():
                 if record.id == migration.id or record.state not in ("running", "undoing"):
                     continue
-                steps = Plan.model_validate(record.plan).steps
+                steps = thaw(record).steps
                 held = {str(step.relation) for step in steps if isinstance(step, Walk) and step.database == name}
                 if shared := sorted(table for database, table in mine if database == name and table in held):
                     raise Blocked(

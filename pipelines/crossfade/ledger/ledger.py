@@ -68,7 +68,7 @@ VALUES (%(id)s, %(title)s, %(owner)s, %(text)s, %(digest)s, %(plan)s, %(plan_dig
 ON CONFLICT (id) DO UPDATE
    SET title = excluded.title, owner = excluded.owner, spec_text = excluded.spec_text,
        spec_digest = excluded.spec_digest, plan = excluded.plan, plan_digest = excluded.plan_digest,
-       state = 'running', problem = NULL, started_at = now(), finished_at = NULL
+       state = 'running', problem = NULL, paused_at = NULL, paused_by = NULL, started_at = now(), finished_at = NULL
  WHERE migration.state = 'undone'""",
                 {
                     "id": migration,

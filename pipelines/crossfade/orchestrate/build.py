@@ -16,6 +16,7 @@ from crossfade.orchestrate.broken import broken_asset, key_of
 from crossfade.orchestrate.gate_sets import gate_sets
 from crossfade.orchestrate.keys import leg_key
 from crossfade.orchestrate.legs import possible_legs
+from crossfade.orchestrate.operations import operations
 from crossfade.orchestrate.refusals import Patience
 from crossfade.orchestrate.sensor import advance_sensor
 from crossfade.spec import Project, SpecError, find_root, load_project
@@ -31,10 +32,12 @@ def build_definitions(path: Path, *, patience: Patience | None = None) -> Defini
         project = load_project(root, changes=CHANGES, gates=GATES, strict=False)
     except SpecError as error:  # databases.yaml, without which no migration means anything
         return Definitions(assets=[broken_asset(error, root)])
-    assets = [*_assets(project, patience or Patience())]
+    patience = patience or Patience()
+    assets = [*_assets(project, patience)]
     return Definitions(
         assets=[*assets, *(broken_asset(error, root) for error in project.broken)],
         sensors=[advance_sensor(project)],
+        jobs=operations(project, patience),
         # The steps of a run share what was loaded; a process each would load all specs again.
         executor=in_process_executor,
     )

@@ -13,7 +13,6 @@ from dagster import Failure, MetadataValue, RetryRequested
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import DatabaseUnreachable, LockBudgetExceeded
-from crossfade.execute.errors import first_line
 from crossfade.gates import GateError
 from crossfade.ledger import LeaseLost, LeaseTaken
 
@@ -41,7 +40,7 @@ class Patience:
 def told_in_words(log: logging.Logger, retry: int, patience: Patience) -> Generator[None]:
     """Turns the engine's errors into Dagster's; retry: how often this was tried again already.
 
-    Other exceptions pass, a cancel among them. A server's error loses its DETAIL, which would show row values.
+    Other exceptions pass, a cancel among them. A server's error that nobody expected loses its words.
     """
     try:
         yield
@@ -52,8 +51,9 @@ def told_in_words(log: logging.Logger, retry: int, patience: Patience) -> Genera
             raise RetryRequested(max_retries=patience.tries, seconds_to_wait=wait) from None
         raise _failure(error) from None
     except psycopg.Error as error:
-        metadata = {"sqlstate": error.sqlstate or "none", "error": type(error).__name__}
-        raise Failure(first_line(error), metadata, allow_retries=False) from None
+        # Not its message either: `invalid input syntax for type integer: "..."` quotes a row.
+        name, state = type(error).__name__, error.sqlstate or "none"
+        raise Failure(f"{name} (SQLSTATE {state})", {"error": name, "sqlstate": state}, allow_retries=False) from None
 
 
 def _failure(error: CrossfadeError) -> Failure:

@@ -267,7 +267,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
 
 def _drop(sides: Sides) -> Ddl:
     columns = ", ".join(sides.leaving)
-    added = [_added_again(sides, name) for name in sides.leaving]
+    added = [statement for name in sides.leaving for statement in _added_again(sides, name)]
     if sides.synced:
         added.append(sides.alter("ADD COLUMN {} boolean DEFAULT false", sides.marker))
     dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides)]
@@ -297,7 +297,7 @@ def _drop(sides: Sides) -> Ddl:
     )
 
 
-def _added_again(sides: Sides, name: str) -> sql.Composable:
+def _added_again(sides: Sides, name: str) -> Iterator[sql.Composable]:
     """The hidden column as it was; rows that nothing maps get its default, as they did while it was hidden."""
     column = sides.old_column(name)
     clauses: list[sql.Composable] = [trusted(column.type)]
@@ -305,4 +305,7 @@ def _added_again(sides: Sides, name: str) -> sql.Composable:
         clauses.append(sql.SQL("COLLATE {}").format(sql.Identifier(column.collation.schema, column.collation.name)))
     if column.default is not None and not column.default_volatile and not sides.follows(name):
         clauses.append(sql.SQL("DEFAULT {}").format(trusted(column.default)))
-    return sides.alter("ADD COLUMN {} {}", sides.hidden(name), sql.SQL(" ").join(clauses))
+    yield sides.alter("ADD COLUMN {} {}", sides.hidden(name), sql.SQL(" ").join(clauses))
+    if column.comment is not None:
+        hidden = sql.Identifier(sides.relation.schema_name, sides.relation.name, sides.hidden(name))
+        yield sql.SQL("COMMENT ON COLUMN {} IS {}").format(hidden, sql.Literal(column.comment))
