@@ -26,6 +26,12 @@ REFUSED = {
     "primary key": ("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (n)", "primary key"),
     "sequence": ("CREATE SEQUENCE s OWNED BY t.n", "sequence of its own"),
     "late trigger": (TRIGGER + "CREATE TRIGGER z BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()", "trigger z"),
+    "trigger": (TRIGGER + "CREATE TRIGGER z AFTER UPDATE OF n ON t FOR EACH ROW EXECUTE FUNCTION f()", "trigger z"),
+    "privilege": ("GRANT SELECT (n) ON t TO PUBLIC", "privileges of its own"),
+    "replica identity": (
+        "ALTER TABLE t ALTER n SET NOT NULL, ADD UNIQUE (n); ALTER TABLE t REPLICA IDENTITY USING INDEX t_n_key",
+        "replica identity",
+    ),
     "inheritance": ("CREATE TABLE child () INHERITS (t)", "inheritance tree"),
 }
 
