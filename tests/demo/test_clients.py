@@ -12,6 +12,8 @@ from crossfade.demo.clients import Clients, Version
 from crossfade.demo.data import SERVICES, load
 from crossfade.demo.place import variable
 
+pytestmark = pytest.mark.slow
+
 FLEET = Version(service="fleet", number=1, instances=2)
 FLIGHTS = Version(service="flights", number=1, instances=2)
 

@@ -36,3 +36,8 @@ def test_every_spec_tells_its_reader_who_and_why(project: Project) -> None:
         assert migration.head.owner
         assert migration.head.why
         assert migration.text.startswith("# yaml-language-server: $schema=../docs/migration.schema.json\n")
+
+
+def test_an_editor_finds_the_schema_of_every_suite(project: Project) -> None:
+    for suite in (project.root / "validations").iterdir():
+        assert suite.read_text().startswith("# yaml-language-server: $schema=../docs/suite.schema.json\n")

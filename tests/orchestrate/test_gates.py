@@ -74,6 +74,8 @@ def test_gates_after_a_leg_hold_back_its_asset(orchestra: Orchestra) -> None:
 
     assert (before.materialized, before.checks["backfill.backfill_gates"].passed) == (["expand"], False)
     assert (after.materialized, after.checks["backfill.backfill_gates"].passed) == (["backfill"], True)
+    (row,) = after.metadata("backfill")["gates after backfill"].records
+    assert (row.data["gate"], row.data["state"]) == ("sql the door is open", "holds")
 
 
 def test_gates_before_the_first_leg_are_shown_on_its_own_asset(orchestra: Orchestra) -> None:

@@ -115,7 +115,7 @@ def test_a_leg_that_failed_is_requested_again_later_under_a_new_key(
     monkeypatch.setattr("crossfade.orchestrate.tick._FIRST_WAIT", 0.0)
     later = orchestra.tick()
 
-    assert "m: validate did not pass in 1 runs; looked at again 20" in said(soon)
+    assert "m: validate did not pass in its last run; looked at again 20" in said(soon)
     (request,) = requests(later)
     (failed,) = orchestra.instance.get_runs()
     assert (request.run_key or "").endswith(f":validate:{failed.run_id[:8]}")

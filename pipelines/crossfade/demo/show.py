@@ -56,7 +56,7 @@ def run(console: Console, *, ui: bool = False, keep: bool = False, every: int = 
 def _show(screen: Screen, place: Place, *, every: int, leave_one_waiting: bool) -> Summary:
     """All that is watched."""
     project = load_project(place.root, changes=CHANGES, gates=GATES)
-    screen.headline(f"PostgreSQL {place.server.version // 10000} is started, and two databases are loaded")
+    screen.headline(f"PostgreSQL {place.server.version // 10000} runs; two databases are loaded")
     # Importing Great Expectations takes seconds, which would else pass in front of the first gate.
     suites = threading.Thread(target=import_module, args=("crossfade.gates.expectations.run",), daemon=True)
     suites.start()

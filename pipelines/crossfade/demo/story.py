@@ -51,7 +51,7 @@ class Story:
     def run(self) -> None:
         """Four migrations; raises DemoFailed when one of them stops where it should not."""
         self._screen.headline("The services are deployed, and read and write until the end")
-        self._deploy(FLIGHTS_V1, FLEET_V1)
+        self._deploy(FLIGHTS_V1, FLEET_V1, doing="a row is one instance's to write, so each write can be checked")
         time.sleep(_QUIET)
         self.quiet = self._clients.figures.longest
         self._screen.line(f"the longest wait without any migration: {said_seconds(self.quiet)}")
@@ -68,7 +68,7 @@ class Story:
     def _type_change(self) -> None:
         migration = self._begin("departures_as_timestamps")
         self._go(migration, through="cutover")
-        self._deploy(FLIGHTS_V2)
+        self._deploy(FLIGHTS_V2, doing="reads and writes timestamps, beside v1")
         self._go(migration)
 
     def _foreign_key(self) -> None:
@@ -80,13 +80,13 @@ class Story:
     def _both_databases(self) -> None:
         migration = self._begin("planes_say_when_built")
         self._go(migration, through="expand")
-        self._deploy(FLIGHTS_V3, FLEET_V2)
+        self._deploy(FLIGHTS_V3, FLEET_V2, doing="say `built`, beside versions that say `year`")
         self._go(migration, through="validate")
         self._stops_at_a_gate(migration)
         old = (FLIGHTS_V1, FLIGHTS_V2, FLEET_V1)
         for version in old:
             self._clients.drain(version)
-        self._screen.line(f"drained: {instances(old)}")
+        self._screen.line(f"drained: {instances(old)}; nobody says `year` any more")
         self._place.approve(self._runner.plan(migration))
         self._screen.line(f"{PERSON}, of the fleet's team, approves")
         self._go(migration)
@@ -132,11 +132,11 @@ class Story:
         if line := self._now.note(notice):
             self._screen.line(line)
 
-    def _deploy(self, *versions: Version) -> None:
+    def _deploy(self, *versions: Version, doing: str) -> None:
         with self._screen.busy(f"deploys {instances(versions)}"):
             for version in versions:
                 self._clients.deploy(version)
-        self._screen.line(f"deployed: {instances(versions)}")
+        self._screen.line(f"deployed: {instances(versions)}; {doing}")
 
 
 def _said(outcome: Outcome) -> str | None:

@@ -21,8 +21,12 @@ class LedgerError(CrossfadeError):
 
 
 def is_installed(connection: psycopg.Connection[Any]) -> bool:
-    """The ledger exists here and this role may read it."""
-    row = connection.execute("SELECT to_regclass('crossfade.migration') IS NOT NULL").fetchone()
+    """The ledger exists here."""
+    # Not to_regclass, which goes on saying no from its cache after another session, waited for, has made it.
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'crossfade' AND c.relname = 'migration')"
+    ).fetchone()
     return bool(row and row[0])
 
 

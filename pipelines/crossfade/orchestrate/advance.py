@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from dagster import (
 )
 
 from crossfade.errors import CrossfadeError
-from crossfade.execute import Outcome, Runner
+from crossfade.execute import Outcome, Runner, Waiting
 from crossfade.orchestrate import materialized
 from crossfade.orchestrate.gate_report import GateReport, answered
 from crossfade.orchestrate.gate_sets import GateSet
@@ -108,35 +108,28 @@ class Turn:
                 context.log_event(_evaluation(self.migration, gates, report))  # pyright: ignore[reportArgumentType]
 
     def _tell_waiting(self, context: AssetExecutionContext, outcome: Outcome) -> None:
-        never = [waiting for waiting in outcome.waiting if waiting.answer.state == "never"]
-        if never:
-            raise Failure(
-                f"{self.leg} of {self.migration.id} is held up by a gate that will never hold\n"
-                + "\n".join(f"{waiting.point}: {waiting.label}: {waiting.answer.reason}" for waiting in never),
-                allow_retries=False,
-            )
-        metadata: dict[str, MetadataValue] = {
-            "waits for": MetadataValue.md(
-                "\n".join(f"- {each.point}: {each.label}: {each.answer.reason}" for each in outcome.waiting)
-            )
-        }
+        if never := [waiting for waiting in outcome.waiting if waiting.answer.state == "never"]:
+            what = f"{self.leg} of {self.migration.id} is held up by a gate that will never hold"
+            raise Failure("\n".join([what, *map(_line, never)]), allow_retries=False)
+        lines = [*map(_line, outcome.waiting)]
+        context.log.info("\n  ".join([f"{self.leg} waits, and what comes after it is skipped:", *lines]))
+        metadata: dict[str, MetadataValue] = {"waits for": MetadataValue.md("\n".join(f"- {line}" for line in lines))}
         known = [each.answer.holds_at for each in outcome.waiting if each.answer.holds_at is not None]
         if known:
             metadata["not before"] = MetadataValue.timestamp(max(known))
-        context.log.info(
-            f"{self.leg} waits, and what comes after it is skipped:\n"
-            + "\n".join(f"  {each.point}: {each.label}: {each.answer.reason}" for each in outcome.waiting)
-        )
         context.log_event(AssetObservation(leg_key(self.migration, self.leg), metadata=metadata))
 
 
+def _line(waiting: Waiting) -> str:
+    return f"{waiting.point}: {waiting.label}: {waiting.answer.reason}"
+
+
 def _evaluation(migration: Migration, gates: GateSet, report: GateReport) -> AssetCheckEvaluation:
-    metadata: Mapping[str, MetadataValue] = report.metadata
     return AssetCheckEvaluation(
         asset_key=leg_key(migration, gates.shown_on),
         check_name=gates.name,
         passed=report.holds,
-        metadata=metadata,
+        metadata=report.metadata,
         severity=report.severity,
         description=report.summary,
         blocking=True,

@@ -77,7 +77,11 @@ class GateReport:
     @property
     def metadata(self) -> dict[str, MetadataValue]:
         """The same as a table; what was seen stays in the ledger."""
-        return {"gates": _table(self.lines)} if self.lines else {}
+        return {"gates": self.table} if self.lines else {}
+
+    @property
+    def table(self) -> TableMetadataValue:
+        return MetadataValue.table([_row(line) for line in self.lines], schema=_COLUMNS)
 
 
 def answered(plan: Plan, point: str, answers: Mapping[str, Answer], asked_at: datetime) -> GateReport:
@@ -116,20 +120,16 @@ def _planned(plan: Plan, point: str) -> Iterable[tuple[str, bool]]:
         yield gate_of(planned).label, planned.kind in _PROOFS
 
 
-def _table(lines: Iterable[GateLine]) -> TableMetadataValue:
-    records = [
-        TableRecord(
-            {
-                "gate": line.gate,
-                "state": line.state or "not asked",
-                "reason": line.reason,
-                "may hold at": _moment(line.holds_at),
-                "asked at": _moment(line.asked_at),
-            }
-        )
-        for line in lines
-    ]
-    return MetadataValue.table(records, schema=_COLUMNS)
+def _row(line: GateLine) -> TableRecord:
+    return TableRecord(
+        {
+            "gate": line.gate,
+            "state": line.state or "not asked",
+            "reason": line.reason,
+            "may hold at": _moment(line.holds_at),
+            "asked at": _moment(line.asked_at),
+        }
+    )
 
 
 def _moment(at: datetime | None) -> str:

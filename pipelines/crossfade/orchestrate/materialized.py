@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from dagster import MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
 
 from crossfade.execute import StepFinished
 from crossfade.ledger import StepRecord
+from crossfade.orchestrate.gate_report import GateReport, answered, recorded
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.standing import Standing
 from crossfade.orchestrate.words import leg_markdown
@@ -29,6 +32,7 @@ _STEPS = TableSchema(
 
 def passed_now(plan: Plan, leg: Leg, ear: Ear) -> MaterializeResult[Any]:
     """The leg passed in this run. Steps that another runner had done already are not counted."""
+    now = datetime.now(UTC)
     return MaterializeResult(
         metadata={
             "rows": sum(step.rows for step in ear.steps),
@@ -37,6 +41,7 @@ def passed_now(plan: Plan, leg: Leg, ear: Ear) -> MaterializeResult[Any]:
             "lock wait seconds": round(sum(step.lock_wait for step in ear.steps), 3),
             "retries": ear.retries,
             "steps": MetadataValue.table([_row(step) for step in ear.steps], schema=_STEPS),
+            **_gates(leg, lambda point: answered(plan, point, ear.answers.get(point, {}), now)),
             **_about(plan, leg),
         }
     )
@@ -49,6 +54,7 @@ def passed_before(plan: Plan, leg: Leg, standing: Standing) -> MaterializeResult
         "rows": sum(step.rows for step in steps),
         "batches": sum(map(_batches, steps)),
         "note": MetadataValue.text("It had passed already; nothing was done now."),
+        **_gates(leg, lambda point: recorded(plan, point, standing.gates)),
         **_about(plan, leg),
     }
     record = standing.legs[str(leg)]
@@ -62,6 +68,12 @@ def absent(plan: Plan, leg: Leg) -> MaterializeResult[Any]:
     legs = ", ".join(map(str, plan.legs))
     note = f"Nothing to do: the plan has no {leg}. It has: {legs}."
     return MaterializeResult(metadata={"note": MetadataValue.text(note)})
+
+
+def _gates(leg: Leg, report: Callable[[str], GateReport]) -> dict[str, MetadataValue]:
+    """A table for each point of the leg at which gates stand."""
+    reports = {f"gates {point}": report(point) for point in (f"before {leg}", f"after {leg}")}
+    return {name: found.table for name, found in reports.items() if found.lines}
 
 
 def _about(plan: Plan, leg: Leg) -> dict[str, MetadataValue]:

@@ -8,8 +8,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 
-from dagster import AssetMaterialization, DagsterInstance, RunRecord, RunRequest, RunsFilter, SensorResult
+from dagster import (
+    AssetMaterialization,
+    DagsterInstance,
+    DagsterRunStatus,
+    RunRecord,
+    RunRequest,
+    RunsFilter,
+    SensorResult,
+)
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import Next, Runner
@@ -66,7 +75,7 @@ class Tick:
                 self._tell_state(status)
                 continue
             if len(self._requests) >= AT_ONCE or time.monotonic() - began > _SECONDS:
-                memory.after = migration.id if memory.after is None else memory.after
+                memory.after = memory.after or migration.id
                 self._pending.append(f"{migration.id}: it is looked at in the next tick")
                 continue
             self._look(migration, status, memory)
@@ -74,33 +83,35 @@ class Tick:
 
     def _look(self, migration: Migration, status: MigrationStatus, memory: Memory) -> None:
         """Ask the gates of the next leg, unless it is known that this is in vain or too early."""
+        if (until := _known_wait(status)) is not None:
+            self._pending.append(f"{migration.id}: {status.leg} waits until {_moment(until)}: {status.waits_for}")
+            return
         question = f"{migration.id}:{status.leg}"
         runs = self._runs(migration, status)
         asked_again = max(memory.ask_again.pop(question, 0.0), _next_try(runs))
         if not all(run.dagster_run.is_finished for run in runs):
             self._pending.append(f"{migration.id}: a run of {status.leg} has not ended")
-        elif (until := _known_wait(status)) is not None:
-            self._pending.append(f"{migration.id}: {status.leg} waits until {_moment(until)}: {status.waits_for}")
         elif asked_again > time.time():
             memory.ask_again[question] = asked_again
-            why = f"did not pass in {len(runs)} runs" if runs else f"waits for {status.waits_for}"
+            why = "did not pass in its last run" if runs else f"waits for {status.waits_for}"
             self._pending.append(f"{migration.id}: {status.leg} {why}; looked at again {_moment(asked_again)}")
-        else:
-            began = time.monotonic()
-            try:
-                looked = self._runner.look(migration)
-            except CrossfadeError as error:
-                self._pending.append(f"{migration.id}: {error}")
-                memory.ask_again[question] = time.time() + _FIRST_WAIT
-                return
-            if looked.leg is not None and not looked.waiting:
-                self._request(migration, looked.plan, looked.leg, runs)
-                return
-            self._pending.append(_waits(migration, looked))
-            wait = (time.monotonic() - began) / _SHARE
-            if any(waiting.answer.state == "never" for waiting in looked.waiting):
-                wait = max(wait, _NEVER_AGAIN)
+        elif (wait := self._ask(migration, runs)) is not None:
             memory.ask_again[question] = time.time() + wait
+
+    def _ask(self, migration: Migration, runs: Sequence[RunRecord]) -> float | None:
+        """Request the next leg when its gates hold; else the seconds after which they may be asked again."""
+        began = time.monotonic()
+        try:
+            looked = self._runner.look(migration)
+        except CrossfadeError as error:
+            self._pending.append(f"{migration.id}: {error}")
+            return _FIRST_WAIT
+        if looked.leg is not None and not looked.waiting:
+            self._request(migration, looked.plan, looked.leg, runs)
+            return None
+        self._pending.append(_waits(migration, looked))
+        never = any(waiting.answer.state == "never" for waiting in looked.waiting)
+        return max((time.monotonic() - began) / _SHARE, _NEVER_AGAIN if never else 0.0)
 
     def _runs(self, migration: Migration, status: MigrationStatus) -> Sequence[RunRecord]:
         """The latest runs of the leg at hand, whoever started them, newest first."""
@@ -174,7 +185,8 @@ def _next_try(runs: Sequence[RunRecord]) -> float:
     """A leg that has just failed fails again: a person must mend what is wrong, or it takes a while to pass."""
     if not runs:
         return 0.0
-    return (runs[0].end_time or 0.0) + min(_FIRST_WAIT * 2 ** (len(runs) - 1), _LONGEST_WAIT)
+    failed = [*takewhile(lambda run: run.dagster_run.status == DagsterRunStatus.FAILURE, runs)]
+    return (runs[0].end_time or 0.0) + min(_FIRST_WAIT * 2 ** max(len(failed) - 1, 0), _LONGEST_WAIT)
 
 
 def _waits(migration: Migration, looked: Next) -> str:

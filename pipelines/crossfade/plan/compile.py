@@ -161,6 +161,7 @@ def _transitions(
     for (database, name), found in pairs.items():
         table = targets[database].catalog.tables[name]
         _refuse_overlap(found)
+        _refuse_gone(name, found)
         sides = Sides(
             migration=migration.id,
             database=database,
@@ -197,6 +198,20 @@ def _refuse_overlap(found: list[tuple[Entry, Pair]]) -> None:
                     fix="say all of it in one change, or make a second migration that comes `after` this one",
                 )
             seen[column] = entry
+
+
+def _refuse_gone(table: Name, found: list[tuple[Entry, Pair]]) -> None:
+    """`down` is over the new row, which has no column that is renamed or dropped beside it."""
+    gone = {name for _, pair in found if not pair.swap for name in pair.old}
+    for entry, pair in found:
+        read = {name for down in pair.down.values() for name in down.columns(table.name)}
+        if lost := sorted(gone & read - {new.name for new in pair.new}):
+            raise Refused(
+                f"down reads {lost[0]}, which another change of this migration takes away",
+                where=entry.where,
+                why="from retire on the new row is without it, and every write of the new version would fail",
+                fix="make it two migrations, one `after` the other",
+            )
 
 
 def _keep(migration: Migration) -> timedelta | None:

@@ -1,0 +1,192 @@
+"""Refused when planning: what does not exist, what exists already, and what stands in a column's way, each by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.changes.refusing import ZOO, refusal
+from tests.scene import Scene
+
+
+@pytest.fixture(scope="module")
+def zoo(shared_scene: Callable[[], Scene]) -> Scene:
+    scene = shared_scene()
+    scene.sql(ZOO)
+    return scene
+
+
+def to_integer(column: str, table: str = "users") -> str:
+    return f"change_column: {{table: {table}, column: {column}, to: {{type: integer}}}}"
+
+
+MISSING = [
+    (
+        "add_column: {table: user, column: a, type: text}",
+        "table public.user does not exist in database",
+        "did you mean users?",
+    ),
+    (
+        "add_column: {table: billing.invoice, column: a, type: text}",
+        "table billing.invoice does not",
+        "did you mean invoices?",
+    ),
+    ("add_column: {table: zzz, column: a, type: text}", "table public.zzz does not exist", "has no such table"),
+    (to_integer("emial"), "column emial does not exist in public.users", "did you mean email? columns here: id, email"),
+    (to_integer("camelcase"), "column camelcase does not exist", "did you mean camelCase?"),
+    ("drop_column: {table: users, column: zzz}", "column zzz does not exist in public.users", "columns here: id, "),
+    ("rename_column: {table: users, from: nam, to: a}", "column nam does not exist", "did you mean name?"),
+    ("update_rows: {table: users, set: {nam: \"'x'\"}}", "column nam does not exist", "did you mean name?"),
+    ("create_index: {table: users, name: i, columns: [nam]}", "column nam does not exist", "did you mean name?"),
+    (
+        "create_index: {table: users, name: i, columns: [name], include: [ag]}",
+        "column ag does not exist",
+        "did you mean age?",
+    ),
+    ("add_constraint: {table: users, name: c, unique: [nam]}", "column nam does not exist", "did you mean name?"),
+    ("drop_index: {index: zzz}", "index zzz does not exist in schema public", None),
+    ("add_column: {table: users, column: a, type: txt}", 'type txt: type "txt" does not exist', None),
+    ("add_column: {table: users, column: a, type: 'int; DROP TABLE users'}", "not a type: int; DROP TABLE users", None),
+    ("add_column: {table: users, column: a, type: 'int NOT NULL'}", "not a type: int NOT NULL", None),
+    ("add_column: {table: users, column: a, type: serial}", "serial is no type of its own", "use identity: true"),
+]
+
+
+@pytest.mark.parametrize(("change", "what", "fix"), MISSING, ids=[case[1] for case in MISSING])
+def test_what_does_not_exist_is_refused_with_the_nearest_name(
+    zoo: Scene, change: str, what: str, fix: str | None
+) -> None:
+    (problem,) = refusal(zoo, change)
+
+    assert problem.what.startswith(what)
+    assert fix is None or fix in (problem.fix or "")
+
+
+EXISTING = [
+    ("add_column: {table: users, column: name, type: text}", "column name exists already in public.users"),
+    ("rename_column: {table: users, from: name, to: email}", "column email exists already in public.users"),
+    ("create_table: {table: users, columns: [{name: id, type: int}]}", "public.users exists already"),
+    ("create_table: {table: some_view, columns: [{name: id, type: int}]}", "public.some_view exists already"),
+    ("create_index: {table: users, name: by_age, columns: [name]}", "an index by_age exists already"),
+    ("create_index: {table: users, name: orders, columns: [name]}", "a relation public.orders exists already"),
+    (
+        "add_constraint: {table: users, name: users_age_check, check: age > 1}",
+        "constraint users_age_check exists already",
+    ),
+    ("change_column: {table: users, column: age, to: {check: age > 1}}", "constraint users_age_check exists already"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), EXISTING, ids=[case[1] for case in EXISTING])
+def test_what_exists_already_is_refused(zoo: Scene, change: str, what: str) -> None:
+    (problem,) = refusal(zoo, change)
+
+    assert problem.what.startswith(what)
+
+
+DEPENDENTS = [
+    ("viewed", "view public.some_view"),
+    ("watched", "materialized view public.some_matview"),
+    ("guarded", "policy some_policy on public.users"),
+    ("generating", "generated column made"),
+    ("triggering", "trigger A_watch"),
+    ("called", "function public.some_function()"),
+    ("sampled", "statistics public.some_statistics"),
+    ("ruled", "rule some_rule on public.users"),
+]
+
+
+@pytest.mark.parametrize(("column", "named"), DEPENDENTS, ids=[case[0] for case in DEPENDENTS])
+@pytest.mark.parametrize("change", ["drop", "rename", "change"])
+def test_what_depends_on_the_column_is_refused_by_name(zoo: Scene, change: str, column: str, named: str) -> None:
+    body = {
+        "drop": f"drop_column: {{table: users, column: {column}}}",
+        "rename": f"rename_column: {{table: users, from: {column}, to: b}}",
+        "change": to_integer(column),
+    }
+    (problem,) = refusal(zoo, body[change])
+
+    assert problem.what.startswith(f"public.users ({column}) is used by {named}")
+    assert problem.why is not None
+    assert "names the column itself" in problem.why
+    assert problem.fix is not None
+    assert "create it again" in problem.fix
+
+
+IN_THE_WAY = [
+    (to_integer("id").replace("integer", "bigint"), "id is in the primary key"),
+    ("rename_column: {table: orders, from: id, to: b}", "id is in the primary key"),
+    ("rename_column: {table: booked, from: during, to: b}", "during is in the primary key or an exclusion constraint"),
+    (
+        to_integer("referenced"),
+        "public.users (referenced) is used by foreign key orders_user_ref_fkey on public.orders",
+    ),
+    (
+        "rename_column: {table: users, from: referenced, to: b}",
+        "public.users (referenced) is used by foreign key orders",
+    ),
+    (to_integer("number").replace("integer", "bigint"), "public.users.number has a sequence of its own"),
+    (to_integer("counter").replace("integer", "bigint"), "public.users.counter has a sequence of its own"),
+    (to_integer("shout"), "public.users.shout is a generated column"),
+    ("drop_column: {table: users, column: shout}", "public.users.shout is a generated column"),
+    ("drop_column: {table: users, column: number}", "public.users.number is an identity column"),
+    (to_integer("identifying"), "identity_index is the replica identity of public.users"),
+    (to_integer("granted"), "public.users.granted has privileges of its own"),
+    (to_integer("id", "parts").replace("integer", "bigint"), "id is in the primary key"),
+    (to_integer("code", "parts"), "index part_codes of public.parts reads code, and public.parts is partitioned"),
+    (to_integer("code", "part"), "public.part is a partition of public.parts"),
+    (to_integer("a", "parent"), "public.parent is part of an inheritance tree: public.child inherits from it"),
+    (to_integer("a", "child"), "public.child is part of an inheritance tree: it inherits from public.parent"),
+    ("add_column: {table: part, column: a, type: text}", "public.part is a partition of public.parts"),
+    (to_integer("code", "tidied"), "trigger tidy of public.tidied assigns code after the sync trigger"),
+    ("add_column: {table: tidied, column: a, type: text, up: code}", "trigger tidy of public.tidied assigns code"),
+    (to_integer("code", "loud"), "trigger always of public.loud would fire for every row that is filled"),
+    ("drop_column: {table: users, column: email}", "public.users.email is NOT NULL without a default"),
+    ("add_column: {table: users, column: a, type: int, nullable: false}", "public.users.a is to be NOT NULL"),
+    ("change_column: {table: orders, column: id, to: {nullable: true}}", "id is in the primary key of public.orders"),
+    ("change_column: {table: users, column: referenced, to: {unique: false}}", "`unique: false` takes no rule away"),
+    ("add_column: {table: users, column: a, type: positive}", "type positive is a domain with rules"),
+    ("change_column: {table: orders, column: amount, to: {type: positive}}", "type positive is a domain with rules"),
+    ("update_rows: {table: keyless, set: {a: b}}", "public.keyless has no primary key or unique NOT NULL index"),
+    ("update_rows: {table: users, set: {id: id + 1}}", "id is in the key of public.users"),
+    ("update_rows: {table: users, set: {shout: name}}", "public.users.shout is a generated column"),
+    ("update_rows: {table: parent, set: {a: a}}", "public.parent is part of an inheritance tree"),
+    ("add_constraint: {table: parts, name: c, unique: [code]}", "public.parts is partitioned"),
+    ("create_index: {table: parts, name: i, columns: [code]}", "public.parts is partitioned"),
+    ("drop_index: {index: users_pkey}", "index users_pkey belongs to a constraint"),
+    ("drop_index: {index: identity_index}", "index identity_index belongs to the replica identity"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), IN_THE_WAY, ids=[case[0] for case in IN_THE_WAY])
+def test_what_stands_in_the_way_is_refused(zoo: Scene, change: str, what: str) -> None:
+    (problem,) = refusal(zoo, change)
+
+    assert problem.what.startswith(what)
+    assert problem.why or problem.fix
+
+
+FOREIGN_KEYS = [
+    ("{columns: [user_ref], references: {table: users, columns: [name]}}", "public.users (name) has no unique index"),
+    ("{columns: [user_ref], references: {table: keyless}}", "public.keyless has no primary key"),
+    ("{columns: [user_ref, amount], references: {table: users}}", "2 columns reference 1 of public.users"),
+    ("{columns: [user_ref], references: {table: users, columns: [nam]}}", "column nam does not exist in public.users"),
+]
+
+
+@pytest.mark.parametrize(("key", "what"), FOREIGN_KEYS, ids=[case[1] for case in FOREIGN_KEYS])
+def test_a_foreign_key_without_a_key_to_point_at_is_refused(zoo: Scene, key: str, what: str) -> None:
+    (problem,) = refusal(zoo, f"add_constraint: {{table: orders, name: c, foreign_key: {key}}}")
+
+    assert problem.what == what
+
+
+def test_every_problem_of_a_spec_is_said_at_once_and_where_it_stands(zoo: Scene) -> None:
+    first, second = refusal(
+        zoo, to_integer("emial"), "add_column: {table: users, column: ok, type: text}", to_integer("viewed")
+    )
+
+    assert first.where is not None
+    assert second.where is not None
+    assert (first.where.file.name, first.where.line, first.where.column) == ("m.yaml", 6, 5)
+    assert second.where.line == 8

@@ -1,0 +1,102 @@
+"""What a reviewer must know is in the plan, by a code that can be looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import pytest
+from tests.changes.life import spec
+from tests.scene import Scene
+from tests.steps.scenes import shared_scenes
+
+from crossfade.plan import PlannedHazard
+from crossfade.server import Server
+
+Planned = Callable[..., dict[str, PlannedHazard]]
+
+
+@pytest.fixture(scope="module")
+def planned(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Generator[Planned]:
+    """Hazards by code."""
+    with shared_scenes(server, tmp_path_factory) as new_scene:
+        scene: Scene = new_scene()
+        scene.sql(
+            "CREATE TABLE teams (id int PRIMARY KEY);"
+            "CREATE TABLE items (id int PRIMARY KEY, code text DEFAULT '0', team_id int, number serial, seen text);"
+            "CREATE TABLE tied (id int PRIMARY KEY, team_id int); CREATE INDEX ON tied (team_id, id);"
+            "CREATE FUNCTION report() RETURNS bigint LANGUAGE plpgsql AS"
+            " $$ BEGIN RETURN (SELECT count(*) FROM items WHERE code > ''); END $$"
+        )
+
+        def plan(*changes: str, more: str = "") -> dict[str, PlannedHazard]:
+            spec(scene, *changes, more=more)
+            return {hazard.code: hazard for hazard in scene.runner().plan(scene.migration()).hazards}
+
+        yield plan
+
+
+DROP = "drop_column: {table: items, column: code}"
+OF_TEAM = "name: f, foreign_key: {columns: [team_id], references: {table: teams}}}"
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "risk"),
+    [
+        (DROP, "unguarded-drop", "warning"),
+        (DROP, "function-body", "warning"),
+        ("rename_column: {table: items, from: seen, to: at}", "copies-column", "note"),
+        ("change_column: {table: items, column: seen, to: {type: timestamptz}}", "prepared-statements", "warning"),
+        ("change_column: {table: items, column: seen, to: {type: timestamptz}}", "column-order", "note"),
+        (
+            "change_column: {table: items, column: code, to: {type: text}, up: code || '!'}",
+            "default-carried",
+            "warning",
+        ),
+        ("drop_column: {table: items, column: number}", "owned-sequence", "warning"),
+        (f"add_constraint: {{table: items, {OF_TEAM}", "foreign-key-without-index", "warning"),
+        ("sql: {up: SELECT 1, down: SELECT 1}", "sql-locks-unknown", "warning"),
+        ("sql: {up: SELECT 1}", "sql-no-down", "danger"),
+    ],
+)
+def test_it_is_said(planned: Planned, change: str, code: str, risk: str) -> None:
+    hazards = planned(change)
+
+    assert hazards[code].risk == risk
+    assert hazards[code].what
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("add_column: {table: items, column: extra, type: text}", "unguarded-drop"),
+        (f"add_constraint: {{table: tied, {OF_TEAM}", "foreign-key-without-index"),
+        ("sql: {up: SELECT 1, down: SELECT 1}", "sql-no-down"),
+        ("rename_column: {table: tied, from: team_id, to: team}", "function-body"),
+        (
+            "change_column: {table: items, column: code, to: {type: text, default: null}, up: code || '!'}",
+            "default-carried",
+        ),
+    ],
+)
+def test_it_is_not_said_where_it_is_not_so(planned: Planned, change: str, code: str) -> None:
+    assert code not in planned(change)
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["gates: {contract: [{soak: 1d}]}\n", "contract: {stages: [retire: {}, archive: {}, drop: {after: 1d}]}\n"],
+    ids=["a gate", "an after"],
+)
+def test_a_guarded_drop_is_no_hazard(planned: Planned, more: str) -> None:
+    assert "unguarded-drop" not in planned(DROP, more=more)
+
+
+def test_a_drop_without_an_archive_is_a_danger(planned: Planned) -> None:
+    hazards = planned(DROP, more="contract: {stages: [retire: {}, drop: {}]}\n")
+
+    assert hazards["no-archive"].risk == "danger"
+
+
+def test_a_hazard_says_which_change_brings_it(planned: Planned) -> None:
+    assert planned(DROP)["function-body"].change == "drop_column"
+    assert planned(DROP)["unguarded-drop"].change == "contract"
