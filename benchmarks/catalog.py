@@ -19,7 +19,8 @@ from statistics import median
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from crossfade.catalog import Catalog, diff, read_catalog
+from crossfade.catalog import Catalog, diff
+from crossfade.catalog.snapshot import read_catalog
 
 DATABASE = "crossfade_benchmark"
 REPEATS = 9

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from crossfade.catalog import Catalog, read_catalog
+from crossfade.catalog import Catalog
+from crossfade.catalog.snapshot import read_catalog
 
 Connection = psycopg.Connection[Any]
 After = Callable[[str], Catalog]

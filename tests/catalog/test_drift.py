@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crossfade.catalog import diff, read_catalog
+from crossfade.catalog import diff
+from crossfade.catalog.snapshot import read_catalog
 
 from .conftest import After, Connection
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from crossfade.catalog import Catalog, Index, Name, read_catalog
+from crossfade.catalog import Catalog, Index, Name
+from crossfade.catalog.snapshot import read_catalog
 
 from .conftest import After, Connection
 

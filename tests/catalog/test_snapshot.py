@@ -13,7 +13,8 @@ import pytest
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from crossfade.catalog import CatalogLocked, Name, UnsupportedServer, read_catalog, snapshot
+from crossfade.catalog import CatalogLocked, Name, UnsupportedServer, snapshot
+from crossfade.catalog.snapshot import read_catalog
 from crossfade.server import LocalServer
 
 from .conftest import After, Connection

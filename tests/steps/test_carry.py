@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from crossfade.catalog import Catalog, Name, Table, read_catalog
+from crossfade.catalog import Catalog, Name, Table
+from crossfade.catalog.snapshot import read_catalog
 from crossfade.server import Server
 from crossfade.spec.fragment import trusted
 from crossfade.steps.carry import (

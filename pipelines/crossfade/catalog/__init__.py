@@ -1,6 +1,7 @@
 """catalog: what a database is now, as one typed snapshot, and how two snapshots differ.
 
-`read_catalog` reads it from PostgreSQL 14 to 18; everything after that is frozen values and no I/O.
+`snapshot.read_catalog` reads it from PostgreSQL 14 to 18, and is not imported here: all the rest is frozen values
+without I/O, which `check` needs without a driver.
 """
 
 from crossfade.catalog.drift import Difference, diff
@@ -29,7 +30,6 @@ from crossfade.catalog.model import (
     Trigger,
     View,
 )
-from crossfade.catalog.snapshot import read_catalog
 
 __all__ = [
     "Catalog",
@@ -58,5 +58,4 @@ __all__ = [
     "UnsupportedServer",
     "View",
     "diff",
-    "read_catalog",
 ]

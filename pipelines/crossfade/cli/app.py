@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,6 +122,8 @@ def main() -> None:
     """The program `crossfade`."""
     # Imports make many objects that stay; looking through them again and again takes a tenth of a short command.
     gc.set_threshold(100_000, 50, 50)
+    # Looking for plugins reads the metadata of every package installed, at each start; none of ours is one.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or file that cannot show a character must not end a migration.

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 from pydantic import ValidationError
 
-from crossfade.catalog import read_catalog
+from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.session import open_session, reading

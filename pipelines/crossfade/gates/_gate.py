@@ -8,13 +8,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
-
-import psycopg
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from crossfade.errors import CrossfadeError
-from crossfade.ledger import Ledger
 from crossfade.spec.values import SpecModel
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from crossfade.ledger import Ledger
 
 State = Literal["holds", "waits", "never"]
 

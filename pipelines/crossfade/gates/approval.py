@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from psycopg import sql
 from pydantic import Field
 
 from crossfade.gates._gate import Answer, Gate, GateContext
-from crossfade.ledger import ApprovalRecord
 from crossfade.spec.values import Identifier, SpecModel
+
+if TYPE_CHECKING:
+    from crossfade.ledger import ApprovalRecord
 
 
 class Approval(SpecModel):
