@@ -50,13 +50,23 @@ class Problem:
 
 
 class CrossfadeError(Exception):
-    """The root of all errors crossfade raises on purpose; carries one or more problems."""
+    """The root of all errors crossfade raises on purpose; carries one or more problems.
+
+    sqlstate: of the server's error behind it, where there is one.
+    """
 
     exit_code = 1
 
     def __init__(
-        self, what: str, *, where: Position | None = None, why: str | None = None, fix: str | None = None
+        self,
+        what: str,
+        *,
+        where: Position | None = None,
+        why: str | None = None,
+        fix: str | None = None,
+        sqlstate: str | None = None,
     ) -> None:
+        self.sqlstate = sqlstate
         self.problems: tuple[Problem, ...] = (Problem(what, where, why, fix),)
         super().__init__(str(self.problems[0]))
 

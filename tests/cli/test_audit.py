@@ -58,7 +58,7 @@ def test_a_database_name_there_is_not_is_a_wrong_call(scene: Scene, call: Call) 
     assert call("audit", "verify", "ap").exit_code == 2
 
 
-def test_rows_in_conflict_are_listed_by_key_and_reason_and_never_by_value(scene: Scene, call: Call) -> None:
+def test_rows_in_conflict_are_listed_by_key_column_reason_and_age_without_a_value(scene: Scene, call: Call) -> None:
     users(scene, TO_NUMBER)
     scene.sql("UPDATE users SET age = 'forty-two' WHERE id IN (7, 8)")
 
@@ -67,14 +67,26 @@ def test_rows_in_conflict_are_listed_by_key_and_reason_and_never_by_value(scene:
 
     assert refused.exit_code == 1
     assert "2 rows in conflict" in refused.stderr
-    assert "public.users id=7 invalid text representation" in " ".join(listed.stdout.split())
-    assert listed.stdout.endswith("2 open\n")
-    assert [(each["relation"], each["key"], each["sqlstate"]) for each in data] == [
-        ("public.users", {"id": 7}, "22P02"),
-        ("public.users", {"id": 8}, "22P02"),
-    ]
+    assert "public.users id invalid text representation (22P02)" in " ".join(listed.stdout.split())
+    assert "2 open; mend them, then `crossfade up m` tries them again" in listed.stdout
+    assert [(each["relation"], each["key_columns"], each["sqlstate"], "key" in each) for each in data] == [
+        ("public.users", ["id"], "22P02", False)
+    ] * 2
     everything = refused.output + listed.output + call("audit", "log").output + call("status").output
     assert "forty-two" not in everything
+
+
+def test_keys_of_rows_in_conflict_are_shown_when_values_are_asked_for(scene: Scene, call: Call) -> None:
+    users(scene, TO_NUMBER)
+    scene.sql("UPDATE users SET age = 'forty-two' WHERE id IN (7, 8)")
+    call("up", "--yes")
+
+    listed = call("conflicts", "m", "--values").stdout
+    data = json.loads(call("conflicts", "m", "--values", "--json").stdout)
+
+    assert "id=7" in listed
+    assert [each["key"] for each in data] == [{"id": 7}, {"id": 8}]
+    assert "forty-two" not in listed
 
 
 def test_where_no_row_is_in_conflict_that_is_said(scene: Scene, call: Call) -> None:

@@ -59,7 +59,7 @@ def test_an_error_of_the_server_is_told_without_the_values_of_rows(
 
     assert told(caught.value) == 1
     said = capsys.readouterr().err
-    assert "duplicate key value violates unique constraint" in said
+    assert "unique violation (constraint " in said
     assert "SQLSTATE 23505" in said
     assert "secret@example.com" not in said
 

@@ -333,7 +333,7 @@ def test_neither_values_of_rows_nor_the_password_reach_words(
     told = [answer.reason, json.dumps(answer.evidence), *traceback.format_exception(raised.value)]
     everything = "\n".join([*told, caplog.text, *capfd.readouterr()])
     assert answer.state == "waits"
-    assert "InvalidTextRepresentation" in everything
+    assert "invalid text representation" in everything
     for secret in (SECRET, "User98@", password, conninfo.conninfo_to_dict(users.url)["password"]):
         assert str(secret) not in everything
 

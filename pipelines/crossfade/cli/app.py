@@ -100,7 +100,7 @@ _EXAMPLES = {
     "approve": "crossfade approve normalize_emails --team team_identity --reason 'reviewed in #412'",
     "up": "crossfade up\n\ncrossfade up normalize_emails --phase validate\n\ncrossfade up --yes --json",
     "rollback": "crossfade rollback normalize_emails\n\ncrossfade rollback normalize_emails --to validate",
-    "conflicts": "crossfade conflicts normalize_emails --json",
+    "conflicts": "crossfade conflicts normalize_emails\n\ncrossfade conflicts normalize_emails --values --json",
     "schema": "crossfade schema > migration.schema.json\n\ncrossfade schema --write docs",
     "dev": "crossfade dev --port 3001",
 }

@@ -1,9 +1,10 @@
-"""crossfade conflicts: the rows that cannot be mapped, by key."""
+"""crossfade conflicts: the rows that cannot be mapped."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +15,19 @@ if TYPE_CHECKING:
     from crossfade.ledger import ConflictRecord
 
 
-def conflicts(ctx: typer.Context, migration: MigrationName, as_json: AsJson = False) -> None:
-    """List the rows a migration cannot map, by key.
+def conflicts(
+    ctx: typer.Context,
+    migration: MigrationName,
+    values: Annotated[
+        bool,
+        typer.Option("--values", metavar="", help="Show the rows' keys, which are values of your data."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the rows a migration cannot map: their table, the columns of their key, why, and since when.
 
-    Old writes never fail for such a row, but contract is refused while there is one. Mend the old value, and the
-    sync trigger maps the row.
+    Old writes never fail for such a row, but contract is refused while there is one. Mend the old value, and the sync
+    trigger maps the row; what was mended elsewhere is tried again when `crossfade up` runs.
     """
     from crossfade.execute import reading
     from crossfade.ledger import Ledger
@@ -30,42 +39,52 @@ def conflicts(ctx: typer.Context, migration: MigrationName, as_json: AsJson = Fa
         with reading(database_named(project, name), "crossfade conflicts") as connection:
             found += [(name, each) for each in Ledger(connection).conflicts(migration)]
     if as_json:
-        typer.echo(json.dumps([_data(*each) for each in found], indent=2, ensure_ascii=False))
+        listed = [_data(database, each, values=values) for database, each in found]
+        typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
     elif found:
-        _print(found)
-        typer.echo(f"{len(found)} open")
+        _print(found, values=values)
+        more = "" if values else "; `--values` shows which rows"
+        typer.echo(f"{len(found)} open; mend them, then `crossfade up {migration}` tries them again{more}")
     else:
         typer.echo(f"{migration} has no open conflicts")
 
 
-def _print(found: list[tuple[str, ConflictRecord]]) -> None:
+def _print(found: list[tuple[str, ConflictRecord]], *, values: bool) -> None:
     from rich.table import Table
 
+    from crossfade.report.measures import said_ago
+    from crossfade.server_words import condition
+
+    now = datetime.now(UTC)
     table = Table("database", "table", "key", "why", "seen", box=None, pad_edge=False, header_style="bold")
     for database, each in found:
-        key = ", ".join(f"{name}={value}" for name, value in (each.key or {}).items()) or "it has no key"
-        seen = each.seen_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(database, each.relation, key, _meaning(each.sqlstate), seen)
+        table.add_row(
+            database,
+            each.relation,
+            _key(each.key, values=values),
+            f"{condition(each.sqlstate)} ({each.sqlstate})",
+            said_ago(each.seen_at, now),
+        )
     out().print(table)
 
 
-def _data(database: str, each: ConflictRecord) -> dict[str, Any]:
+def _key(key: dict[str, Any] | None, *, values: bool) -> str:
+    if not key:
+        return "it has no key"
+    return ", ".join(f"{name}={value}" if values else name for name, value in key.items())
+
+
+def _data(database: str, each: ConflictRecord, *, values: bool) -> dict[str, Any]:
+    from crossfade.server_words import condition
+
+    key = each.key or {}
     return {
         "database": database,
         "relation": each.relation,
-        "key": each.key,
+        "key_columns": list(key),
+        **({"key": each.key} if values else {}),
         "sqlstate": each.sqlstate,
-        "why": _meaning(each.sqlstate),
+        "why": condition(each.sqlstate),
         "seen_at": each.seen_at.isoformat(),
+        "age_seconds": round((datetime.now(UTC) - each.seen_at).total_seconds()),
     }
-
-
-def _meaning(sqlstate: str) -> str:
-    """PostgreSQL's own name of the condition, e.g. `invalid text representation`."""
-    from psycopg.errors import lookup
-
-    try:
-        name = lookup(sqlstate).__name__
-    except KeyError:
-        return f"SQLSTATE {sqlstate}"
-    return "".join(f" {char.lower()}" if char.isupper() else char for char in name).strip()

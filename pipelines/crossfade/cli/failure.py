@@ -112,25 +112,26 @@ def _indented(text: str) -> str:
 
 
 def _of_server(error: Exception) -> Problem:
-    """A refusal of PostgreSQL that no room put into words; without its DETAIL, which shows values of rows."""
+    """A refusal of PostgreSQL that no room put into words."""
     import psycopg
 
-    from crossfade.execute.errors import first_line, is_lost
+    from crossfade.execute.errors import is_lost
+    from crossfade.server_words import advice, told
 
     assert isinstance(error, psycopg.Error)
     if is_lost(error):
         return Problem(
-            f"the connection to the database was lost: {first_line(error)}",
+            f"the connection to the database was lost: {told(error)}",
             fix="run the same command again when the server answers: what is done is kept",
         )
-    fix = error.diag.message_hint
+    fix = advice(error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         fix = "the owner must GRANT it; for the ledger: GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO the role"
-    return Problem(first_line(error), why=f"PostgreSQL refused it (SQLSTATE {error.sqlstate})", fix=fix)
+    return Problem(told(error), why=f"PostgreSQL refused it (SQLSTATE {error.sqlstate})", fix=fix)
 
 
 def _trace(error: BaseException) -> Iterator[str]:
-    """The traceback with its causes, oldest first; of an error of the server its first line only."""
+    """The traceback with its causes, oldest first; of an error of the server what it may say."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is not None:
         yield from _trace(cause)
@@ -140,7 +141,13 @@ def _trace(error: BaseException) -> Iterator[str]:
 
 
 def _message(error: BaseException) -> str:
-    return str(error).split("\nDETAIL:")[0]
+    if not type(error).__module__.startswith("psycopg"):
+        return str(error)
+    import psycopg
+
+    from crossfade.server_words import told
+
+    return told(error) if isinstance(error, psycopg.Error) else str(error)
 
 
 def _near(path: Path) -> str:

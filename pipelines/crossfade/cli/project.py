@@ -92,6 +92,7 @@ def ledger_to_write(database: Database) -> Generator[Ledger]:
 
     from crossfade.execute import open_session
     from crossfade.ledger import Ledger, LedgerError
+    from crossfade.server_words import told
 
     connection = open_session(database, "crossfade")
     try:
@@ -100,7 +101,7 @@ def ledger_to_write(database: Database) -> Generator[Ledger]:
         role = database.role or connection.info.user
         raise LedgerError(
             f"role {role} may not write the ledger in database `{database.name}`",
-            why=error.diag.message_primary,
+            why=told(error),
             fix=f"GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO {role}",
         ) from None
     finally:

@@ -9,9 +9,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from crossfade.execute.errors import ExecutionFailed, Paused, first_line, is_about_rows
+from crossfade.execute.errors import ExecutionFailed, Paused, is_about_rows
 from crossfade.execute.site import Site
 from crossfade.execute.units import Rewritten, Unit, filenode
+from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import Relation, Walk
@@ -84,10 +85,11 @@ class Walker:
         if middle is None:
             if self._step.conflict is None:
                 raise ExecutionFailed(
-                    f"{self._step.title}: a row cannot be written: {first_line(error)}",
+                    f"{self._step.title}: a row cannot be written: {told(error)}",
                     why=f"SQLSTATE {error.sqlstate} in {self._site.name}",
                     fix="mend the row, then run `crossfade up` again",
-                )
+                    sqlstate=error.sqlstate,
+                ) from None
             self._plain(leaf, first, last, self._step.conflict, error.sqlstate or "XX000")
             return 0
         rows = 0

@@ -6,16 +6,24 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-import postgast
 import psycopg
 
+from crossfade.execute.masked import masked
 from crossfade.execute.notice import Blocker
 
 _BLOCKING = """
 SELECT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(a.state, ''),
        coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start)), 0)::float8,
        coalesce(a.query, '')
-  FROM unnest(pg_blocking_pids(%s)) AS b(pid) JOIN pg_stat_activity AS a USING (pid)"""
+  FROM (SELECT DISTINCT unnest(pg_blocking_pids(waiting)) AS pid FROM unnest(%s::int[]) AS waiting) AS b
+  JOIN pg_stat_activity AS a USING (pid)
+ WHERE a.pid <> ALL (%s::int[]) ORDER BY a.xact_start"""
+
+
+def blocking(connection: psycopg.Connection[Any], pids: list[int]) -> tuple[Blocker, ...]:
+    """The sessions that keep the backends `pids` waiting right now, these themselves left out; oldest first."""
+    rows = connection.execute(_BLOCKING, (pids, pids)).fetchall()
+    return tuple(Blocker(*row[:5], query=masked(row[5])) for row in rows)
 
 
 class BlockerSample:
@@ -38,15 +46,4 @@ class BlockerSample:
     def _look(self) -> None:
         # Evidence only: a server that is just going away must not turn a retry into a failure.
         with suppress(psycopg.Error):
-            rows = self._watch.execute(_BLOCKING, (self._pid,)).fetchall()
-            self.found = tuple(Blocker(*row[:5], query=without_values(row[5])) for row in rows)
-
-
-def without_values(query: str) -> str:
-    """A query's text with its constants taken out, at most 200 characters; its first word when it cannot be parsed."""
-    try:
-        text = postgast.normalize(query)
-    except postgast.PgQueryError:
-        words = query.split(maxsplit=1)
-        text = f"{words[0]} ..." if words else ""
-    return " ".join(text.split())[:200]
+            self.found = blocking(self._watch, [self._pid])

@@ -6,9 +6,10 @@ import time
 
 import psycopg
 
-from crossfade.execute.errors import ExecutionFailed, StepRefused, first_line, is_lost
+from crossfade.execute.errors import ExecutionFailed, StepRefused, is_lost
 from crossfade.execute.notice import StepFinished
 from crossfade.execute.site import Site
+from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.step import Check
 
@@ -29,7 +30,10 @@ def run_check(site: Site, step: Check) -> StepFinished:
         if is_lost(error):
             raise
         raise ExecutionFailed(
-            f"{step.title}: {first_line(error)}", why=f"SQLSTATE {error.sqlstate} in {site.name}", fix=step.fix
+            f"{step.title}: {told(error)}",
+            why=f"SQLSTATE {error.sqlstate} in {site.name}",
+            fix=step.fix,
+            sqlstate=error.sqlstate,
         ) from None
     found = {words: count for words, count in counts.items() if count}
     if found:

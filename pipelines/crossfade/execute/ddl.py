@@ -19,11 +19,11 @@ from crossfade.execute.errors import (
     LockBudgetExceeded,
     StepRefused,
     WitnessChanged,
-    first_line,
     is_lost,
 )
 from crossfade.execute.notice import Blocker, Retrying, StepFinished
 from crossfade.execute.site import Site
+from crossfade.server_words import advice, told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import AnyStep, Autocommit, Ddl, Lock
@@ -134,7 +134,7 @@ def _one(work: psycopg.Connection[Any], query: str) -> Any:
 def _tell(
     site: Site, step: AnyStep, attempt: int, failure: psycopg.Error, delay: float, blockers: tuple[Blocker, ...]
 ) -> None:
-    reason = "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else first_line(failure)
+    reason = "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else told(failure)
     site.listen(Retrying(step, attempt, reason, delay, blockers))
     evidence = {"step": step.id, "attempt": attempt, "reason": reason, "blockers": [asdict(b) for b in blockers]}
     site.ledger.event(site.migration, "attempt failed", evidence)
@@ -148,19 +148,20 @@ def _out_of_budget(
     )
     return LockBudgetExceeded(
         f"{step.title}: no success in {attempts} attempts over {site.settings.lock_budget:.0f} s in {site.name}",
-        why=f"last: {first_line(failure)}" + (f"; held by {held}" if held else ""),
+        why=f"last: {told(failure)}" + (f"; held by {held}" if held else ""),
         fix="end the session that holds the lock, or try again when the table is quieter; nothing was changed",
     )
 
 
 def _failed(site: Site, step: AnyStep, failure: psycopg.Error) -> CrossfadeError:
-    fix = failure.diag.message_hint
+    fix = advice(failure)
     if isinstance(failure, errors.InsufficientPrivilege):
         fix = "the role needs to own the table, or membership in the role that does: GRANT <owner> TO <role>"
     if isinstance(failure, errors.QueryCanceled):
         fix = "the statement was cancelled; run `crossfade up` again to go on"
     return ExecutionFailed(
-        f"{step.title}: {first_line(failure)}",
+        f"{step.title}: {told(failure)}",
         why=f"PostgreSQL refused it in {site.name} (SQLSTATE {failure.sqlstate})",
         fix=fix or "mend the cause and run `crossfade up` again: what is done is kept, the rest goes on",
+        sqlstate=failure.sqlstate,
     )

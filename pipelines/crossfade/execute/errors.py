@@ -61,8 +61,3 @@ def is_lost(error: psycopg.Error) -> bool:
 def is_about_rows(error: psycopg.Error) -> bool:
     """A row's data, and not the statement, the server or the moment, is why it was refused (SQLSTATE classes)."""
     return (error.sqlstate or "")[:2] in _ABOUT_ROWS
-
-
-def first_line(error: psycopg.Error) -> str:
-    """The server's message without its DETAIL, which would show row values."""
-    return (error.diag.message_primary or str(error)).splitlines()[0]

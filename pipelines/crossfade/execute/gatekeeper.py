@@ -13,12 +13,12 @@ from typing import Any
 import psycopg
 
 from crossfade.errors import CrossfadeError
-from crossfade.execute.errors import first_line
 from crossfade.execute.notice import GateAnswered, Listener
 from crossfade.execute.session import reading
 from crossfade.gates import GATES, Answer, Gate, GateContext, GateError
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan, PlannedGate
+from crossfade.server_words import told
 from crossfade.spec import Database
 
 _TRIES, _BETWEEN = 3, 1.0
@@ -141,7 +141,8 @@ def _unanswered(gate: Gate, context: GateContext, failure: GateError | psycopg.E
     if isinstance(failure, GateError):
         return failure
     return GateError(
-        f"gate {gate.label} {context.point} of {context.migration} could not be asked: {first_line(failure)}",
+        f"gate {gate.label} {context.point} of {context.migration} could not be asked: {told(failure)}",
         why=f"SQLSTATE {failure.sqlstate}",
         fix="run `crossfade up` again when the database answers",
+        sqlstate=failure.sqlstate,
     )

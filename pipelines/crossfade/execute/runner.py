@@ -21,7 +21,6 @@ from crossfade.execute.errors import (
     LockBudgetExceeded,
     Paused,
     StepRefused,
-    first_line,
     is_lost,
 )
 from crossfade.execute.fault import from_environment
@@ -32,6 +31,7 @@ from crossfade.execute.site import Site
 from crossfade.execute.steps import run_leg_steps, undo_leg_steps
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
+from crossfade.server_words import told
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import Leg
 
@@ -205,7 +205,7 @@ class Runner:
                 settings = next(iter(sites.values())).settings
                 if not lost or time.monotonic() - began > settings.lock_budget:
                     raise _unanswered(error) from None
-                self.listen(Reconnecting(_first_line(error), _RECONNECT_EVERY))
+                self.listen(Reconnecting(_reason(error), _RECONNECT_EVERY))
                 if any(site.stopping.wait(_RECONNECT_EVERY) for site in sites.values()):
                     raise _unanswered(error) from None
 
@@ -262,17 +262,18 @@ class Runner:
                 site.close()
 
 
-def _first_line(error: psycopg.Error | DatabaseUnreachable) -> str:
-    return first_line(error) if isinstance(error, psycopg.Error) else (error.why or error.what)
+def _reason(error: psycopg.Error | DatabaseUnreachable) -> str:
+    return told(error) if isinstance(error, psycopg.Error) else (error.why or error.what)
 
 
 def _unanswered(error: psycopg.Error | DatabaseUnreachable) -> CrossfadeError:
     if isinstance(error, DatabaseUnreachable):
         return error
     return ExecutionFailed(
-        f"a database did not answer: {first_line(error)}",
+        f"a database did not answer: {told(error)}",
         why=f"SQLSTATE {error.sqlstate}" if error.sqlstate else "the connection was lost",
         fix="run `crossfade up` again when it does: what is done is kept, the rest goes on",
+        sqlstate=error.sqlstate,
     )
 
 

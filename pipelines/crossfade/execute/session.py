@@ -11,6 +11,7 @@ from psycopg import conninfo, errors, sql
 
 from crossfade.catalog import UnsupportedServer
 from crossfade.errors import CrossfadeError
+from crossfade.server_words import told
 from crossfade.spec import Database
 
 OLDEST = 140000
@@ -100,7 +101,7 @@ def _apply(connection: psycopg.Connection[Any], database: Database, settings: di
             raise DatabaseUnreachable(
                 f"role {user} may not act as {database.role} in database `{database.name}`",
                 where=database.where,
-                why=(error.diag.message_primary or "").splitlines()[0],
+                why=told(error),
                 fix=f"GRANT {database.role} TO {user}",
             ) from None
 

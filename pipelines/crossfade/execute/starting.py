@@ -17,6 +17,7 @@ from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.session import open_session, reading
 from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan, databases_of
+from crossfade.server_words import told
 from crossfade.spec import Database, Migration, Project
 from crossfade.steps.step import Walk
 
@@ -153,7 +154,7 @@ def _write(database: Database, migration: Migration, plan: Plan) -> None:
     except errors.InsufficientPrivilege as error:
         raise LedgerError(
             f"the role may not write the ledger in database `{database.name}`",
-            why=(error.diag.message_primary or "").splitlines()[0],
+            why=told(error),
             fix="GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO the role that runs migrations",
         ) from None
     finally:

@@ -12,11 +12,11 @@ import psycopg
 from psycopg import errors
 
 from crossfade.errors import CrossfadeError
-from crossfade.execute.errors import first_line
 from crossfade.execute.overview import KnownMigration, OpenStep, Overview, read_overview
 from crossfade.execute.session import reading
 from crossfade.ledger import GateRecord, LedgerError, is_installed
 from crossfade.plan import databases_of
+from crossfade.server_words import told
 from crossfade.spec import Database, Migration, Project
 from crossfade.spec.model import PHASES
 
@@ -91,7 +91,7 @@ def _read(database: Database, migrations: Collection[str]) -> Overview | str:
     except CrossfadeError as error:
         return ": ".join(part for part in (error.what, error.why) if part)
     except psycopg.Error as error:
-        return first_line(error)
+        return told(error)
 
 
 def _no_permission(connection: psycopg.Connection[object], database: Database) -> LedgerError:

@@ -12,12 +12,13 @@ import psycopg
 from psycopg import errors, sql
 
 from crossfade.execute.batch import Walker
-from crossfade.execute.errors import PASSING, ExecutionFailed, Paused, StepRefused, first_line, is_lost
+from crossfade.execute.errors import PASSING, ExecutionFailed, Paused, StepRefused, is_lost
 from crossfade.execute.notice import Progress, StepFinished
 from crossfade.execute.pace import Pace
 from crossfade.execute.site import Site
 from crossfade.execute.throttle import Throttle
 from crossfade.execute.units import Rewritten, Unit, leaves, open_units, start_anew, unfinished
+from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import Relation, Walk
@@ -137,9 +138,10 @@ class _Crew:
             except psycopg.Error as error:
                 if not (isinstance(error, PASSING) or is_lost(error)):
                     raise ExecutionFailed(
-                        f"{self._step.title}: {first_line(error)}",
+                        f"{self._step.title}: {told(error)}",
                         why=f"PostgreSQL refused a batch in {self._site.name} (SQLSTATE {error.sqlstate})",
                         fix="mend the cause and run `crossfade up` again: what is done is kept, the rest goes on",
+                        sqlstate=error.sqlstate,
                     ) from None
                 troubles += 1
                 walker = self._recover(walker, error, troubles)

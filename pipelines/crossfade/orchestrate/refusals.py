@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from crossfade.errors import CrossfadeError
 from crossfade.execute import DatabaseUnreachable, LockBudgetExceeded
 from crossfade.gates import GateError
 from crossfade.ledger import LeaseLost, LeaseTaken
+from crossfade.server_words import told
 
 # What passes by itself. The engine has tried for a while before it raises one of these.
 PASSING = (LeaseTaken, LeaseLost, DatabaseUnreachable, GateError, LockBudgetExceeded)
-_SQLSTATE = re.compile(r"\bSQLSTATE ([0-9A-Z]{5})\b")
 
 
 class NotItsTurn(CrossfadeError):
@@ -40,7 +39,7 @@ class Patience:
 def told_in_words(log: logging.Logger, retry: int, patience: Patience) -> Generator[None]:
     """Turns the engine's errors into Dagster's; retry: how often this was tried again already.
 
-    Other exceptions pass, a cancel among them. A server's error that nobody expected loses its words.
+    Other exceptions pass, a cancel among them.
     """
     try:
         yield
@@ -51,9 +50,9 @@ def told_in_words(log: logging.Logger, retry: int, patience: Patience) -> Genera
             raise RetryRequested(max_retries=patience.tries, seconds_to_wait=wait) from None
         raise _failure(error) from None
     except psycopg.Error as error:
-        # Not its message either: `invalid input syntax for type integer: "..."` quotes a row.
         name, state = type(error).__name__, error.sqlstate or "none"
-        raise Failure(f"{name} (SQLSTATE {state})", {"error": name, "sqlstate": state}, allow_retries=False) from None
+        words = f"{told(error)} (SQLSTATE {state})"
+        raise Failure(words, {"error": name, "sqlstate": state}, allow_retries=False) from None
 
 
 def _failure(error: CrossfadeError) -> Failure:
@@ -62,6 +61,6 @@ def _failure(error: CrossfadeError) -> Failure:
         metadata["why"] = error.why
     if error.fix:
         metadata["fix"] = error.fix
-    if found := _SQLSTATE.search(str(error)):
-        metadata["sqlstate"] = found[1]
+    if error.sqlstate:
+        metadata["sqlstate"] = error.sqlstate
     return Failure(str(error), metadata, allow_retries=False)

@@ -52,7 +52,7 @@ class JsonLines:
             }
             for each in error.problems
         ]
-        self._write(migration.id, "refused", problems=problems)
+        self._write(migration.id, "refused", problems=problems, sqlstate=error.sqlstate)
 
     def left_out(self, migration: Migration, why: str) -> None:
         self._write(migration.id, "left out", why=why)

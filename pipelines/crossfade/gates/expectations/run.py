@@ -25,13 +25,13 @@ from psycopg import conninfo
 from sqlalchemy import Dialect, Engine, Inspector, create_engine, text
 
 from crossfade.errors import Problem
-from crossfade.gates._failure import said
 from crossfade.gates._gate import GateError
 from crossfade.gates._query import with_batch
 from crossfade.gates.expectations import own
 from crossfade.gates.expectations.outcome import Outcome, Report
 from crossfade.gates.expectations.subject import Subject
 from crossfade.gates.expectations.suite import Expected, Suite
+from crossfade.server_words import told_of
 
 _APPLICATION = "crossfade gate"
 _CONNECT_SECONDS = "10"
@@ -196,7 +196,10 @@ def _cause(error: BaseException) -> BaseException:
 
 def _words(cause: BaseException, *, rows_were_read: bool = True) -> str:
     if isinstance(cause, psycopg2.Error):
-        return said(cause.pgcode, cause.diag.message_primary, rows_were_read=rows_were_read)
+        if cause.pgcode is None:
+            return "the database cannot be reached, or the connection to it was lost"
+        words = told_of(cause.pgcode, cause.diag.message_primary, rows_were_read=rows_were_read)
+        return f"{words} (SQLSTATE {cause.pgcode})"
     lines = str(cause).strip().splitlines()
     # The text of such an error may quote a value.
     told = f": {lines[0]}" if lines and not rows_were_read else ""

@@ -1,0 +1,59 @@
+"""What an error of PostgreSQL may say: its message where that names objects, else the condition's name alone.
+
+The one way by which a server's words reach a terminal, an event, Dagster or a file. DETAIL and CONTEXT never do: they
+show rows and statements.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import errors
+
+# Of these classes of SQLSTATE the server's message names objects, settings and sessions. Others quote what a row holds
+# (`invalid input syntax for type integer: "..."`), or may do so in some version or extension.
+_TOLD = {"08", "0A", "21", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
+_LEFT_OUT = "its text may hold values of rows and is left out; the server's log has it"
+
+
+def told(error: psycopg.Error) -> str:
+    """The error in one line."""
+    if error.sqlstate is None:
+        return _told_by_client(error)
+    raised = _is_raised_by_a_function(error)
+    named = error.diag.constraint_name if error.sqlstate[:2] == "23" and not raised else None
+    return told_of(error.sqlstate, None if raised else error.diag.message_primary, constraint=named)
+
+
+def told_of(sqlstate: str, message: str | None, *, constraint: str | None = None, rows_were_read: bool = True) -> str:
+    """The same of an error's parts. rows_were_read: the statement could meet values of rows at all."""
+    if message and (sqlstate[:2] in _TOLD or not rows_were_read):
+        return message.splitlines()[0]
+    named = f"constraint {constraint}; " if constraint else ""
+    return f"{condition(sqlstate)} ({named}{_LEFT_OUT})"
+
+
+def advice(error: psycopg.Error) -> str | None:
+    """The server's hint; None where it may hold values as the message may."""
+    if error.sqlstate is None or error.sqlstate[:2] not in _TOLD or _is_raised_by_a_function(error):
+        return None
+    return error.diag.message_hint
+
+
+def condition(sqlstate: str) -> str:
+    """PostgreSQL's own name of the condition, e.g. `invalid text representation`."""
+    try:
+        name = errors.lookup(sqlstate).__name__
+    except KeyError:
+        return f"SQLSTATE {sqlstate}"
+    return "".join(f" {char.lower()}" if char.isupper() else char for char in name).strip()
+
+
+def _is_raised_by_a_function(error: psycopg.Error) -> bool:
+    # RAISE takes any SQLSTATE and any text, a row's values too.
+    return error.diag.source_function == "exec_stmt_raise"
+
+
+def _told_by_client(error: psycopg.Error) -> str:
+    """libpq tells of the connection. psycopg's other errors may quote the value it could not convert."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0] if isinstance(error, psycopg.OperationalError) and lines else type(error).__name__
