@@ -7,6 +7,7 @@ from tests.changes.life import spec
 from tests.scene import Scene
 
 from crossfade.execute import Blocked, ExecutionFailed, StepRefused
+from crossfade.spec import SpecError
 
 
 def test_up_runs_in_its_phase_and_down_takes_it_back(scene: Scene) -> None:
@@ -18,6 +19,19 @@ def test_up_runs_in_its_phase_and_down_takes_it_back(scene: Scene) -> None:
 
     scene.rollback()
     assert scene.schema() == before
+
+
+@pytest.mark.parametrize("phase", ["", "phase: validate, "])
+def test_a_stage_outside_of_contract_is_refused_where_it_stands(scene: Scene, phase: str) -> None:
+    line = f"sql: {{up: SELECT 1, {phase}stage: retire}}"
+    spec(scene, line)
+
+    with pytest.raises(SpecError, match="only `phase: contract` has stages") as refusal:
+        scene.project()
+
+    where = refusal.value.problems[0].where
+    assert where is not None
+    assert (where.line, where.column) == (6, len("  - ") + line.index("retire") + 1)
 
 
 def test_statements_are_one_transaction(scene: Scene) -> None:

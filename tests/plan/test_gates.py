@@ -36,6 +36,7 @@ def planned(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Generat
 
 
 SOAK: tuple[str, dict[str, Any]] = ("soak", {"soak": "1d"})
+TRUE: tuple[str, dict[str, Any]] = ("sql", {"sql": "SELECT true"})
 
 
 @pytest.mark.parametrize(
@@ -48,14 +49,16 @@ SOAK: tuple[str, dict[str, Any]] = ("soak", {"soak": "1d"})
     ],
 )
 def test_a_plain_list_means_permission_to_begin_or_proof_at_the_end(planned: Planned, phase: str, point: str) -> None:
-    assert planned(DROP, more=f"gates: {{{phase}: [{{soak: 1d}}]}}\n") == {point: [SOAK]}
+    assert planned(DROP, more=f"gates: {{{phase}: [{{sql: SELECT true}}]}}\n") == {point: [TRUE]}
 
 
 @pytest.mark.parametrize("phase", ["expand", "backfill", "validate"])
 def test_before_and_after_are_taken_at_their_word(planned: Planned, phase: str) -> None:
-    gates = planned(DROP, more=f"gates: {{{phase}: {{before: [{{soak: 1d}}], after: [{{soak: 2d}}]}}}}\n")
+    gates = planned(
+        DROP, more=f"gates: {{{phase}: {{before: [{{sql: SELECT true}}], after: [{{sql: SELECT 1=1}}]}}}}\n"
+    )
 
-    assert gates == {f"before {phase}": [SOAK], f"after {phase}": [("soak", {"soak": "2d"})]}
+    assert gates == {f"before {phase}": [TRUE], f"after {phase}": [("sql", {"sql": "SELECT 1=1"})]}
 
 
 def test_gates_of_contract_as_a_whole_stand_before_its_first_and_after_its_last_stage(planned: Planned) -> None:

@@ -90,6 +90,13 @@ def test_a_complete_an_undone_and_a_paused_one_say_so(users: Scene) -> None:
     assert status(users, "n").waits_for == ""
 
 
+def test_a_complete_one_says_where_its_spec_ended_it(users: Scene) -> None:
+    users.spec(LOWER + "contract: {stages: [cutover: {}]}\n")
+    users.up()
+
+    assert (status(users).state, status(users).phase, status(users).leg) == ("complete", "contract", "cutover")
+
+
 def test_whoever_works_on_it_is_named_until_the_lease_runs_out(users: Scene) -> None:
     users.spec(WAITS)
     users.up()

@@ -49,7 +49,7 @@ gates:
 contract:
   window: {days: mon-thu, hours: "09:00-16:00", timezone: Europe/Oslo}
   stages:                            # each is advanced by a sensor when its gates hold
-    - brownout: {at: "10:00", for: 5m}  # optional: old column unreadable for minutes, then back
+    - cutover: {}                    # names swap in one short transaction
     - retire: {}                     # hidden under another name, still kept in step: undo is instant
     - archive: {after: 7d, keep: 30d}   # the sync ends; the old values are kept aside, restorable
     - drop: {after: 7d}

@@ -183,11 +183,11 @@ def test_when_no_alternative_was_meant_all_are_named(refuse: Refuse) -> None:
 
 
 def test_the_name_that_python_uses_for_a_key_is_no_key(refuse: Refuse) -> None:
-    found = refuse(MINIMAL + "gates: {expand: [{unused: a.b, for_: 1d}]}\ncontract: {stages: [brownout: {for_: 5m}]}\n")
+    found = refuse(MINIMAL + "gates: {expand: [{unused: a.b, for_: 1d}]}\ncontract: {stages: [archive: {for_: 5d}]}\n")
 
     assert [each.splitlines()[0] for each in found] == [
         "8:32: unknown key `for_` in entry 1 of `expand`",
-        "9:32: unknown key `for_` in `brownout`",
+        "9:31: unknown key `for_` in `archive`",
     ]
 
 

@@ -121,10 +121,6 @@ class Context:
     def own(self, purpose: str, *subject: str) -> str:
         return own_name(self.migration, purpose, *subject)
 
-    def search_path(self, table: Name) -> tuple[str, ...]:
-        """Where unqualified names in fragments are looked up."""
-        return tuple(dict.fromkeys((table.schema, self.schema, "public")))
-
     def row_types(self, table: Table) -> dict[str, str]:
         """Columns and types of the row as it is now."""
         return {column.name: column.type for column in table.columns}

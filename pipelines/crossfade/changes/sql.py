@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import postgast
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
@@ -49,6 +49,13 @@ class Sql(Change):
     reason: Literal["repeatable"] | None = Field(
         None, description="`repeatable`: running `up` twice does no harm (needed without transaction and verify)."
     )
+
+    @field_validator("stage")
+    @classmethod
+    def _stage_is_of_contract(cls, value: Stage | None, info: ValidationInfo) -> Stage | None:
+        if value is not None and info.data.get("phase", "contract") != "contract":
+            raise ValueError("only `phase: contract` has stages; say that too, or leave the stage out")
+        return value
 
     def compile(self, context: Context) -> Compiled:
         """The statements as one step; the plan cannot know their locks."""

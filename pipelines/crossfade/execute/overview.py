@@ -20,8 +20,10 @@ from crossfade.ledger.records import MigrationState
 _MIGRATIONS = """
 SELECT id, state, spec_digest,
        CASE WHEN lease_until > clock_timestamp() THEN holder END AS holder,
-       paused_at, paused_by, undo_to, problem, finished_at
-  FROM crossfade.migration WHERE id = ANY(%s)"""
+       paused_at, paused_by, undo_to, problem, finished_at,
+       (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
+         ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg
+  FROM crossfade.migration AS m WHERE id = ANY(%s)"""
 
 _PATHS = """
 SELECT id, (SELECT array_agg(coalesce(leg ->> 'stage', leg ->> 'phase') ORDER BY place)
@@ -55,7 +57,10 @@ SELECT s.migration,
 
 @dataclass(frozen=True)
 class KnownMigration:
-    """A migration's row, without its plan. holder: who works on it now, None when nobody does."""
+    """A migration's row, without its plan.
+
+    holder: who works on it now, None when nobody does. last_leg: the last one that passed, None before the first.
+    """
 
     id: str
     state: MigrationState
@@ -66,6 +71,7 @@ class KnownMigration:
     undo_to: str | None
     problem: str | None
     finished_at: datetime | None
+    last_leg: str | None
 
     @property
     def is_finished(self) -> bool:

@@ -12,7 +12,7 @@ from psycopg import conninfo, errors, sql
 from crossfade.catalog import UnsupportedServer
 from crossfade.errors import CrossfadeError
 from crossfade.server_words import told
-from crossfade.spec import Database
+from crossfade.spec import Database, search_path
 
 OLDEST = 140000
 
@@ -86,7 +86,7 @@ def _open(database: Database, application: str, settings: dict[str, str]) -> psy
 
 
 def _apply(connection: psycopg.Connection[Any], database: Database, settings: dict[str, str]) -> None:
-    path = ", ".join(sql.Identifier(name).as_string(connection) for name in dict.fromkeys((database.schema, "public")))
+    path = ", ".join(sql.Identifier(name).as_string(connection) for name in search_path(database.schema))
     wanted = settings | {"search_path": path}
     connection.execute(
         "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",

@@ -29,7 +29,8 @@ _AT_ONCE = 8  # databases
 class MigrationStatus:
     """Where a migration stands.
 
-    leg: the phase or contract stage at hand, or the next one; None when there is none. phase: the phase it is of.
+    leg: the phase or contract stage at hand, or the next one; None when there is none. Of a complete migration, the
+    stage its spec ends contract with, where that is not the last there is. phase: the phase it is of.
     progress: of the walk at hand, 0 to 1.
     waiting: the gates that did not hold when they were last asked.
     waits_for: one sentence; empty when nothing is waited for.
@@ -113,7 +114,9 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
     edited = known.spec_digest != migration.digest and known.state != "undone"
     problem = "the spec was edited after it started" if edited else known.problem
     if known.state == "complete" or known.state == "undone":
-        return replace(blank, state=known.state, since=known.finished_at, problem=problem)
+        # Where the spec ends contract early, that is where it stands for good.
+        leg = known.last_leg if known.state == "complete" and known.last_leg == _early_end(migration) else None
+        return replace(blank, state=known.state, leg=leg, phase=_phase(leg), since=known.finished_at, problem=problem)
     steps = [step for name in databases for step in _open_steps(views[name], migration.id)]
     silent = [f"database {name}: {view}" for name in databases if isinstance(view := views[name], str)]
     status = replace(
@@ -162,6 +165,10 @@ def _turn(migration: Migration, found: Mapping[str, MigrationStatus]) -> str:
     if before:
         return f"{', '.join(before)} to be complete"
     return f"a runner: `crossfade up {migration.id}` starts it"
+
+
+def _early_end(migration: Migration) -> str | None:
+    return migration.last_stage if migration.ends_before("drop") else None
 
 
 def _phase(leg: str | None) -> str | None:

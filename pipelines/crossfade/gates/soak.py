@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from crossfade.gates._gate import Answer, Gate, GateContext
+from crossfade.spec.model import GatePoint
 from crossfade.spec.values import Duration, format_duration
 
 _LONGEST = timedelta(days=3650)
@@ -22,6 +23,13 @@ class SoakGate(Gate):
     def _ends_one_day(cls, value: timedelta) -> timedelta:
         if value > _LONGEST:
             raise ValueError("a soak lasts ten years at most")
+        return value
+
+    @field_validator("soak")
+    @classmethod
+    def _something_is_before(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        if isinstance(info.context, GatePoint) and info.context.phase == "expand":
+            raise ValueError("no phase is before expand, so a soak there would never hold")
         return value
 
     @property

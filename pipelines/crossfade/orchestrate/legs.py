@@ -30,10 +30,10 @@ def possible_legs(migration: Migration) -> tuple[Leg, ...]:
     if any(_enforced_late(migration, entry) for entry in migration.changes):
         stages.add("tighten")
     for spec in migration.stages:
-        # A stage without a step is in the plan for its gates; a brownout, for its time.
-        if _has_gates(spec) or (spec.stage == "brownout" and stages):
+        if _has_gates(spec):  # a stage without a step is in the plan for its gates
             stages.add(spec.stage)
-    contract = sorted(map(stage_leg, stages), key=lambda leg: leg.order)
+    reached = [stage_leg(stage) for stage in stages if not migration.ends_before(stage)]
+    contract = sorted(reached, key=lambda leg: leg.order)
     return (EXPAND, BACKFILL, VALIDATE, *contract)
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import psycopg
 
 from crossfade.catalog.model import Catalog, Name, Table
-from crossfade.changes import Arrival, Change, Compiled, Context, Refused
+from crossfade.changes import Arrival, Change, Context, Refused
 from crossfade.errors import Problem
-from crossfade.plan.plan import GateSetAt, Lineage, Plan, PlannedGate, PlannedHazard, Settings, Size
+from crossfade.plan.compiled import CompiledChange
+from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
+from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
+from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
-from crossfade.spec.model import Entry, GatePoint, Migration, Stage, StageSpec
+from crossfade.spec.databases import search_path
+from crossfade.spec.model import Entry, Migration
 from crossfade.steps.rows import Pair, Sides, shadow_name
-from crossfade.steps.step import BACKFILL, EXPAND, VALIDATE, AnyStep, Leg, Relation, stage_leg
+from crossfade.steps.step import VALIDATE, AnyStep, Relation, stage_leg
 from crossfade.steps.transition import transition
 
 
@@ -40,7 +43,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
     """Compile a migration; raises Refused with every problem that the databases show."""
     databases = databases_of(migration)
     targets = {name: open_target(name) for name in databases}
-    compiled: list[tuple[Entry, str, Compiled]] = []
+    compiled: list[CompiledChange] = []
     problems: list[Problem] = []
     for index, entry in enumerate(migration.changes):
         change = _change(entry)
@@ -48,15 +51,18 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         arrivals = _arrivals(migration, database, compiled)
         context = _context(migration, entry, index, targets[database], arrivals)
         try:
-            compiled.append((entry, database, change.compile(context)))
+            compiled.append(CompiledChange(entry, database, change.compile(context)))
         except Refused as refused:
             problems.extend(refused.problems)
     if problems:
         raise Refused.of(problems)
-    steps = [*_own_steps(compiled), *_transitions(migration, compiled, targets)]
-    legs = _legs(migration, steps)
     _refuse_doubled(compiled)
-    _assert_distinct(steps)
+    refuse_unfinished(migration, compiled)
+    whole = [*_own_steps(compiled), *_transitions(migration, compiled, targets)]
+    _assert_distinct(whole)
+    steps = [step for step in whole if is_reached(migration, step)]
+    left_out = [step for step in whole if not is_reached(migration, step)]
+    legs = legs_of(migration, steps)
     return Plan(
         migration=migration.id,
         title=migration.head.title,
@@ -68,24 +74,28 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         schemas={name: target.schema for name, target in targets.items()},
         legs=legs,
         steps=tuple(sorted(steps, key=lambda step: (step.leg.order, databases.index(step.database)))),
-        gates=tuple(_gates(migration, legs, targets, compiled)),
-        hazards=tuple(_hazards(migration, compiled)),
+        gates=gates_of(migration, legs, {name: target.catalog for name, target in targets.items()}, compiled),
+        hazards=(
+            *_hazards_of_changes(compiled),
+            *contract_hazards(migration, compiled, left_out),
+            *unasked_hazards(migration, legs),
+        ),
         lineage=tuple(_lineage(compiled)),
         sizes=tuple(_sizes(steps, targets)),
         settings=_settings(migration),
     )
 
 
-def _refuse_doubled(compiled: list[tuple[Entry, str, Compiled]]) -> None:
+def _refuse_doubled(compiled: list[CompiledChange]) -> None:
     """Two changes that do one and the same thing."""
     seen: dict[tuple[str, str], Entry] = {}
-    for entry, database, result in compiled:
-        for step in _with_undo(result.steps):
-            before = seen.setdefault((database, step.id), entry)
-            if before is not entry:
+    for change in compiled:
+        for step in _with_undo(change.result.steps):
+            before = seen.setdefault((change.database, step.id), change.entry)
+            if before is not change.entry:
                 raise Refused(
                     f"this does what the change in line {before.where.line} does",
-                    where=entry.where,
+                    where=change.entry.where,
                     why=f"both would {step.title}",
                     fix="say it once",
                 )
@@ -110,17 +120,15 @@ def _change(entry: Entry) -> Change:
     return entry.body
 
 
-def _arrivals(
-    migration: Migration, database: str, compiled: list[tuple[Entry, str, Compiled]]
-) -> dict[Name, dict[str, Arrival]]:
+def _arrivals(migration: Migration, database: str, compiled: list[CompiledChange]) -> dict[Name, dict[str, Arrival]]:
     """The columns that the changes so far bring to the database, by table."""
     found: dict[Name, dict[str, Arrival]] = {}
-    for _, where, result in compiled:
-        if where != database:
+    for change in compiled:
+        if change.database != database:
             continue
-        for table, column, type_ in result.adds:
+        for table, column, type_ in change.result.adds:
             found.setdefault(table, {})[column] = Arrival(column, type_)
-        for table, pair in result.pairs:
+        for table, pair in change.result.pairs:
             for new in pair.new:
                 physical = shadow_name(migration.id, table, new.name) if pair.swap else new.name
                 found.setdefault(table, {})[new.name] = Arrival(physical, new.type)
@@ -130,14 +138,13 @@ def _arrivals(
 def _context(
     migration: Migration, entry: Entry, index: int, target: Target, arrivals: Mapping[Name, Mapping[str, Arrival]]
 ) -> Context:
-    path = tuple(dict.fromkeys((target.schema, "public")))
     return Context(
         migration=migration.id,
         head=migration.head,
         database=target.database,
         schema=target.schema,
         catalog=target.catalog,
-        probe=ServerProbe(target.connection, path, entry.where),
+        probe=ServerProbe(target.connection, search_path(target.schema), entry.where),
         rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
         where=entry.where,
         index=index,
@@ -145,18 +152,16 @@ def _context(
     )
 
 
-def _own_steps(compiled: list[tuple[Entry, str, Compiled]]) -> list[AnyStep]:
-    return [step for _, _, result in compiled for step in result.steps]
+def _own_steps(compiled: list[CompiledChange]) -> list[AnyStep]:
+    return [step for change in compiled for step in change.result.steps]
 
 
-def _transitions(
-    migration: Migration, compiled: list[tuple[Entry, str, Compiled]], targets: Mapping[str, Target]
-) -> list[AnyStep]:
+def _transitions(migration: Migration, compiled: list[CompiledChange], targets: Mapping[str, Target]) -> list[AnyStep]:
     """All pairs of one table make one transition: one trigger, one walk."""
     pairs: dict[tuple[str, Name], list[tuple[Entry, Pair]]] = {}
-    for entry, database, result in compiled:
-        for table, pair in result.pairs:
-            pairs.setdefault((database, table), []).append((entry, pair))
+    for change in compiled:
+        for table, pair in change.result.pairs:
+            pairs.setdefault((change.database, table), []).append((change.entry, pair))
     steps: list[AnyStep] = []
     for (database, name), found in pairs.items():
         table = targets[database].catalog.tables[name]
@@ -167,9 +172,9 @@ def _transitions(
             database=database,
             table=table,
             pairs=tuple(pair for _, pair in found),
-            search_path=tuple(dict.fromkeys((name.schema, targets[database].schema, "public"))),
+            search_path=search_path(targets[database].schema),
             rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
-            keep=_keep(migration),
+            keep=kept_for(migration),
             silent=_silent(migration, targets[database].catalog, table, found[0][0]),
         )
         steps.extend(transition(sides))
@@ -214,14 +219,6 @@ def _refuse_gone(table: Name, found: list[tuple[Entry, Pair]]) -> None:
             )
 
 
-def _keep(migration: Migration) -> timedelta | None:
-    """How long old values are kept: by the archive stage; 30 days where the spec does not say."""
-    for stage in migration.stages:
-        if stage.stage == "archive":
-            return stage.options.keep or timedelta(days=30)
-    return None
-
-
 def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) -> bool:
     """User triggers must not fire for rows we fill: needs a right, and the spec must choose where that is missing."""
     fires = [t for t in table.triggers if "update" in t.events and t.enabled in ("O", "A")]
@@ -241,113 +238,21 @@ def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) 
     return True
 
 
-def _legs(migration: Migration, steps: list[AnyStep]) -> tuple[Leg, ...]:
-    """The first three phases always; of contract the stages that do something or that the spec waits in."""
-    named = [stage_leg(stage.stage) for stage in migration.stages if _says_something(stage)]
-    found = [EXPAND, BACKFILL, VALIDATE, *named, *(step.leg for step in steps)]
-    return tuple(sorted(dict.fromkeys(found), key=lambda leg: leg.order))
-
-
-def _says_something(stage: StageSpec) -> bool:
-    return bool(stage.options.gates.before or stage.options.gates.after or stage.options.gates.plain)
-
-
-def _gates(
-    migration: Migration,
-    legs: tuple[Leg, ...],
-    targets: Mapping[str, Target],
-    compiled: list[tuple[Entry, str, Compiled]],
-) -> list[GateSetAt]:
-    points: dict[str, list[PlannedGate]] = {}
-
-    def add(point: GatePoint | str, gate: PlannedGate) -> None:
-        points.setdefault(str(point), []).append(gate)
-
-    for point, entries in migration.gates.items():
-        for entry in entries:
-            body = entry.body.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-            add(_entered(point, legs), PlannedGate(kind=entry.kind, body=body))
-    waits: dict[Stage, timedelta] = {
-        stage.stage: stage.options.after for stage in migration.stages if stage.options.after
-    }
-    keyless = _in_place_archive(migration, targets, compiled)
-    if keyless is not None:
-        waits["drop"] = max(waits.get("drop", timedelta(0)), keyless)
-    for stage, after in waits.items():
-        if stage_leg(stage) in legs:
-            add(f"before {stage}", PlannedGate(kind="soak", body={"soak": _seconds(after)}))
-    window = migration.head.contract.window
-    for leg in legs:
-        if window is not None and leg.phase == "contract":
-            body = {"window": window.model_dump(mode="json", by_alias=True)}
-            add(f"before {leg}", PlannedGate(kind="window", body=body))
-    return [GateSetAt(point=point, gates=tuple(gates)) for point, gates in points.items()]
-
-
-def _entered(point: GatePoint, legs: tuple[Leg, ...]) -> str:
-    """Gates of contract as a whole stand before its first stage, or after its last."""
-    stages = [leg for leg in legs if leg.phase == "contract"]
-    if point.phase != "contract" or point.stage is not None or not stages:
-        return str(point)
-    return f"{point.moment} {stages[0] if point.moment == 'before' else stages[-1]}"
-
-
-def _in_place_archive(
-    migration: Migration, targets: Mapping[str, Target], compiled: list[tuple[Entry, str, Compiled]]
-) -> timedelta | None:
-    """Without a key that stays the hidden column itself is the archive, there for as long as values are kept."""
-    leaving: dict[tuple[str, Name], set[str]] = {}
-    for _, database, result in compiled:
-        for table, pair in result.pairs:
-            leaving.setdefault((database, table), set()).update(pair.old)
-    keys = {(database, table): targets[database].catalog.tables[table].key for database, table in leaving}
-    keyless = any(gone and (not keys[place] or gone & set(keys[place])) for place, gone in leaving.items())
-    return _keep(migration) if keyless else None
-
-
-def _seconds(value: timedelta) -> str:
-    return f"{int(value.total_seconds() * 1000)}ms"
-
-
-def _hazards(migration: Migration, compiled: list[tuple[Entry, str, Compiled]]) -> list[PlannedHazard]:
-    found = [
-        PlannedHazard(code=h.code, risk=h.risk, change=entry.kind, what=h.what, fix=h.fix)
-        for entry, _, result in compiled
-        for h in result.hazards
-    ]
-    destroys = [pair for _, _, result in compiled for _, pair in result.pairs if pair.old]
-    stages: set[Stage] = {stage.stage for stage in migration.stages}
-    guarded = any(point.phase == "contract" for point in migration.gates) or any(
-        stage.options.after for stage in migration.stages
-    )
-    if destroys and "drop" in stages and not guarded:
-        found.append(
-            PlannedHazard(
-                code="unguarded-drop",
-                risk="warning",
-                change="contract",
-                what="the old columns are dropped as soon as the new side is validated",
-                fix="give contract a gate (soak, approval) or its stages an `after`",
-            )
-        )
-    if destroys and "archive" not in stages:
-        found.append(
-            PlannedHazard(
-                code="no-archive",
-                risk="danger",
-                change="contract",
-                what="without an archive stage the old values cannot be restored once they are dropped",
-                fix="add `archive: {keep: 30d}` to contract's stages",
-            )
-        )
-    return found
-
-
-def _lineage(compiled: list[tuple[Entry, str, Compiled]]) -> list[Lineage]:
+def _hazards_of_changes(compiled: list[CompiledChange]) -> list[PlannedHazard]:
     return [
-        Lineage(database=database, table=str(m.table), column=m.column, sources=m.sources, expression=m.expression)
-        for _, database, result in compiled
-        for m in result.maps
+        PlannedHazard(code=h.code, risk=h.risk, change=change.entry.kind, what=h.what, fix=h.fix)
+        for change in compiled
+        for h in change.result.hazards
+    ]
+
+
+def _lineage(compiled: list[CompiledChange]) -> list[Lineage]:
+    return [
+        Lineage(
+            database=change.database, table=str(m.table), column=m.column, sources=m.sources, expression=m.expression
+        )
+        for change in compiled
+        for m in change.result.maps
     ]
 
 

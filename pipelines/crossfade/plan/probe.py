@@ -47,15 +47,16 @@ class ServerProbe:
         # domain may refuse NULL.
         question = trusted(f"SELECT {probe}, pg_typeof((SELECT {probe} WHERE false))::oid::int8 WHERE false")
         _, modifier = self._described(question, f"type {text}")
-        with self._searching():
+        with self._searching(self._search_path):
             row = self._connection.execute(
                 trusted(
-                    f"SELECT format_type(t.oid, CASE WHEN t.typtype = 'd' THEN -1 ELSE {modifier} END)"
-                    f" FROM pg_type AS t WHERE t.oid = pg_typeof((SELECT {probe} WHERE false))"
+                    "SELECT oid, typtype = 'd' FROM pg_catalog.pg_type"
+                    f" WHERE oid = pg_typeof((SELECT {probe} WHERE false))"
                 )
             ).fetchone()
         assert row is not None
-        return row[0]
+        oid, is_domain = row
+        return self._format(oid, -1 if is_domain else modifier)
 
     def expression(
         self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
@@ -98,15 +99,15 @@ class ServerProbe:
         return self._format(oid, modifier)
 
     @contextmanager
-    def _searching(self) -> Generator[None]:
+    def _searching(self, search_path: Sequence[str]) -> Generator[None]:
+        path = ", ".join(sql.Identifier(schema).as_string(None) for schema in search_path)
         with self._connection.transaction(force_rollback=True):
-            path = sql.SQL(", ").join(map(sql.Identifier, self._search_path))
-            self._connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(path))
+            self._connection.execute("SELECT set_config('search_path', %s, true)", (path,))
             yield
 
     def _described(self, question: sql.SQL | sql.Composed, subject: str, *, bare: str | None = None) -> tuple[int, int]:
         try:
-            with self._searching():
+            with self._searching(self._search_path):
                 cursor = self._connection.execute(question)
                 assert cursor.description is not None
                 result = cursor.pgresult
@@ -122,7 +123,9 @@ class ServerProbe:
             self._refuse(f"{subject}: {message}", why="PostgreSQL refuses it", fix=hint)
 
     def _format(self, oid: int, modifier: int) -> str:
-        row = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()
+        """As the catalog prints it: with an empty search_path, so that the two can be compared."""
+        with self._searching(()):
+            row = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()
         assert row is not None
         return row[0]
 

@@ -27,7 +27,6 @@ MEANING = {
     "validate": "both sides are proved to agree and new rules are checked; the new side alone could serve",
     "tighten": "new rules bind the old version's writes too",
     "cutover": "names are swapped in one short transaction; the old side is kept in step",
-    "brownout": "the old side is out of reach for a while, then back",
     "retire": "the old side is hidden under another name and still kept in step: undo is instant",
     "archive": "the sync ends; the old values are kept aside and can be restored",
     "drop": "the old side is removed; only the new shape is left",

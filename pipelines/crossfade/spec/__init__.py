@@ -3,7 +3,7 @@
 Knows no kind of change or gate by itself (they are given as `Kinds`) and no database (nothing here connects).
 """
 
-from crossfade.spec.databases import Database, DatabaseAddressError, load_databases
+from crossfade.spec.databases import Database, DatabaseAddressError, load_databases, search_path
 from crossfade.spec.document import Document, parse_document, read_document
 from crossfade.spec.errors import SpecError, did_you_mean, nearest
 from crossfade.spec.fragment import Expression, FragmentError
@@ -46,4 +46,5 @@ __all__ = [
     "nearest",
     "parse_document",
     "read_document",
+    "search_path",
 ]

@@ -25,6 +25,15 @@ DATABASE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 _URL = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
 
 
+def search_path(schema: str) -> tuple[str, ...]:
+    """Where unqualified names of a spec are looked up, whatever table they are said of: one rule for the question
+    what a fragment means, the batches that run it and the trigger functions that hold it.
+
+    schema: the database's own.
+    """
+    return tuple(dict.fromkeys((schema, "public")))
+
+
 class DatabaseAddressError(CrossfadeError):
     """The address of a database cannot be read where databases.yaml says it is."""
 

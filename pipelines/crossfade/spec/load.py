@@ -34,7 +34,7 @@ from crossfade.spec.validation import validated
 
 _MOMENTS: tuple[Moment, Moment] = ("before", "after")
 # Options that mean something in one stage only.
-_OPTION_OF = {"keep": "archive", "at": "brownout", "for": "brownout"}
+_OPTION_OF = {"keep": "archive"}
 
 
 def load_migration(path: Path, *, changes: Kinds, gates: Kinds) -> Migration:
@@ -96,7 +96,7 @@ class _Check:
                 kind = self._kind_of_gate(place, gate, kinds)
                 if kind is None:
                     continue
-                body = validated(kinds.model(kind), self.document, place, self.problems, section=kind)
+                body = validated(kinds.model(kind), self.document, place, self.problems, section=kind, context=point)
                 if body is not None:
                     entries.append(Entry(kind, body, self.document.key((*place, kind))))
             if entries:
@@ -110,7 +110,14 @@ class _Check:
                 self._refuse(path, f"a stage is one key, its name; found {_listed(stage)}", fix="write `- retire: {}`")
                 continue
             (name, options), place = next(iter(stage.items())), (*path, *stage)
-            if name not in STAGES:
+            if name == "brownout":
+                self._refuse(
+                    place,
+                    "the stage `brownout` is not yet in this version",
+                    why="nothing would be done for it",
+                    fix="leave it out; to see who still uses the old names, give `retire` gates",
+                )
+            elif name not in STAGES:
                 self._refuse(
                     place,
                     f"unknown stage `{name}`",

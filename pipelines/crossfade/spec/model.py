@@ -9,14 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from crossfade.errors import Position
 from crossfade.spec.values import Duration, MigrationId, Size, SpecModel
-from crossfade.spec.window import TIME_OF_DAY, Window, parse_time
+from crossfade.spec.window import Window
 
 Phase = Literal["expand", "backfill", "validate", "contract"]
-Stage = Literal["tighten", "cutover", "brownout", "retire", "archive", "drop"]
+Stage = Literal["tighten", "cutover", "retire", "archive", "drop"]
 Moment = Literal["before", "after"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -92,28 +92,19 @@ class StageOptions(SpecModel):
 
     after: Duration = Field(default=timedelta(0), description="How long the stage before must have been done.")
     keep: Duration | None = Field(default=None, description="archive: how long the old values stay restorable.")
-    at: str | None = Field(
-        default=None,
-        description="brownout: the time of day it starts.",
-        examples=["10:00"],
-        json_schema_extra={"pattern": TIME_OF_DAY},
-    )
-    for_: Duration | None = Field(default=None, alias="for", description="brownout: how long it lasts.")
     gates: Gates = GateSet()
-
-    @field_validator("at")
-    @classmethod
-    def _at_is_a_time(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_time(value)
-        return value
 
 
 class Contract(SpecModel):
     """The staged contraction."""
 
     window: Window | None = None
-    stages: tuple[dict[str, StageOptions | None], ...] = ({"retire": None}, {"archive": None}, {"drop": None})
+    stages: tuple[dict[str, StageOptions | None], ...] = Field(
+        default=({"retire": None}, {"archive": None}, {"drop": None}),
+        min_length=1,
+        description="The stages in order. Contract ends with the last one named; of those before it, each in which"
+        " something is to be done is run, named or not. The exception is `archive`: unnamed, old values are not kept.",
+    )
 
 
 class Head(SpecModel):
@@ -185,6 +176,15 @@ class Migration:
     @property
     def id(self) -> str:
         return self.head.migration
+
+    @property
+    def last_stage(self) -> Stage:
+        """The stage that contract ends with."""
+        return self.stages[-1].stage
+
+    def ends_before(self, stage: Stage) -> bool:
+        """Contract ends before the stage is reached."""
+        return STAGES.index(self.last_stage) < STAGES.index(stage)
 
     def position(self, *path: str | int) -> Position:
         """Where `path` (keys and list indexes) stands in the file, or its nearest parent."""

@@ -35,17 +35,19 @@ def validated(
     *,
     section: str,
     quote: bool = True,
+    context: object = None,
 ) -> M | None:
     """The mapping at `at` as a `model`; None when it is not one: why not is then added to `problems`.
 
     section: the heading of docs/language.md that describes the mapping.
     quote: whether values may appear in messages; they may not where secrets could stand.
+    context: what the model's validators may know of where it stands.
     """
     data = document.at(at)
     if data is None and at:
         data = {}  # `- drop:` means the same as `- drop: {}`
     try:
-        return model.model_validate(data, by_alias=True, by_name=False)
+        return model.model_validate(data, by_alias=True, by_name=False, context=context)
     except ValidationError as error:
         faults = [_fault(details, model, data) for details in error.errors(include_url=False)]
         words = _Words(document, at, section, quote)
@@ -115,13 +117,19 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _without_consequences(faults: Sequence[_Fault]) -> list[_Fault]:
-    """Leave out keys that are missing only because they are misspelt: that is said with the unknown key."""
+    """Leave out what is so only because of another fault, and would be said twice.
+
+    A key is missing that is misspelt: that is said with the unknown key. A list is too short for pydantic, which
+    counts only the entries that are right.
+    """
     misspelt = {
         (*fault.path[:-1], nearest(str(fault.path[-1]), fault.siblings))
         for fault in faults
         if fault.error["type"] == "extra_forbidden"
     }
-    return [fault for fault in faults if fault.error["type"] != "missing" or fault.path not in misspelt]
+    wrong = {fault.path[:depth] for fault in faults for depth in range(len(fault.path))}
+    consequences = {"missing": misspelt, "too_short": wrong}
+    return [fault for fault in faults if fault.path not in consequences.get(fault.error["type"], ())]
 
 
 def _meant(faults: Sequence[_Fault], depth: int = 0) -> Iterator[list[_Fault]]:

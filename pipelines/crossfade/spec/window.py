@@ -15,15 +15,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = "|".join(_WEEKDAYS)
 _DAYS = rf"^(?:{_DAY})(?:-(?:{_DAY}))?(?:\s*,\s*(?:{_DAY})(?:-(?:{_DAY}))?)*$"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-TIME_OF_DAY = f"^{_TIME}$"
 _HOURS = rf"^(?:{_TIME})-(?:{_TIME}|24:00)$"
-
-
-def parse_time(text: str) -> time:
-    """`10:00` as a time of day; raises ValueError for anything else."""
-    if not re.fullmatch(_TIME, text):
-        raise ValueError("a time of day is HH:MM from 00:00 to 23:59, e.g. 09:30")
-    return time(int(text[:2]), int(text[3:]))
 
 
 class Window(SpecModel):
@@ -49,7 +41,7 @@ class Window(SpecModel):
         24:00 is time.max. When the second is before the first, the window closes on the following day.
         """
         begin, end = self.hours.split("-")
-        return parse_time(begin), time.max if end == "24:00" else parse_time(end)
+        return time.fromisoformat(begin), time.max if end == "24:00" else time.fromisoformat(end)
 
     @field_validator("days")
     @classmethod

@@ -1,0 +1,94 @@
+"""Where contract ends: with the last stage the spec names; what must be done by then, and what is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from crossfade.changes import Refused
+from crossfade.plan.compiled import CompiledChange
+from crossfade.plan.plan import PlannedHazard
+from crossfade.spec.model import STAGES, GatePoint, Migration, Stage
+from crossfade.steps.step import AnyStep
+
+_KEPT = timedelta(days=30)  # where an archive stage does not say
+
+
+def refuse_unfinished(migration: Migration, compiled: Sequence[CompiledChange]) -> None:
+    """Contract may leave the old side behind, but not a change half done."""
+    for change in compiled:
+        needed = max(_needed(change), key=STAGES.index, default=None)
+        if needed is not None and migration.ends_before(needed):
+            raise Refused(
+                f"contract ends with `{migration.last_stage}`, and the {change.entry.kind} in line"
+                f" {change.entry.where.line} is done in `{needed}`",
+                where=migration.position("contract", "stages", len(migration.stages) - 1),
+                why="the migration would be complete without it",
+                fix=f"add `- {needed}:` to contract's stages, or leave `stages` out",
+            )
+
+
+def _needed(change: CompiledChange) -> Iterator[Stage]:
+    """The stages in which a change does its work; what archive and drop do with old columns may be left out."""
+    for step in change.result.steps:
+        if step.leg.stage is not None:
+            yield step.leg.stage
+    for _, pair in change.result.pairs:
+        yield pair.turns_at
+
+
+def is_reached(migration: Migration, step: AnyStep) -> bool:
+    """The step is of a phase, or of a stage that contract gets to."""
+    return step.leg.stage is None or not migration.ends_before(step.leg.stage)
+
+
+def kept_for(migration: Migration) -> timedelta | None:
+    """How long old values are kept aside; None: they are not."""
+    for stage in migration.stages:
+        if stage.stage == "archive":
+            return stage.options.keep or _KEPT
+    return None
+
+
+def contract_hazards(
+    migration: Migration, compiled: Sequence[CompiledChange], left_out: Sequence[AnyStep]
+) -> Iterator[PlannedHazard]:
+    """What becomes of the old side, where a reviewer should give it a second look."""
+    if left_out:
+        yield PlannedHazard(
+            code="contract-ends-early",
+            risk="warning",
+            change="contract",
+            what=f"contract ends with `{migration.last_stage}`; never done: {'; '.join(s.title for s in left_out)}",
+            fix="to have it done later, name `drop` too, with gates that hold it back: they can wait for as long as"
+            " you like, and stages cannot be added once the migration has started",
+        )
+    destroys = any(pair.old for change in compiled for _, pair in change.result.pairs)
+    if not destroys or migration.ends_before("drop"):
+        return
+    kept = kept_for(migration) is not None
+    if not kept:
+        yield PlannedHazard(
+            code="no-archive",
+            risk="danger",
+            change="contract",
+            what="without an archive stage the old values cannot be restored once they are dropped",
+            fix="add `archive: {keep: 30d}` to contract's stages",
+        )
+    if not kept or not _is_guarded(migration):
+        yield PlannedHazard(
+            code="unguarded-drop",
+            risk="warning",
+            change="contract",
+            what="the old columns are dropped as soon as the new side is validated"
+            if not _is_guarded(migration)
+            else "when the gates of contract hold, the old columns are dropped for good",
+            fix="give contract a gate (soak, approval) or its stages an `after`, and an archive",
+        )
+
+
+def _is_guarded(migration: Migration) -> bool:
+    """Something holds contract back before it drops."""
+    last = (GatePoint("contract", "after"), GatePoint("contract", "after", "drop"))
+    gated = any(point.phase == "contract" and point not in last for point in migration.gates)
+    return gated or any(stage.options.after for stage in migration.stages)
