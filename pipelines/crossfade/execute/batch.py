@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from crossfade.execute.errors import ExecutionFailed, Paused, is_about_rows
 from crossfade.execute.site import Site
@@ -19,6 +19,10 @@ from crossfade.steps.step import Relation, Walk
 
 # Past any tuple number on a page: a 32 kB page holds at most 1,170.
 _BEYOND = 2048
+# Shares of deadlock_timeout. A statement that waits for a row may hold what that row's holder waits for. It ends, and
+# lets go, before any client has waited long enough to look for a deadlock, so that none is ever told of one.
+_LONGEST_STATEMENT, _LONGEST_WAIT = 0.9, 0.01
+_WARY_BATCHES = 16
 
 
 class Walker:
@@ -28,6 +32,8 @@ class Walker:
         self._site = site
         self._step = step
         self.connection = site.session()
+        self._deadlock_timeout = _milliseconds(self.connection, "deadlock_timeout")
+        self._wary = 0  # so many batches skip held rows, because one met them
 
     def advance(self, unit: Unit, blocks: int) -> tuple[Unit, int]:
         """Walk the next `blocks` of a unit; gives the unit as it is then, and how many rows were written.
@@ -36,7 +42,9 @@ class Walker:
         """
         end = min(unit.next_block + blocks, unit.end_block)
         try:
-            rows = self._write(unit, end, self._step.batch)
+            rows = self._write_waiting(unit, end)
+            if rows is None:
+                rows = self._write(unit, end, self._step.batch)
         except psycopg.Error as error:
             if not is_about_rows(error):
                 raise
@@ -56,8 +64,30 @@ class Walker:
                 raise
             return self._halve(leaf, first, last, error)
 
-    def _write(self, unit: Unit, end: int, statement: str) -> int:
+    def _write_waiting(self, unit: Unit, end: int) -> int | None:
+        """By the statement that waits for rows others hold; None where that is no good now."""
+        longest = self._deadlock_timeout * _LONGEST_STATEMENT
+        if self._step.waiting is None or self._site.settings.batch_target * 1000 > longest * 2 / 3:
+            return None
+        if self._wary > 0:
+            self._wary -= 1
+            return None
+        try:
+            return self._write(
+                unit,
+                end,
+                self._step.waiting,
+                statement_timeout=max(int(longest), 1),
+                lock_timeout=max(int(self._deadlock_timeout * _LONGEST_WAIT), 1),
+            )
+        except (errors.LockNotAvailable, errors.QueryCanceled):  # canceled by its timeout, or by a person: asked next
+            self._wary = _WARY_BATCHES
+            return None
+
+    def _write(self, unit: Unit, end: int, statement: str, **timeouts: int) -> int:
         with self._transaction(unit) as work:
+            for name, milliseconds in timeouts.items():
+                work.execute("SELECT set_config(%s, %s, true)", (name, str(milliseconds)))
             rows = self._run(work, unit.leaf, f"({unit.next_block},0)", f"({end},0)", statement)
             self._note_progress(work, unit, end, rows)
         return rows
@@ -134,6 +164,11 @@ class Walker:
             (end, rows, self._site.migration, self._step.id, unit.number, unit.next_block),
         )
         assert noted.rowcount == 1, "a unit is walked by one worker at a time"
+
+
+def _milliseconds(connection: psycopg.Connection[Any], setting: str) -> int:
+    row = connection.execute("SELECT setting FROM pg_settings WHERE name = %s AND unit = 'ms'", (setting,)).fetchone()
+    return int(row[0]) if row else 0
 
 
 _Tid = tuple[int, int]

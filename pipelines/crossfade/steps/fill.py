@@ -78,7 +78,9 @@ WITH batch AS MATERIALIZED (
 UPDATE {leaf} AS t SET {values} FROM batch
  WHERE t.ctid = batch.ctid AND t.ctid >= $1::tid AND t.ctid < $2::tid"""
     )
+    waiting = sql.SQL("UPDATE {} AS t SET {} WHERE {}")
     mapped = sql.SQL("{} = true").format(marker)
+    written = sql.SQL(", ").join([*values, mapped])
     unmapped = sql.SQL("{} = NULL").format(marker)
     noted = sql.SQL(
         """
@@ -101,7 +103,8 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         locks=lock(sides.relation, "ROW EXCLUSIVE"),
         undo_title="the new values go with their columns",
         relation=sides.relation,
-        batch=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=sql.SQL(", ").join([*values, mapped]))),
+        batch=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=written)),
+        waiting=per_leaf(waiting.format(LEAF, written, in_range)),
         # Written without a mark, so that the sync trigger maps each row and notes the one it cannot map.
         careful=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=unmapped)),
         conflict=per_leaf(noted),

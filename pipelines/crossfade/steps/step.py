@@ -154,7 +154,10 @@ class DropIndex(StepBase):
 class Walk(StepBase):
     """Batches over a relation, by ranges of physical blocks fixed when the step starts.
 
-    batch: one statement with $1 and $2, a half-open tid range; its row count is the rows it did.
+    batch: one statement with $1 and $2, a half-open tid range; its row count is the rows it did. It skips rows that
+        others hold, for which it locks each row before it writes it.
+    waiting: does the same rows at nearly half the cost, since it waits for those that others hold; the engine gives
+        it milliseconds for that, and falls back on `batch`.
     pending: gives how many rows of the relation the walk still has to do (a scan); NULL-free.
     pending_rows: ctids of such rows in a range ($1, $2), one row each; for the sweep after the walk.
     careful: used instead of `batch` where that fails on a row's data: it records conflicts itself.
@@ -168,6 +171,7 @@ class Walk(StepBase):
     batch: str
     pending: str
     pending_rows: str
+    waiting: str | None = None
     careful: str | None = None
     conflict: str | None = None
     retry: str | None = None
