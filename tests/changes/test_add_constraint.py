@@ -133,3 +133,30 @@ def test_a_constraint_on_a_column_of_the_same_migration_is_on_the_new_column(liv
         "CONSTRAINT short CHECK ((length((team_code)::text) < 5))",
         "ADD CONSTRAINT of_team FOREIGN KEY (owner_id) REFERENCES public.teams(id)",
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "add_constraint: {table: items, name: sized, check: size > 0 AND items.size < 9}",
+        "add_column: {table: items, column: more, type: int, default: 5, check: more > 0}",
+        "add_column: {table: items, column: twice, type: int, up: size * 2, check: twice > 0}",
+        "change_column: {table: items, column: size, to: {check: size > 0}}",
+        "change_column: {table: items, column: size, to: {type: bigint, check: size > 0}}",
+    ],
+)
+def test_a_check_is_added_to_a_partitioned_table(scene: Scene, change: str) -> None:
+    scene.sql(
+        "CREATE TABLE items (id int, size int, PRIMARY KEY (id)) PARTITION BY RANGE (id);"
+        "CREATE TABLE items_low PARTITION OF items FOR VALUES FROM (0) TO (10);"
+        "INSERT INTO items VALUES (1, 2)"
+    )
+    spec(scene, change)
+
+    assert scene.up().ended == "complete"
+
+    checked = scene.sql(
+        "SELECT conrelid::regclass::text FROM pg_constraint"
+        " WHERE contype = 'c' AND convalidated AND connamespace = 'public'::regnamespace"
+    )
+    assert sorted(checked) == [("items",), ("items_low",)]

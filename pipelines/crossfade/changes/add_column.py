@@ -123,7 +123,7 @@ class AddColumn(Change):
         place = context.place(table)
         found: list[rules.Rule] = []
         if self.check is not None:
-            condition = self.check.render(table.name.name, table.name.name)
+            condition = self.check.render(table.name.name, None)
             shown = f"the check {self._check_name(table)}"
             found.append(
                 rules.check(place, self._check_name(table), condition, subject=self._check_name(table), shown=shown)

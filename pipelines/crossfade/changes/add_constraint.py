@@ -67,7 +67,7 @@ class AddConstraint(Change):
         place = context.place(table, legs[self.enforce])
         if self.check is not None:
             checked(context, table, self.check, row=context.new_row_types(table), wanted="boolean", field="check")
-            condition = self.check.render(table.name.name, table.name.name, context.physical_names(table))
+            condition = self.check.render(table.name.name, None, context.physical_names(table))
             shown = f"the check {self.name}"
             rule = rules.check(place, self.name, condition, subject=self.name, shown=shown)
             return Compiled(steps=ruled(context, place, [rule]))

@@ -125,7 +125,7 @@ class ChangeColumn(Change):
             shown = f"{table.name}.{self.column}"
             found.append(rules.not_null(place, self.column, lasting=self.column, subject=self.column, shown=shown))
         if self.to.check is not None:
-            condition = self.to.check.render(table.name.name, table.name.name)
+            condition = self.to.check.render(table.name.name, None)
             shown = f"the check {self._check_name(table)}"
             found.append(
                 rules.check(place, self._check_name(table), condition, subject=self._check_name(table), shown=shown)

@@ -20,7 +20,6 @@ from crossfade.execute.notice import (
     StepStarted,
     ignore,
 )
-from crossfade.execute.pausing import pause, resume
 from crossfade.execute.runner import Next, Outcome, Runner
 from crossfade.execute.session import DatabaseUnreachable, open_session, reading
 
@@ -49,7 +48,5 @@ __all__ = [
     "Waiting",
     "ignore",
     "open_session",
-    "pause",
     "reading",
-    "resume",
 ]

@@ -156,9 +156,7 @@ class _Crew:
 
     def _wait_for_room(self) -> None:
         while self._throttle.reason is not None and self._failure is None:
-            if self._site.ledger.paused(self._site.migration):
-                raise Paused
-            time.sleep(0.5)
+            time.sleep(0.1)
         if self._failure is not None:
             raise Paused
 

@@ -88,11 +88,12 @@ class Expression:
         """It is a literal, maybe cast."""
         return self._tree.is_constant()
 
-    def render(self, table: str, row: str, names: Mapping[str, str] | None = None) -> sql.Composable:
+    def render(self, table: str, row: str | None, names: Mapping[str, str] | None = None) -> sql.Composable:
         """The expression in parentheses, its columns taken from `row` under the names of that moment.
 
         table: the table whose columns the fragment names.
-        row: what stands before the dot: an alias, or `new` in a trigger.
+        row: what stands before the dot: an alias, or `new` in a trigger. None: nothing, as a constraint wants it that
+            its partitions take over.
         names: column as the author wrote it -> column as it is called now; the same where it is missing.
         """
         return trusted(f"({self._tree.rewritten(table, row, names or {})})")

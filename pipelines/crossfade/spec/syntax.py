@@ -83,14 +83,15 @@ class ExpressionTree:
             value = value.type_cast.arg
         return value.HasField("a_const")
 
-    def rewritten(self, table: str, row: str, names: Mapping[str, str]) -> str:
-        """The text with each column of `table` as `row.name`, under the name that `names` has for it."""
+    def rewritten(self, table: str, row: str | None, names: Mapping[str, str]) -> str:
+        """The text with each column of `table` as `row.name`, or bare, under the name that `names` has for it."""
         tree = pg.ParseResult()
         tree.CopyFrom(self._tree)
         for node, name in _own_columns(tree, table, inside=False):
             del node.fields[:]
             for part in (row, names.get(name, name)):
-                node.fields.add().string.sval = part
+                if part is not None:
+                    node.fields.add().string.sval = part
         return postgast.deparse(tree).removeprefix("SELECT ")
 
     def _value(self) -> pg.Node:

@@ -73,7 +73,7 @@ def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: st
 
 
 def check(place: Place, name: str, condition: sql.Composable, *, subject: str, shown: str) -> Rule:
-    """Every row keeps `condition`, whose columns stand behind the table's bare name; in the end it is called `name`."""
+    """Every row keeps `condition`, whose columns stand bare; in the end it is called `name`."""
     own = place.named("check", subject)
     add, validate = _checked(place, own, condition, f"{subject}/check", shown)
     offends = sql.SQL("({}) IS FALSE").format(condition)

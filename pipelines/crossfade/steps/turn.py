@@ -26,7 +26,6 @@ def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
     """The new rules of a pair's columns, in the leg where the spec enforces them."""
     place = _place(sides, pair.rules_leg or sides.rules_leg)
     names = sides.new_names("side by side")
-    bare = sides.table.name.name
     found = [
         rules.not_null(
             place,
@@ -39,7 +38,7 @@ def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
         if column.not_null
     ]
     for check in pair.checks:
-        condition = check.condition.render(bare, bare, names)
+        condition = check.condition.render(sides.table.name.name, None, names)
         found.append(rules.check(place, check.name, condition, subject=check.name, shown=f"the check {check.name}"))
     for key in pair.uniques:
         columns = tuple(names.get(column, column) for column in key.columns)
