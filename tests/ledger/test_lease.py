@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.ledger.conftest import Connection, Open, start
 
-from crossfade.ledger import LeaseLost, LeaseTaken, Ledger, lease
+from crossfade.ledger import LeaseLost, LeaseTaken, Ledger, LedgerError, lease
 
 SHORT = timedelta(milliseconds=1)
 
@@ -177,3 +177,8 @@ def test_a_fence_tells_that_somebody_paused(started: Ledger) -> None:
 
     with started.connection.transaction():
         assert lease.fence(started.connection, held) is True
+
+
+def test_a_lease_on_a_migration_the_ledger_does_not_know_is_refused_in_words(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="has no migration gone"):
+        lease.acquire(ledger.connection, "gone", "ada")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 from tests.scene import Scene
 
+from crossfade.execute import LockBudgetExceeded
 from crossfade.execute.status import MigrationStatus, read_status
 from crossfade.ledger import lease
 from crossfade.report import print_status, status_json
@@ -241,3 +244,57 @@ def test_json_has_moments_as_text_and_gates_whole(users: Scene) -> None:
     assert found["state"] == "waiting"
     assert found["waiting"][0]["gate"] == "approval"
     assert datetime.fromisoformat(found["since"]).tzinfo is not None
+
+
+ADD = "changes: [{add_column: {table: users, column: seen, type: text}}]\nlocks: {timeout: 300ms, budget: %s}\n"
+
+
+def test_whoever_held_the_lock_is_shown_when_the_budget_is_used_up(users: Scene) -> None:
+    users.spec(ADD % "100ms")
+    with users.connect() as blocker:
+        blocker.execute("SET application_name = 'nightly report'")
+        blocker.execute("BEGIN")
+        blocker.execute("SELECT FROM users WHERE email = 'S3cret'")
+        with pytest.raises(LockBudgetExceeded):
+            users.up()
+
+    (held,) = status(users).blockers
+    text = StringIO()
+    print_status(read_status(users.project()), Console(file=text, width=300))
+
+    assert (held.application, held.query) == ("nightly report", "SELECT FROM users WHERE email = ?")
+    assert f"held by pid {held.pid} (" in text.getvalue()
+    users.up()
+    assert status(users).blockers == ()
+
+
+def test_whoever_holds_the_lock_is_shown_while_it_is_waited_for(users: Scene) -> None:
+    users.spec(LOWER)
+    users.up(through="expand")
+    held = lease.acquire(users.connect(), "m", "me@here pid 1")
+    with users.connect() as blocker, users.connect() as ours:
+        ours.execute("SELECT set_config('application_name', %s, false)", (lease.session_name("m", held.epoch),))
+        blocker.execute("BEGIN")
+        blocker.execute("LOCK TABLE users")
+        waiting = threading.Thread(target=ours.execute, args=("SELECT FROM users",))
+        waiting.start()
+        try:
+            deadline = time.monotonic() + 10
+            while not (found := status(users).blockers) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        finally:
+            blocker.execute("COMMIT")
+            waiting.join()
+
+    assert [each.query for each in found] == ["LOCK TABLE users"]
+
+
+def test_a_migration_whose_spec_is_gone_is_listed_with_its_phase(users: Scene) -> None:
+    users.spec(WAITS)
+    users.up()
+    (users.root / "migration_specs" / "m.yaml").unlink()
+
+    found = status(users)
+
+    assert (found.title, found.state, found.phase) == ("m", "waiting", "contract")
+    assert found.problem == "spec gone from migration_specs/"

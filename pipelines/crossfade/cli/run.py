@@ -11,7 +11,7 @@ from crossfade.cli.telling import narrator
 from crossfade.cli.terminal import ask, out
 from crossfade.errors import CrossfadeError
 from crossfade.execute import Blocked, Outcome, Runner
-from crossfade.execute.status import MigrationStatus, read_status
+from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.ledger import LeaseTaken
 from crossfade.plan import Plan
 from crossfade.report import print_summary
@@ -66,7 +66,7 @@ class Run:
     # --- which ---------------------------------------------------------------------------------------
 
     def _statuses(self, migrations: Sequence[Migration]) -> dict[str, MigrationStatus]:
-        found = read_status(replace(self._project, migrations=tuple(migrations)))
+        found = status_of(self._project, migrations)
         self._complete |= {status.id for status in found if status.state == "complete"}
         return {status.id: status for status in found}
 

@@ -143,9 +143,9 @@ def _tell(
 def _out_of_budget(
     site: Site, step: AnyStep, attempts: int, failure: psycopg.Error, blockers: tuple[Blocker, ...]
 ) -> LockBudgetExceeded:
-    held = "; ".join(
-        f"pid {b.pid} ({b.role} {b.application}, {b.state} for {b.seconds:.0f} s): {b.query}" for b in blockers
-    )
+    held = "; ".join(map(str, blockers))
+    evidence = {"step": step.id, "attempts": attempts, "blockers": [asdict(b) for b in blockers]}
+    site.ledger.event(site.migration, "lock budget used up", evidence)
     return LockBudgetExceeded(
         f"{step.title}: no success in {attempts} attempts over {site.settings.lock_budget:.0f} s in {site.name}",
         why=f"last: {told(failure)}" + (f"; held by {held}" if held else ""),

@@ -62,7 +62,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Blocker:
-    """A session that kept us waiting. query: with constants taken out. seconds: age of its transaction."""
+    """A session that kept us waiting. query: without its values. seconds: age of its transaction."""
 
     pid: int
     role: str
@@ -70,6 +70,10 @@ class Blocker:
     state: str
     seconds: float
     query: str
+
+    def __str__(self) -> str:
+        who = f"{self.role} {self.application}".rstrip()
+        return f"pid {self.pid} ({who}, {self.state} for {self.seconds:.0f} s): {self.query}"
 
 
 @dataclass(frozen=True)

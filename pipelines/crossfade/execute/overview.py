@@ -6,24 +6,28 @@ Of a finished migration only its row is read; of the others also where they are,
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
 
+from crossfade.execute.blockers import blocking
+from crossfade.execute.notice import Blocker
 from crossfade.ledger import GateRecord, LegRecord
+from crossfade.ledger.lease import session_name
 from crossfade.ledger.records import MigrationState
 
 # A holder whose lease has run out works no more.
 _MIGRATIONS = """
-SELECT id, state, spec_digest,
+SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases' END AS databases,
+       state, spec_digest, epoch,
        CASE WHEN lease_until > clock_timestamp() THEN holder END AS holder,
        paused_at, paused_by, undo_to, problem, finished_at,
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
          ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg
-  FROM crossfade.migration AS m WHERE id = ANY(%s)"""
+  FROM crossfade.migration AS m WHERE %(others)s OR id = ANY (%(known)s) ORDER BY started_at, id"""
 
 _PATHS = """
 SELECT id, (SELECT array_agg(coalesce(leg ->> 'stage', leg ->> 'phase') ORDER BY place)
@@ -54,17 +58,37 @@ SELECT s.migration,
      ORDER BY seq DESC LIMIT 1) AS refused ON true
  WHERE s.state = 'running' AND s.migration = ANY(%s) ORDER BY s.started_at"""
 
+# What the latest attempt at a lock met, unless a step has succeeded since.
+_HELD_UP = """
+SELECT wanted.id, latest.body -> 'blockers'
+  FROM unnest(%s::text[]) AS wanted(id) CROSS JOIN LATERAL (
+    SELECT kind, body FROM crossfade.event AS e
+     WHERE e.migration = wanted.id
+       AND kind IN ('attempt failed', 'lock budget used up', 'step done', 'step undone')
+     ORDER BY seq DESC LIMIT 1) AS latest
+ WHERE latest.kind IN ('attempt failed', 'lock budget used up')"""
+
+_WAITING = """
+SELECT application_name, array_agg(pid) FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = ANY (%s)
+ GROUP BY application_name"""
+
 
 @dataclass(frozen=True)
 class KnownMigration:
     """A migration's row, without its plan.
 
-    holder: who works on it now, None when nobody does. last_leg: the last one that passed, None before the first.
+    databases: of one that was not asked for by name; None for others. holder: who works on it now, None when nobody
+    does. last_leg: the last one that passed, None before the first.
     """
 
     id: str
+    title: str
+    owner: str | None
+    databases: list[str] | None
     state: MigrationState
     spec_digest: str
+    epoch: int
     holder: str | None
     paused_at: datetime | None
     paused_by: str | None
@@ -93,7 +117,7 @@ class Overview:
     """One ledger's view; all but `migrations` hold unfinished ones only.
 
     paths: the legs of a migration's plan, in order. legs: those that have begun, by name.
-    gates: the answers that do not hold.
+    gates: the answers that do not hold. blockers: who holds what the migration waits for, now or at its last attempt.
     """
 
     migrations: dict[str, KnownMigration]
@@ -101,15 +125,19 @@ class Overview:
     legs: dict[str, dict[str, LegRecord]]
     gates: dict[str, tuple[GateRecord, ...]]
     steps: dict[str, tuple[OpenStep, ...]]
+    blockers: dict[str, tuple[Blocker, ...]]
 
 
-def read_overview(connection: psycopg.Connection[Any], migrations: Collection[str]) -> Overview:
-    """Read what the ledger behind `connection` knows of these migrations."""
+NOTHING = Overview({}, {}, {}, {}, {}, {})
+
+
+def read_overview(connection: psycopg.Connection[Any], migrations: Collection[str], *, others: bool) -> Overview:
+    """Read what the ledger behind `connection` knows of these migrations. others: and of all that it knows beside."""
     with connection.cursor(row_factory=class_row(KnownMigration)) as cursor:
-        known = cursor.execute(_MIGRATIONS, (list(migrations),)).fetchall()
+        known = cursor.execute(_MIGRATIONS, {"known": list(migrations), "others": others}).fetchall()
     unfinished = [each.id for each in known if not each.is_finished]
     if not unfinished:
-        return Overview({each.id: each for each in known}, {}, {}, {}, {})
+        return replace(NOTHING, migrations={each.id: each for each in known})
 
     def rows(query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query.encode(), (unfinished,)).fetchall()
@@ -124,4 +152,16 @@ def read_overview(connection: psycopg.Connection[Any], migrations: Collection[st
     for migration, title, done, blocks, found in rows(_STEPS):
         steps[migration] = (*steps.get(migration, ()), OpenStep(title, done or 0, blocks or 0, found or {}))
     paths = {migration: tuple(path or ()) for migration, path in rows(_PATHS)}
-    return Overview({each.id: each for each in known}, paths, legs, gates, steps)
+    blockers = {migration: tuple(Blocker(**each) for each in found or ()) for migration, found in rows(_HELD_UP)}
+    blockers |= _blocking_now(connection, known)
+    return Overview({each.id: each for each in known}, paths, legs, gates, steps, blockers)
+
+
+def _blocking_now(
+    connection: psycopg.Connection[Any], known: Collection[KnownMigration]
+) -> dict[str, tuple[Blocker, ...]]:
+    sessions = {session_name(each.id, each.epoch): each.id for each in known if each.holder is not None}
+    if not sessions:
+        return {}
+    waiting = connection.execute(_WAITING, (list(sessions),)).fetchall()
+    return {sessions[name]: blocking(connection, pids) for name, pids in waiting}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +12,8 @@ import psycopg
 from psycopg import errors
 
 from crossfade.errors import CrossfadeError
-from crossfade.execute.overview import KnownMigration, OpenStep, Overview, read_overview
+from crossfade.execute.notice import Blocker
+from crossfade.execute.overview import NOTHING, KnownMigration, OpenStep, Overview, read_overview
 from crossfade.execute.session import reading
 from crossfade.ledger import GateRecord, LedgerError, is_installed
 from crossfade.plan import databases_of
@@ -35,6 +36,7 @@ class MigrationStatus:
     waiting: the gates that did not hold when they were last asked.
     waits_for: one sentence; empty when nothing is waited for.
     since: when what `state` says began, where that is known.
+    blockers: who holds the lock it waits for now, or did when it was last tried.
     problem: why it cannot be told, or what a person must look at.
     """
 
@@ -50,43 +52,72 @@ class MigrationStatus:
     waits_for: str = ""
     since: datetime | None = None
     holder: str | None = None
+    blockers: tuple[Blocker, ...] = ()
     problem: str | None = None
 
 
 def read_status(project: Project) -> tuple[MigrationStatus, ...]:
-    """The status of each migration, in the project's order.
+    """The status of each migration in the project's order, then of those that only a ledger still knows.
 
     A database that does not answer makes its own migrations unreachable and no others.
     """
-    databases = {migration.id: databases_of(migration) for migration in project.migrations}
-    wanted: dict[str, list[str]] = {}
-    for migration, names in databases.items():
-        for name in names:
-            wanted.setdefault(name, []).append(migration)
-    views = _read_all(project, wanted)
+    views = _read_all(project, list(project.databases), project.migrations, others=True)
+    return (*_statuses(project.migrations, views), *_without_spec(project, views))
+
+
+def status_of(project: Project, migrations: Sequence[Migration]) -> tuple[MigrationStatus, ...]:
+    """The status of each of these migrations of the project."""
+    names = dict.fromkeys(name for migration in migrations for name in databases_of(migration))
+    return _statuses(migrations, _read_all(project, list(names), migrations, others=False))
+
+
+def _statuses(migrations: Iterable[Migration], views: Mapping[str, Overview | str]) -> tuple[MigrationStatus, ...]:
     found: dict[str, MigrationStatus] = {}
-    for migration in project.migrations:
-        status = _status(migration, databases[migration.id], views)
+    for migration in migrations:
+        status = _status(migration, databases_of(migration), views)
         if status.state == "not started":
             status = replace(status, waits_for=_turn(migration, found))
         found[migration.id] = status
     return tuple(found.values())
 
 
-def _read_all(project: Project, wanted: Mapping[str, Collection[str]]) -> dict[str, Overview | str]:
+def _without_spec(project: Project, views: Mapping[str, Overview | str]) -> Iterator[MigrationStatus]:
+    """Migrations of which a ledger tells and no spec does; each is told by the ledger of its first database."""
+    known = {migration.id for migration in project.migrations}
+    unreadable = {error.migration for error in project.broken}
+    for name, view in views.items():
+        if isinstance(view, str):
+            continue
+        for each in view.migrations.values():
+            databases = tuple(each.databases or ())
+            if each.id in known or each.state == "undone" or databases[:1] != (name,):
+                continue
+            note = "its spec cannot be read" if each.id in unreadable else "spec gone from migration_specs/"
+            blank = MigrationStatus(each.id, each.title, each.owner, databases, "not started")
+            status = _begun(blank, each, view, views)
+            yield replace(status, problem="; ".join(filter(None, (note, status.problem))))
+
+
+def _read_all(
+    project: Project, names: Sequence[str], migrations: Iterable[Migration], *, others: bool
+) -> dict[str, Overview | str]:
     """Each database's view, or why there is none. At once, so that one that is silent delays the others little."""
+    wanted = [migration.id for migration in migrations]
+
+    def read(name: str) -> Overview | str:
+        return _read(project.databases[name], wanted, others=others)
+
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        views = pool.map(_read, (project.databases[name] for name in wanted), wanted.values())
-        return dict(zip(wanted, views, strict=True))
+        return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def _read(database: Database, migrations: Collection[str]) -> Overview | str:
+def _read(database: Database, migrations: Collection[str], *, others: bool) -> Overview | str:
     try:
         with reading(database, "crossfade status") as connection:
             if not is_installed(connection):
-                return Overview({}, {}, {}, {}, {})
+                return NOTHING
             try:
-                return read_overview(connection, migrations)
+                return read_overview(connection, migrations, others=others)
             except errors.InsufficientPrivilege:
                 raise _no_permission(connection, database) from None
     except CrossfadeError as error:
@@ -111,19 +142,29 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
     known = home.migrations.get(migration.id)
     if known is None:
         return replace(blank, leg=PHASES[0], phase=PHASES[0])
-    edited = known.spec_digest != migration.digest and known.state != "undone"
-    problem = "the spec was edited after it started" if edited else known.problem
-    if known.state == "complete" or known.state == "undone":
+    status = _begun(blank, known, home, views)
+    if known.state == "complete" and known.last_leg == _early_end(migration):
         # Where the spec ends contract early, that is where it stands for good.
-        leg = known.last_leg if known.state == "complete" and known.last_leg == _early_end(migration) else None
-        return replace(blank, state=known.state, leg=leg, phase=_phase(leg), since=known.finished_at, problem=problem)
-    steps = [step for name in databases for step in _open_steps(views[name], migration.id)]
-    silent = [f"database {name}: {view}" for name in databases if isinstance(view := views[name], str)]
+        status = replace(status, leg=known.last_leg, phase=_phase(known.last_leg))
+    if known.spec_digest != migration.digest and known.state != "undone":
+        return replace(status, problem="the spec was edited after it started")
+    return status
+
+
+def _begun(
+    blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, Overview | str]
+) -> MigrationStatus:
+    if known.state == "complete" or known.state == "undone":
+        return replace(blank, state=known.state, since=known.finished_at, problem=known.problem)
+    mine = [(name, views.get(name, "databases.yaml does not name it")) for name in blank.databases]
+    steps = [step for _, view in mine for step in _open_steps(view, known.id)]
+    silent = [f"database {name}: {view}" for name, view in mine if isinstance(view, str)]
     status = replace(
         _unfinished(blank, known, home, steps),
         progress=_share(steps),
         holder=known.holder,
-        problem=problem or "; ".join(silent) or None,
+        blockers=tuple(b for _, view in mine if not isinstance(view, str) for b in view.blockers.get(known.id, ())),
+        problem=known.problem or "; ".join(silent) or None,
     )
     if known.holder is None and status.problem is None:
         return replace(status, problem=_refused(steps))
@@ -161,7 +202,7 @@ def _unfinished(
 
 def _turn(migration: Migration, found: Mapping[str, MigrationStatus]) -> str:
     """What a migration that has not started waits for; those it comes after stand before it in a project."""
-    before = [name for name in migration.head.after if name in found and found[name].state != "complete"]
+    before = [name for name in migration.head.after if name not in found or found[name].state != "complete"]
     if before:
         return f"{', '.join(before)} to be complete"
     return f"a runner: `crossfade up {migration.id}` starts it"

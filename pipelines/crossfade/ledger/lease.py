@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from crossfade.errors import CrossfadeError
+from crossfade.ledger.install import LedgerError
 from crossfade.spec.values import LONGEST_NAME
 
 TERM = timedelta(seconds=30)
@@ -49,7 +50,12 @@ def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, te
             " FROM crossfade.migration WHERE id = %s",
             (migration,),
         ).fetchone()
-        assert row is not None, migration
+        if row is None:
+            raise LedgerError(
+                f"the ledger of database {connection.info.dbname} has no migration {migration}",
+                why="it had when this run began, so somebody removed its row or restored an older ledger",
+                fix="restore the ledger together with the tables it tells of",
+            )
         if row[1] is not None and row[2]:
             raise LeaseTaken(
                 f"{row[1]} works on {migration} now",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from crossfade.execute import (
-    Blocker,
     GateAnswered,
     LegPassed,
     LegStarted,
@@ -105,11 +104,4 @@ def _measures(notice: Progress) -> dict[str, float | str]:
 
 def _retrying(notice: Retrying) -> str:
     lines = [f"attempt {notice.attempt} of `{notice.step.title}`: {notice.reason}; again in {notice.delay:.1f} s"]
-    return "\n".join([*lines, *map(_blocker, notice.blockers)])
-
-
-def _blocker(blocker: Blocker) -> str:
-    return (
-        f"  held up by pid {blocker.pid} ({blocker.role}, {blocker.application or 'no application name'},"
-        f" {blocker.state} for {blocker.seconds:.0f} s): {blocker.query}"
-    )
+    return "\n".join([*lines, *(f"  held by {blocker}" for blocker in notice.blockers)])

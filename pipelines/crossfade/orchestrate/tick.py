@@ -22,7 +22,7 @@ from dagster import (
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import Next, Runner
-from crossfade.execute.status import MigrationStatus, read_status
+from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.orchestrate.broken import key_of, problems_in_words
 from crossfade.orchestrate.catch_up import passed_elsewhere, position
 from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, run_tags
@@ -53,7 +53,7 @@ class Tick:
     def run(self, cursor: str | None) -> SensorResult:
         """Requests and events for Dagster; with nothing to request, a sentence for each migration that waits."""
         memory = remembered(cursor)
-        statuses = {status.id: status for status in read_status(self._project)}
+        statuses = {status.id: status for status in status_of(self._project, self._project.migrations)}
         self._request_broken(memory)
         self._advance(statuses, memory)
         events = [*self._catch_up(statuses, memory)]

@@ -65,7 +65,8 @@ def _progress(status: MigrationStatus) -> str:
 
 def _waits_for(status: MigrationStatus) -> Text:
     working = f"{status.holder} works on it" if status.holder else ""
-    words = Text(status.waits_for or working)
+    held = (f"held by {blocker}" for blocker in status.blockers)
+    words = Text("\n".join(filter(None, (status.waits_for or working, *held))))
     if status.problem:
         words = Text("\n").join([*([words] if words else []), Text(status.problem, style="red")])
     return words

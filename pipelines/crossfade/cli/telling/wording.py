@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from crossfade.execute import (
-    Blocker,
     GateAnswered,
     LegPassed,
     LegStarted,
@@ -48,7 +47,7 @@ def retrying(notice: Retrying) -> Iterator[str]:
     delay = said_seconds(notice.delay)
     yield f"attempt {notice.attempt} of “{notice.step.title}”: {notice.reason}; again in {delay}"
     for blocker in notice.blockers:
-        yield _blocking(blocker)
+        yield f"  held by {blocker}"
 
 
 def reconnecting(notice: Reconnecting) -> str:
@@ -86,11 +85,6 @@ def ended(outcome: Outcome) -> Iterator[str]:
             yield f"{name} waits {outcome.waiting[0].point}:"
             for waiting in outcome.waiting:
                 yield f"  {_waiting(waiting)}"
-
-
-def _blocking(blocker: Blocker) -> str:
-    who = f"pid {blocker.pid}, {blocker.role} {blocker.application}".rstrip()
-    return f"  held by {who}, {blocker.state} for {said_seconds(blocker.seconds)}: {blocker.query}"
 
 
 def _waiting(waiting: Waiting) -> str:
