@@ -11,6 +11,10 @@ UV_VERSION := 0.13.8
 ifeq ($(shell [ -n "$$HOME" ] && [ -w "$$HOME" ] && echo yes),)
 export HOME := $(CURDIR)/$(VENV)
 endif
+# uv brings certificates of its own, and does not know that of a company's proxy; the machine does.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_SYSTEM_CERTS := true
+endif
 export GX_ANALYTICS_ENABLED := false
 
 .PHONY: demo test check lint format bench schema setup clean

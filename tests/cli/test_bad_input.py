@@ -210,7 +210,7 @@ def test_a_role_that_may_not_read_the_ledger_is_told_the_grant_that_mends_it(
     for command in ("pause", "resume"):
         result = call(command, "m")
         assert result.exit_code == 1
-        assert f"fix: GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO {stranger}" in result.stderr
+        assert f'fix: GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO "{stranger}"' in result.stderr
 
 
 def test_a_name_that_is_no_migration_is_a_wrong_call(scene: Scene, call: Call) -> None:

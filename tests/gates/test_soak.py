@@ -28,10 +28,25 @@ def test_a_soak_waits_and_says_until_when() -> None:
     assert answer.reason == "6d 23h of 7d are left"
 
 
-def test_a_soak_has_a_minute_left_until_the_last_second_is_over() -> None:
-    answer = SOAK.ask(context_at(since=NOW - timedelta(days=7, seconds=-1)))
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (timedelta(milliseconds=1), "1s"),
+        (timedelta(seconds=59, milliseconds=1), "1m"),
+        (timedelta(seconds=61), "2m"),
+        (timedelta(hours=1, seconds=1), "1h 1m"),
+    ],
+)
+def test_what_is_left_of_a_soak_is_rounded_up(left: timedelta, words: str) -> None:
+    answer = SOAK.ask(context_at(since=NOW - timedelta(days=7) + left))
 
-    assert answer.reason == "1m of 7d are left"
+    assert answer.reason == f"{words} of 7d are left"
+
+
+def test_a_soak_of_seconds_never_has_more_left_than_it_lasts() -> None:
+    answer = SoakGate.model_validate({"soak": "3s"}).ask(context_at(since=NOW))
+
+    assert answer.reason == "3s of 3s are left"
 
 
 def test_a_soak_waits_while_the_phase_before_goes_on() -> None:

@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import typer
 
-from crossfade.cli.project import (
-    MigrationName,
-    database_named,
-    ledger_to_write,
-    migration_named,
-    open_project,
-    record_of,
-)
-
-if TYPE_CHECKING:
-    from crossfade.ledger import Ledger
+from crossfade.cli.project import MigrationName, migration_named, open_project
 
 
 def pause(ctx: typer.Context, migration: MigrationName) -> None:
@@ -25,24 +12,17 @@ def pause(ctx: typer.Context, migration: MigrationName) -> None:
 
     What is done is kept, and triggers keep both sides in step. Whoever runs it, here or in Dagster, stops.
     """
-    _everywhere(ctx, migration, lambda ledger: ledger.pause(migration))
+    from crossfade import execute
+
+    project = open_project(ctx)
+    execute.pause(project, migration_named(project, migration))
     typer.echo(f"{migration} is paused: `crossfade resume {migration}` lets it go on")
 
 
 def resume(ctx: typer.Context, migration: MigrationName) -> None:
     """Let a paused migration go on; `crossfade up` or Dagster takes it from there."""
-    _everywhere(ctx, migration, lambda ledger: ledger.resume(migration))
-    typer.echo(f"{migration} may go on: `crossfade up {migration}`")
-
-
-def _everywhere(ctx: typer.Context, name: str, write: Callable[[Ledger], None]) -> None:
-    """Write to the ledger of each of the migration's databases: a walk asks the one it is in."""
-    from crossfade.execute import Blocked
+    from crossfade import execute
 
     project = open_project(ctx)
-    record = record_of(project, migration_named(project, name))
-    if record.state == "complete":
-        raise Blocked(f"{name} is complete", why="there is nothing that could be paused or go on")
-    for database in record.plan["databases"]:
-        with ledger_to_write(database_named(project, database)) as ledger:
-            write(ledger)
+    execute.resume(project, migration_named(project, migration))
+    typer.echo(f"{migration} may go on: `crossfade up {migration}`")

@@ -92,17 +92,12 @@ def ledger_to_write(database: Database) -> Generator[Ledger]:
 
     from crossfade.execute import open_session
     from crossfade.ledger import Ledger, LedgerError
-    from crossfade.server_words import told
 
     connection = open_session(database, "crossfade")
     try:
         yield Ledger(connection)
-    except errors.InsufficientPrivilege as error:
+    except errors.InsufficientPrivilege:
         role = database.role or connection.info.user
-        raise LedgerError(
-            f"role {role} may not write the ledger in database `{database.name}`",
-            why=told(error),
-            fix=f"GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO {role}",
-        ) from None
+        raise LedgerError.unwritable(role, database.name) from None
     finally:
         connection.close()

@@ -49,7 +49,10 @@ def rollback(
     end_in_order_on_sigterm()
     told = narrator(as_json=False)
     with told.at_work():
-        Runner(project, told.hear).rollback(migration, to=to)
+        outcome = Runner(project, told.hear).rollback(migration, to=to)
+    if outcome.ended == "paused":
+        typer.echo(f"{name} is paused on its way back: `crossfade rollback {name}` goes on")
+        return
     typer.echo(f"{name} is undone{f' back to {to}; `crossfade up {name}` goes on from there' if to else ''}")
 
 

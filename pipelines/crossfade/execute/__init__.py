@@ -20,6 +20,7 @@ from crossfade.execute.notice import (
     StepStarted,
     ignore,
 )
+from crossfade.execute.pausing import pause, resume
 from crossfade.execute.runner import Next, Outcome, Runner
 from crossfade.execute.session import DatabaseUnreachable, open_session, reading
 
@@ -48,5 +49,7 @@ __all__ = [
     "Waiting",
     "ignore",
     "open_session",
+    "pause",
     "reading",
+    "resume",
 ]

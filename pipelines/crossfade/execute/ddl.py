@@ -17,6 +17,7 @@ from crossfade.execute.errors import (
     PASSING,
     ExecutionFailed,
     LockBudgetExceeded,
+    Paused,
     StepRefused,
     WitnessChanged,
     is_lost,
@@ -81,6 +82,8 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
         pause = delay * random.uniform(0.5, 1.5)
         delay = min(delay * 2, _LONGEST_DELAY)
         _tell(site, step, attempts, failure, pause, sample.found)
+        if site.ledger.paused(site.migration):
+            raise Paused
         if site.stopping.wait(pause):
             raise failure
 

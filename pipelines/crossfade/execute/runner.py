@@ -6,10 +6,10 @@ import getpass
 import os
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psycopg
 
@@ -82,8 +82,9 @@ class Runner:
         Raises Blocked when another migration comes first or this one is being undone, LeaseTaken when another
         runner works on it, StepRefused and its kin when a step cannot be done.
         """
-        plan = starting.start(self.project, migration)
-        last = _leg_named(plan, through)
+        plan = starting.plan_to_run(self.project, migration)
+        last = _leg_named(plan, through)  # before anything is written: nobody wants a start that was mistyped
+        starting.write_everywhere(self.project, migration, plan)
         with self._sites(plan) as sites:
             home = sites[plan.home]
             record = home.ledger.migration(plan.migration)
@@ -114,9 +115,13 @@ class Runner:
         finally:
             connection.close()
 
-    def rollback(self, migration: Migration, *, to: str | None = None) -> Outcome:
+    def rollback(
+        self, migration: Migration, *, to: str | None = None, evidence: Mapping[str, Any] | None = None
+    ) -> Outcome:
         """Undo every leg after `to`, newest first, in all databases; all of them without it.
 
+        evidence: why and from where, for the event.
+        A pause was for what was being done, so it ends here; a later one stops the way back after the step at hand.
         Raises Blocked when a step that is done cannot be taken back.
         """
         plan = starting.frozen_plan(self.project, migration)
@@ -124,8 +129,11 @@ class Runner:
         starting.write_everywhere(self.project, migration, plan)
         with self._sites(plan) as sites:
             self._refuse_irreversible(plan, sites, stays)
-            self._patiently(sites, lambda: self._roll_back(plan, sites, stays))
-        return Outcome(plan.migration, "undone")
+            for site in sites.values():
+                site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
+                if site.ledger.paused(plan.migration):
+                    site.ledger.resume(plan.migration, {"because": "it is taken back"})
+            return self._patiently(sites, lambda: self._roll_back(plan, sites, stays))
 
     # --- forward -------------------------------------------------------------------------------------
 
@@ -211,15 +219,19 @@ class Runner:
 
     # --- back ----------------------------------------------------------------------------------------
 
-    def _roll_back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> None:
+    def _roll_back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> Outcome:
         for site in sites.values():
             site.ledger.set_state(plan.migration, "undoing", undo_to=str(stays) if stays else None)
         for leg in reversed(plan.legs):
             if stays is not None and leg.order <= stays.order:
                 break
-            self._undo_leg(plan, sites, leg)
+            try:
+                self._undo_leg(plan, sites, leg)
+            except Paused:
+                return Outcome(plan.migration, "paused")
         for site in sites.values():
             site.ledger.set_state(plan.migration, "running" if stays else "undone")
+        return Outcome(plan.migration, "undone")
 
     def _undo_leg(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
         for site in reversed(sites.values()):

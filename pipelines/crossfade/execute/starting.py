@@ -17,7 +17,6 @@ from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.session import open_session, reading
 from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan, databases_of
-from crossfade.server_words import told
 from crossfade.spec import Database, Migration, Project
 from crossfade.steps.step import Walk
 
@@ -40,8 +39,8 @@ def frozen_plan(project: Project, migration: Migration) -> Plan:
     return thaw(record)
 
 
-def start(project: Project, migration: Migration) -> Plan:
-    """Freeze the plan in every database's ledger, unless that is done; gives the frozen plan.
+def plan_to_run(project: Project, migration: Migration) -> Plan:
+    """The plan the migration runs by, or would be started with now; `write_everywhere` freezes it. Reads only.
 
     Raises Blocked when a migration it comes after is not complete or another one holds its tables, SpecEdited when
     the spec is not the one it started with, and what planning refuses.
@@ -49,12 +48,9 @@ def start(project: Project, migration: Migration) -> Plan:
     record = find_record(project, migration)
     if record is not None and record.state != "undone":
         _refuse_edited(migration, record)
-        plan = thaw(record)
-    else:
-        _refuse_unfinished_predecessors(project, migration)
-        plan = _compile_beside_others(project, migration)
-    write_everywhere(project, migration, plan)
-    return plan
+        return thaw(record)
+    _refuse_unfinished_predecessors(project, migration)
+    return _compile_beside_others(project, migration)
 
 
 def write_everywhere(project: Project, migration: Migration, plan: Plan) -> None:
@@ -151,12 +147,8 @@ def _write(database: Database, migration: Migration, plan: Plan) -> None:
             plan=plan.model_dump(mode="json"),
             plan_digest=plan.digest,
         )
-    except errors.InsufficientPrivilege as error:
-        raise LedgerError(
-            f"the role may not write the ledger in database `{database.name}`",
-            why=told(error),
-            fix="GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO the role that runs migrations",
-        ) from None
+    except errors.InsufficientPrivilege:
+        raise LedgerError.unwritable(database.role or connection.info.user, database.name) from None
     finally:
         connection.close()
 
@@ -178,7 +170,14 @@ def _refuse_edited(migration: Migration, record: MigrationRecord) -> None:
 def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> None:
     by_id = {known.id: known for known in project.migrations}
     for name in migration.head.after:
-        before = by_id[name]
+        before = by_id.get(name)
+        if before is None:
+            raise Blocked(
+                f"{migration.id} comes after {name}, whose spec cannot be read",
+                where=migration.position("after"),
+                why="without it nothing tells in which database it must be complete",
+                fix="`crossfade check` says what is wrong with it",
+            )
         record = find_record(project, before)
         if record is None or record.state != "complete":
             state = "has not started" if record is None else f"is {record.state}"

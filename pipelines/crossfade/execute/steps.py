@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from crossfade.execute.check import run_check
 from crossfade.execute.ddl import run_autocommit, run_ddl
-from crossfade.execute.errors import StepRefused, WitnessChanged
+from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
 from crossfade.execute.index import build_index, drop_index
 from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.site import Site
@@ -18,7 +18,7 @@ _ASK_AGAIN = 3
 
 
 def run_leg_steps(site: Site, plan: Plan, leg: Leg) -> None:
-    """Do the steps of a leg that are not done yet."""
+    """Do the steps of a leg that are not done yet; raises Paused after the one at hand when a person says so."""
     for attempt in range(_ASK_AGAIN):
         try:
             _run_all(site, [*plan.steps_of(leg, site.name)])
@@ -57,6 +57,8 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
     for step in steps:
         if step.id in done and not _worth_repeating(site, step):
             continue
+        if site.ledger.paused(site.migration):
+            raise Paused
         site.listen(StepStarted(step))
         site.fault("before step")
         site.listen(_run(site, step))

@@ -156,7 +156,9 @@ class _Crew:
 
     def _wait_for_room(self) -> None:
         while self._throttle.reason is not None and self._failure is None:
-            time.sleep(0.1)
+            if self._site.ledger.paused(self._site.migration):
+                raise Paused
+            time.sleep(0.5)
         if self._failure is not None:
             raise Paused
 

@@ -43,13 +43,18 @@ class SoakGate(Gate):
         evidence = {"since": context.since.isoformat(), "until": until.isoformat()}
         if until <= context.now:
             return Answer("holds", f"{format_duration(self.soak)} have passed", evidence=evidence)
-        left = timedelta(minutes=-((context.now - until) // timedelta(minutes=1)))
-        return Answer("waits", f"{_rough(left)} of {format_duration(self.soak)} are left", until, evidence)
+        left = f"{_rough(until - context.now)} of {format_duration(self.soak)} are left"
+        return Answer("waits", left, until, evidence)
 
 
 def _rough(time: timedelta) -> str:
-    """To the two largest units, e.g. `6d 23h`; whole minutes."""
-    hours, minutes = divmod(time // timedelta(minutes=1), 60)
-    days, hours = divmod(hours, 24)
-    parts = [f"{count}{unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m")) if count]
-    return " ".join(parts[:2]) or "0m"
+    """To the two largest units, e.g. `6d 23h`; rounded up, so that nothing left is not said too early."""
+    seconds = -(-time // timedelta(seconds=1))
+    if seconds >= 60:
+        seconds = -(-seconds // 60) * 60
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])

@@ -19,6 +19,15 @@ _INSTALL_LOCK = 0x63726F7373666164
 class LedgerError(CrossfadeError):
     """The ledger cannot be made, read or written."""
 
+    @classmethod
+    def unwritable(cls, role: str, database: str) -> LedgerError:
+        """The role lacks the right to write the ledger's tables in the database of that name."""
+        return cls(
+            f"role {role} may not write the ledger in database `{database}`",
+            why="every run, pause and approval is kept there",
+            fix=f"GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO {sql.Identifier(role).as_string()}",
+        )
+
 
 def is_installed(connection: psycopg.Connection[Any]) -> bool:
     """The ledger exists here."""

@@ -103,22 +103,22 @@ ON CONFLICT (id) DO UPDATE
             if changed.rowcount:
                 self.event(migration, f"migration {state}", {"to": undo_to, "problem": problem})
 
-    def pause(self, migration: str) -> None:
-        """Ask whoever works on the migration to stop after the batch or step at hand."""
+    def pause(self, migration: str, evidence: Mapping[str, Any] | None = None) -> None:
+        """Ask whoever works on the migration to stop after the batch or step at hand. evidence: for the event."""
         with self.connection.transaction():
             self.connection.execute(
                 "UPDATE crossfade.migration SET paused_at = coalesce(paused_at, now()), paused_by = session_user"
                 " WHERE id = %s",
                 (migration,),
             )
-            self.event(migration, "paused", {})
+            self.event(migration, "paused", evidence or {})
 
-    def resume(self, migration: str) -> None:
+    def resume(self, migration: str, evidence: Mapping[str, Any] | None = None) -> None:
         with self.connection.transaction():
             self.connection.execute(
                 "UPDATE crossfade.migration SET paused_at = NULL, paused_by = NULL WHERE id = %s", (migration,)
             )
-            self.event(migration, "resumed", {})
+            self.event(migration, "resumed", evidence or {})
 
     def paused(self, migration: str) -> bool:
         row = self.connection.execute(

@@ -5,18 +5,16 @@ No postponed annotations here: Dagster reads those of the ops.
 """
 
 from collections.abc import Callable
-from contextlib import closing
 
 from dagster import AssetObservation, Config, GraphDefinition, JobDefinition, OpDefinition, OpExecutionContext, op
 from pydantic import Field
 
-from crossfade.execute import Blocked, LegUndone, Notice, Runner, open_session
-from crossfade.ledger import Ledger
+from crossfade.execute import Blocked, LegUndone, Notice, Runner
+from crossfade.execute import pause as pause_everywhere
+from crossfade.execute import resume as resume_everywhere
 from crossfade.orchestrate.keys import MIGRATION_TAG, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.refusals import Patience, told_in_words
-from crossfade.orchestrate.standing import read_standing
-from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
 
 
@@ -39,20 +37,21 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
     @op
     def pause(context: OpExecutionContext, config: Chosen) -> None:
         with told_in_words(context.log, context.retry_number, patience):
-            _note(context, project, config, "pause", lambda ledger: ledger.pause(config.migration))
+            pause_everywhere(project, _chosen(context, project, config), _evidence(context, config))
 
     @op
     def resume(context: OpExecutionContext, config: Chosen) -> None:
         with told_in_words(context.log, context.retry_number, patience):
-            _note(context, project, config, "resume", lambda ledger: ledger.resume(config.migration))
+            resume_everywhere(project, _chosen(context, project, config), _evidence(context, config))
 
     @op
     def roll_back(context: OpExecutionContext, config: Back) -> None:
         with told_in_words(context.log, context.retry_number, patience):
-            _note(context, project, config, "rollback", lambda _: None)
-            migration = _named(project, config.migration)
+            migration = _chosen(context, project, config)
             runner = Runner(project, _tell_undone(context, migration), holder=f"Dagster run {context.run_id}")
-            runner.rollback(migration, to=config.to)
+            outcome = runner.rollback(migration, to=config.to, evidence=_evidence(context, config))
+            if outcome.ended == "paused":
+                context.log.info(f"{migration.id} was paused on its way back; run this job again to go on")
 
     return [
         _job(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
@@ -66,31 +65,18 @@ def _job(operation: OpDefinition, name: str, description: str) -> JobDefinition:
     return graph.to_job()  # pyright: ignore[reportUnknownMemberType]  # Dagster leaves a type variable open
 
 
-def _note(
-    context: OpExecutionContext, project: Project, config: Chosen, what: str, write: Callable[[Ledger], None]
-) -> None:
-    """Write to the ledger of each of its databases, with the reason: a walk asks the one it is in."""
+def _chosen(context: OpExecutionContext, project: Project, config: Chosen) -> Migration:
     context.instance.add_run_tags(context.run_id, {MIGRATION_TAG: config.migration})
-    for name in _started_plan(project, _named(project, config.migration)).databases:
-        with closing(open_session(project.databases[name], "crossfade")) as connection, connection.transaction():
-            ledger = Ledger(connection)
-            body = {"reason": config.reason, "run": context.run_id}
-            ledger.event(config.migration, f"{what} asked for in Dagster", body)
-            write(ledger)
-
-
-def _named(project: Project, name: str) -> Migration:
     for migration in project.migrations:
-        if migration.id == name:
+        if migration.id == config.migration:
             return migration
-    raise Blocked(f"there is no migration {name}", fix="give the id that stands in its spec under `migration`")
+    raise Blocked(
+        f"there is no migration {config.migration}", fix="give the id that stands in its spec under `migration`"
+    )
 
 
-def _started_plan(project: Project, migration: Migration) -> Plan:
-    plan = read_standing(project, migration).plan
-    if plan is None:
-        raise Blocked(f"{migration.id} has not started")
-    return plan
+def _evidence(context: OpExecutionContext, config: Chosen) -> dict[str, str]:
+    return {"reason": config.reason, "Dagster run": context.run_id}
 
 
 def _tell_undone(context: OpExecutionContext, migration: Migration) -> Callable[[Notice], None]:

@@ -1,0 +1,38 @@
+"""What keeps a migration from starting is told before anything is written."""
+
+from __future__ import annotations
+
+import pytest
+from tests.scene import Scene
+
+from crossfade.changes import CHANGES
+from crossfade.execute import Blocked, Runner
+from crossfade.gates import GATES
+from crossfade.spec import load_project
+
+ADD = "changes: [{add_column: {table: items, column: extra, type: text}}]\n"
+
+
+@pytest.fixture
+def items(scene: Scene) -> Scene:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    return scene
+
+
+def test_a_migration_after_one_whose_spec_cannot_be_read_is_blocked_in_words(items: Scene) -> None:
+    items.spec("changes: [{add_colum: {}}]\n", id="first")
+    items.spec(f"after: [first]\n{ADD}", id="second")
+    project = load_project(items.root, changes=CHANGES, gates=GATES, strict=False)
+    (second,) = project.migrations
+
+    with pytest.raises(Blocked, match="second comes after first, whose spec cannot be read"):
+        Runner(project).advance(second)
+
+
+def test_a_phase_there_is_not_is_refused_before_the_plan_is_frozen(items: Scene) -> None:
+    items.spec(ADD)
+
+    with pytest.raises(Blocked, match="m has no phase or stage retire"):
+        items.up(through="retire")
+
+    assert items.one("SELECT to_regnamespace('crossfade') IS NULL")
