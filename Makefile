@@ -37,6 +37,9 @@ format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+bench: $(READY)  ## ratios to a baseline of the same run; ARGS="--rows 10000000 backfill"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 schema: $(READY)  ## write the JSON Schemas under docs/
 	@$(BIN)/crossfade schema --write docs
 

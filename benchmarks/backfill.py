@@ -1,90 +1,124 @@
-"""Backfill against one plain UPDATE of the same table, in the same run: `python benchmarks/backfill.py [ROWS]`.
-
-Prints rows a second and the ratio to the UPDATE, median of three. docs/performance.md says what it means.
-"""
+"""A backfill against one plain UPDATE of the same table, which holds every row until it ends."""
 
 from __future__ import annotations
 
-import os
-import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import psycopg
 
-from crossfade.changes import CHANGES
-from crossfade.execute import Runner, StepFinished
-from crossfade.gates import GATES
-from crossfade.server import Server, start
-from crossfade.spec import load_project
+from benchmarks.measured import Group, Way
+from benchmarks.place import advance, fresh, prepare, project
+from crossfade.execute import Notice, StepFinished
+from crossfade.server import LocalServer
 
-RUNS = 3
-TABLE = """
-CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, amount integer NOT NULL, filler text NOT NULL);
-INSERT INTO items SELECT i, 'Name ' || i, i % 1000, repeat('x', 80) FROM generate_series(1, {rows}) AS i;
-"""
+COLUMNS = "name text NOT NULL, amount integer NOT NULL, filler text NOT NULL"
+VALUES = "'Name ' || i, i % 1000, repeat('x', 80) FROM generate_series(1, {rows}) AS i"
+SHAPES = {
+    "bigint key": f"CREATE TABLE items (id bigint PRIMARY KEY, {COLUMNS}); INSERT INTO items SELECT i, {VALUES};",
+    "uuid key": f"CREATE TABLE items (id uuid PRIMARY KEY, {COLUMNS});"
+    f" INSERT INTO items SELECT md5(i::text)::uuid, {VALUES};",
+    "no key": f"CREATE TABLE items ({COLUMNS}); INSERT INTO items SELECT {VALUES};",
+}
 SPEC = """
-crossfade: 1
-migration: fill
-title: fill
-database: app
 changes: [{{add_column: {{table: items, column: lowered, type: text, up: lower(name)}}}}]
 backfill: {{workers: {workers}}}
 """
+SCRIPT_ROWS = 100_000
 
 
-def fresh(server: Server, rows: int) -> str:
-    server.drop_database("bench")
-    url = server.create_database("bench")
+def plain_update(url: str) -> float:
+    """Seconds of the one statement."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(TABLE.format(rows=rows).encode())
-        connection.execute("VACUUM ANALYZE items")
-        connection.execute("CHECKPOINT")
-    return url
-
-
-def plain_update(server: Server, rows: int) -> float:
-    with psycopg.connect(fresh(server, rows), autocommit=True) as connection:
         connection.execute("ALTER TABLE items ADD COLUMN lowered text")
         began = time.monotonic()
         connection.execute("UPDATE items SET lowered = lower(name)")
-        return rows / (time.monotonic() - began)
+        return time.monotonic() - began
 
 
-def backfill(server: Server, rows: int, workers: int) -> float:
-    os.environ["APP_URL"] = fresh(server, rows)
-    finished: list[StepFinished] = []
-
-    def listen(notice: object) -> None:
-        if isinstance(notice, StepFinished) and notice.step.kind == "walk":
-            finished.append(notice)
-
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / "databases.yaml").write_text("app: {url: env:APP_URL}\n")
-        (root / "migration_specs").mkdir()
-        (root / "migration_specs" / "fill.yaml").write_text(SPEC.format(workers=workers))
-        project = load_project(root, changes=CHANGES, gates=GATES)
-        Runner(project, listen).advance(project.migrations[0], through="backfill")
-    return rows / finished[0].seconds
-
-
-def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    found: dict[str, list[float]] = {"one UPDATE": [], "1 worker": [], "2 workers": []}
-    with start() as server:
-        server.create_database("bench")
-        for _ in range(RUNS):
-            found["one UPDATE"].append(plain_update(server, rows))
-            found["1 worker"].append(backfill(server, rows, 1))
-            found["2 workers"].append(backfill(server, rows, 2))
-    base = statistics.median(found["one UPDATE"])
-    print(f"{rows:,} rows, {os.cpu_count()} cores, median of {RUNS}")
-    for name, rates in found.items():
-        print(f"  {name:12} {statistics.median(rates):>10,.0f} rows/s   {statistics.median(rates) / base:.2f}")
+def keyset_batches(url: str) -> float:
+    """Seconds of batches of 1,000 in the order of the key, as other tools do."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE items ADD COLUMN lowered text")
+        began, last = time.monotonic(), 0
+        while (
+            row := connection.execute(
+                "WITH batch AS (SELECT id FROM items WHERE id > %s ORDER BY id LIMIT 1000),"
+                " written AS (UPDATE items SET lowered = lower(name) FROM batch WHERE items.id = batch.id)"
+                " SELECT max(id) FROM batch",
+                (last,),
+            ).fetchone()
+        ) and row[0] is not None:
+            last = row[0]
+        return time.monotonic() - began
 
 
-if __name__ == "__main__":
-    main()
+def common_script(url: str) -> float:
+    """Seconds of what is often written first: pages by OFFSET, and an UPDATE for each row."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE items ADD COLUMN lowered text")
+        began, offset = time.monotonic(), 0
+        while page := connection.execute(
+            "SELECT id, name FROM items ORDER BY id LIMIT 1000 OFFSET %s", (offset,)
+        ).fetchall():
+            for key, name in page:
+                connection.execute("UPDATE items SET lowered = %s WHERE id = %s", (name.lower(), key))
+            offset += len(page)
+        return time.monotonic() - began
+
+
+def walked(workers: int) -> Callable[[str], float]:
+    """Seconds of our backfill step: all rows written, skipped ones visited again, and none left by a query."""
+
+    def run(url: str) -> float:
+        seconds: list[float] = []
+
+        def listen(notice: Notice) -> None:
+            if isinstance(notice, StepFinished) and notice.step.kind == "walk":
+                seconds.append(notice.seconds)
+
+        with project(url, SPEC.format(workers=workers)) as root:
+            advance(root, listen, through="backfill")
+        return sum(seconds)
+
+    return run
+
+
+def in_turns(
+    server: LocalServer, template: str, rows: int, ways: dict[str, Callable[[str], float]], runs: int
+) -> dict[str, tuple[float, ...]]:
+    """Rows a second of each way, one after another, each on a fresh copy."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(runs):
+        for name, way in ways.items():
+            found[name].append(rows / way(fresh(server, template)))
+    return {name: tuple(rates) for name, rates in found.items()}
+
+
+def against_update(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
+    targets = {"1 worker": 0.9, "2 workers": 1.4}
+    for number, (shape, script) in enumerate(SHAPES.items()):
+        template = f"shape_{number}"
+        prepare(server, template, script.format(rows=rows))
+        ways = {"one UPDATE": plain_update, "1 worker": walked(1), "2 workers": walked(2)}
+        if shape == "bigint key":
+            ways["keyset batches of 1,000"] = keyset_batches
+        found = in_turns(server, template, rows, ways, runs)
+        server.drop_database(template)
+        yield Group(
+            f"backfill of {rows:,} rows, {shape}",
+            "rows/s",
+            tuple(Way(name, rates, targets.get(name)) for name, rates in found.items()),
+        )
+
+
+def against_script(server: LocalServer, runs: int) -> Iterator[Group]:
+    prepare(server, "script", SHAPES["bigint key"].format(rows=SCRIPT_ROWS))
+    ways = {"OFFSET and an UPDATE a row": common_script, "2 workers": walked(2)}
+    found = in_turns(server, "script", SCRIPT_ROWS, ways, runs)
+    targets = {"2 workers": 50.0}
+    yield Group(
+        f"backfill of {SCRIPT_ROWS:,} rows, against the common script",
+        "rows/s",
+        tuple(Way(name, rates, targets.get(name)) for name, rates in found.items()),
+    )
