@@ -6,12 +6,24 @@ show rows and statements.
 
 from __future__ import annotations
 
+import re
+
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 
 # Of these classes of SQLSTATE the server's message names objects, settings and sessions. Others quote what a row holds
 # (`invalid input syntax for type integer: "..."`), or may do so in some version or extension.
 _TOLD = {"08", "0A", "21", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
+# What the server's message says -> what grants it.
+_RIGHTS = {
+    r"^permission denied for schema (.+)$": "GRANT USAGE, CREATE ON SCHEMA {}",
+    r"^permission denied for database (.+)$": "GRANT CREATE ON DATABASE {}",
+    r'^permission denied to set parameter "(.+)"$': "GRANT SET ON PARAMETER {} (PostgreSQL 15 and later)",
+    r"^permission denied for (?:table|view|relation) (.+)$": "GRANT ALL ON TABLE {}",
+    r"^permission denied for sequence (.+)$": "GRANT ALL ON SEQUENCE {}",
+    r"^permission denied for function (.+)$": "GRANT EXECUTE ON FUNCTION {}",
+    r"^must be owner of ": "GRANT its owner",
+}
 _LEFT_OUT = "its text may hold values of rows and is left out; the server's log has it"
 
 
@@ -37,6 +49,16 @@ def advice(error: psycopg.Error) -> str | None:
     if error.sqlstate is None or error.sqlstate[:2] not in _TOLD or _is_raised_by_a_function(error):
         return None
     return error.diag.message_hint
+
+
+def needed_right(error: errors.InsufficientPrivilege) -> str:
+    """The GRANT that the role lacks, as far as the server says what it is about."""
+    message = error.diag.message_primary or ""
+    for pattern, grant in _RIGHTS.items():
+        if found := re.search(pattern, message):
+            named = sql.Identifier(*found.groups()).as_string(None) if found.groups() else ""
+            return f"{grant.format(named)} TO the role that runs migrations"
+    return "the owner of what it names must GRANT it to the role that runs migrations"
 
 
 def condition(sqlstate: str) -> str:

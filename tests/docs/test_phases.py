@@ -89,6 +89,34 @@ def test_a_prepared_column_fails_after_its_type_was_swapped_unless_it_is_cast(sc
             client.execute("SELECT n FROM t")
 
 
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("add_column: {table: t, column: extra, type: text}", ["expand"]),
+        ("drop_column: {table: t, column: n}", ["retire", "drop"]),
+        ("rename_column: {table: t, from: n, to: m}", ["expand", "retire", "drop"]),
+        ("change_column: {table: t, column: n, to: {type: int}}", ["expand", "cutover", "drop"]),
+    ],
+)
+def test_a_prepared_returning_star_fails_where_the_plan_says(scene: Scene, change: str, stages: list[str]) -> None:
+    scene.sql(TABLE)
+    scene.spec(f"changes: [{{{change}}}]\n")
+    plan = scene.runner().plan(scene.migration())
+    failed: list[str] = []
+    with _preparing(scene) as client:
+        for leg in plan.legs:
+            client.execute("UPDATE t SET at = now() RETURNING *")
+            scene.up(through=str(leg))
+            try:
+                client.execute("UPDATE t SET at = now() RETURNING *")
+            except errors.FeatureNotSupported:
+                failed.append(str(leg))
+                client.execute("DEALLOCATE ALL")
+    assert failed == stages
+    (said, *_) = (hazard.what for hazard in plan.hazards if hazard.code == "prepared-statements")
+    assert all(stage in said.partition(" fail after ")[2].partition(":")[0] for stage in stages)
+
+
 def test_both_sides_written_at_once_stay_as_written(scene: Scene) -> None:
     scene.sql(TABLE)
     scene.spec(RENAME)

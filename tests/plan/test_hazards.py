@@ -23,7 +23,7 @@ def planned(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Generat
         scene.sql(
             "CREATE TABLE teams (id int PRIMARY KEY);"
             "CREATE TABLE items (id int PRIMARY KEY, code text DEFAULT '0', team_id int, number serial, seen text);"
-            "CREATE TABLE tied (id int PRIMARY KEY, team_id int); CREATE INDEX ON tied (team_id, id);"
+            "CREATE TABLE tied (id int PRIMARY KEY, team_id int, v varchar(9)); CREATE INDEX ON tied (team_id, id);"
             "CREATE FUNCTION report() RETURNS bigint LANGUAGE plpgsql AS"
             " $$ BEGIN RETURN (SELECT count(*) FROM items WHERE code > ''); END $$"
         )
@@ -54,6 +54,11 @@ OF_TEAM = "name: f, foreign_key: {columns: [team_id], references: {table: teams}
         ),
         ("drop_column: {table: items, column: number}", "owned-sequence", "warning"),
         (f"add_constraint: {{table: items, {OF_TEAM}", "foreign-key-without-index", "warning"),
+        ("change_column: {table: tied, column: v, to: {type: text}}", "prepared-statements", "warning"),
+        ("rename_column: {table: items, from: seen, to: at}", "prepared-statements", "warning"),
+        ("add_column: {table: items, column: extra, type: text}", "prepared-statements", "note"),
+        ("add_column: {table: items, column: extra, type: text, up: code}", "prepared-statements", "note"),
+        ("drop_column: {table: items, column: seen}", "prepared-statements", "note"),
         ("sql: {up: SELECT 1, down: SELECT 1}", "sql-locks-unknown", "warning"),
         ("sql: {up: SELECT 1}", "sql-no-down", "danger"),
     ],
@@ -95,6 +100,17 @@ def test_a_drop_without_an_archive_is_a_danger(planned: Planned) -> None:
     hazards = planned(DROP, more="contract: {stages: [retire: {}, drop: {}]}\n")
 
     assert hazards["no-archive"].risk == "danger"
+
+
+def test_what_several_changes_bring_is_said_once(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    spec(
+        scene,
+        "add_column: {table: items, column: a, type: text}",
+        "add_column: {table: items, column: b, type: text}",
+    )
+
+    assert [hazard.code for hazard in scene.runner().plan(scene.migration()).hazards] == ["prepared-statements"]
 
 
 def test_a_hazard_says_which_change_brings_it(planned: Planned) -> None:

@@ -114,7 +114,7 @@ def test_risks_come_worst_first_with_their_way_out(scene: Scene) -> None:
     assert view["risk"] == "danger"
     assert "no-archive" in {hazard["code"] for hazard in view["hazards"]}
     for text in (plan_markdown(plan), printed(plan)):
-        assert text.index("without an archive stage") < text.index("prepared statements that return")
+        assert text.index("without an archive stage") < text.index("prepared statements that give")
         assert "add `archive: {keep: 30d}` to contract's stages" in text
 
 
@@ -172,6 +172,6 @@ def test_the_summary_tells_where_it_goes_on_and_only_what_must_be_known(scene: S
 
     said = text.getvalue()
     assert "validate → cutover → drop on app" in said.replace("archive → ", "")
-    assert "expand" not in said
+    assert "expand →" not in said
     assert "without an archive stage" in said
-    assert "prepared statements" not in said
+    assert "stands last in" not in said

@@ -113,6 +113,17 @@ class Context:
     def refuse(self, what: str, *, why: str | None = None, fix: str | None = None) -> NoReturn:
         raise Refused(what, where=self.where, why=why, fix=fix)
 
+    def refuse_old_server(self) -> None:
+        """NULLS NOT DISTINCT came with PostgreSQL 15."""
+        version = self.catalog.server.version // 10000
+        if version < 15:
+            self.refuse(
+                f"`nulls_distinct: false` needs PostgreSQL 15, and {self.database} runs {version}",
+                why="before, any number of rows may hold NULL under a unique rule",
+                fix="leave it out; to allow one NULL, add a unique index over an expression such as (code IS NULL)"
+                " WHERE code IS NULL",
+            )
+
     def place(self, table: Table, leg: Leg | None = None) -> Place:
         """Where rules on the table are added."""
         relation = Relation(schema_name=table.name.schema, name=table.name.name)

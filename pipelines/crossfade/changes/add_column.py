@@ -10,9 +10,8 @@ from pydantic import Field
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
-from crossfade.changes._mapping import (
-    checked,
-    is_total,
+from crossfade.changes._mapping import checked, is_total
+from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_generated,
     refuse_late_triggers,
@@ -20,6 +19,7 @@ from crossfade.changes._mapping import (
     refuse_taken_name,
     rule_name,
 )
+from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier
@@ -134,7 +134,8 @@ class AddColumn(Change):
                 rules.unique(place, self._key_name(table), (self.column,), subject=self._key_name(table), shown=shown)
             )
         adds = ((table.name, self.column, wanted),)
-        return Compiled(steps=(added, *ruled(context, place, found)), adds=adds)
+        hazards = (prepared_hazard(table, "note", "after expand"),)
+        return Compiled(steps=(added, *ruled(context, place, found)), adds=adds, hazards=hazards)
 
     def _mapped(self, context: Context, table: Table, wanted: str, new_row: dict[str, str]) -> Compiled:
         """Existing rows are filled, and both versions' writes kept in step."""
@@ -169,4 +170,8 @@ class AddColumn(Change):
             uniques=(UniqueRule(self._key_name(table), (self.column,)),) if self.unique else (),
         )
         sources = tuple(sorted(up.columns(table.name.name)))
-        return Compiled(pairs=((table.name, pair),), maps=(Mapped(table.name, self.column, sources, up.text),))
+        return Compiled(
+            pairs=((table.name, pair),),
+            maps=(Mapped(table.name, self.column, sources, up.text),),
+            hazards=(prepared_hazard(table, "note", "after expand and archive"),),
+        )

@@ -56,6 +56,8 @@ class AddConstraint(Change):
     def _exactly_one(self) -> AddConstraint:
         if sum(rule is not None for rule in (self.check, self.unique, self.foreign_key)) != 1:
             raise ValueError("give exactly one of `check`, `unique` and `foreign_key`")
+        if not self.nulls_distinct and self.unique is None:
+            raise ValueError("`nulls_distinct` says something of `unique` only")
         return self
 
     def compile(self, context: Context) -> Compiled:
@@ -78,6 +80,8 @@ class AddConstraint(Change):
 
     def _unique(self, context: Context, table: Table, place: Place, columns: tuple[str, ...]) -> Rule:
         physical = tuple(context.physical(table, column) for column in columns)
+        if not self.nulls_distinct:
+            context.refuse_old_server()
         if table.kind == "partitioned":
             context.refuse(
                 f"{table.name} is partitioned",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 from psycopg import sql
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crossfade.catalog.model import Column, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped
 from crossfade.changes._context import Context, identifier, relation
-from crossfade.changes._mapping import (
-    checked,
-    is_total,
+from crossfade.changes._mapping import checked, is_total
+from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_dependents,
     refuse_generated,
@@ -24,6 +23,7 @@ from crossfade.changes._mapping import (
     refuse_taken_name,
     rule_name,
 )
+from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
 from crossfade.changes._types import catalog_only
 from crossfade.spec.fragment import Expression, trusted
@@ -43,6 +43,13 @@ class Target(SpecModel):
     check: Expression | None = None
     unique: bool | None = None
     comment: str | None = None
+
+    @field_validator("unique")
+    @classmethod
+    def _takes_no_rule_away(cls, value: bool | None) -> bool | None:
+        if value is False:
+            raise ValueError("a rule is not taken away like this; drop the constraint with a `sql` change")
+        return value
 
     @model_validator(mode="after")
     def _says_something(self) -> Target:
@@ -74,8 +81,6 @@ class ChangeColumn(Change):
         rules_leg = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}[
             self.enforce
         ]
-        if self.to.unique is False:
-            context.refuse("`unique: false` takes no rule away", fix="drop the constraint with a `sql` change")
         for wished, name in (
             (self.to.check, self._check_name(table)),
             (self._wants_unique(table), self._key_name(table)),
@@ -136,6 +141,7 @@ class ChangeColumn(Change):
                 rules.unique(place, self._key_name(table), (self.column,), subject=self._key_name(table), shown=shown)
             )
         steps = list(ruled(context, place, found))
+        hazards: tuple[Hazard, ...] = ()
         if self.to.nullable is True and column.not_null:
             if any(c.kind == "primary_key" and self.column in c.columns for c in table.constraints):
                 context.refuse(f"{self.column} is in the primary key of {table.name}", why="a key has no NULL in it")
@@ -146,13 +152,14 @@ class ChangeColumn(Change):
             kept = f" COLLATE {_collation(column)}" if column.collation else ""
             forth, back = f"TYPE {wanted}{kept}", f"TYPE {column.type}{kept}"
             steps.append(self._alter(context, table, stage_leg("cutover"), "type", forth, back))
+            hazards = (prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"),)
         if "default" in self.to.model_fields_set:
             before = f"SET DEFAULT {column.default}" if column.default is not None else "DROP DEFAULT"
             after = f"SET DEFAULT ({self._new_default})" if self._new_default is not None else "DROP DEFAULT"
             steps.append(self._alter(context, table, stage_leg("cutover"), "default", after, before))
         if "comment" in self.to.model_fields_set:
             steps.append(self._comment(context, table, column))
-        return Compiled(steps=tuple(steps))
+        return Compiled(steps=tuple(steps), hazards=hazards)
 
     def _alter(self, context: Context, table: Table, leg: Leg, what: str, forth: str, back: str) -> Ddl:
         def statement(clause: str) -> tuple[str, ...]:
@@ -251,16 +258,12 @@ class ChangeColumn(Change):
             f"after cutover {self.column} stands last in {table.name}: an INSERT without column names would go astray",
             "name the columns in INSERT and COPY",
         )
-        prepared = Hazard(
-            "prepared-statements",
-            "warning" if wanted != column.type else "note",
-            f"prepared statements that return {table.name}.{self.column} fail once at cutover"
-            " (cached plan must not change result type)",
-            "clients that prepare should retry once, or cast the column in their SELECT",
-        )
+        prepared = [prepared_hazard(table, "warning", "after expand, cutover and drop")]
+        if wanted != column.type:
+            prepared.append(prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"))
         return Compiled(
             pairs=((table.name, pair),),
-            hazards=(*hazards, *carried, last, prepared),
+            hazards=(*hazards, *carried, last, *prepared),
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
 

@@ -49,9 +49,17 @@ class CreateIndex(Change):
     include: tuple[Identifier, ...] = ()
     where: Expression | None = None
 
+    @model_validator(mode="after")
+    def _nulls_matter(self) -> CreateIndex:
+        if not self.nulls_distinct and not self.unique:
+            raise ValueError("`nulls_distinct` says something of unique indexes only; say `unique: true` too")
+        return self
+
     def compile(self, context: Context) -> Compiled:
         """One concurrent build in validate, after what it reads has been filled."""
         table = context.table(self.table)
+        if not self.nulls_distinct:
+            context.refuse_old_server()
         self._refuse_taken(context, table)
         self._refuse_unsound(context, table)
         if table.kind == "partitioned":

@@ -9,7 +9,7 @@ from psycopg import sql
 from pydantic import Field
 
 from crossfade.catalog.model import Name
-from crossfade.changes._change import Change, Compiled
+from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import expect
 from crossfade.changes.add_constraint import ForeignKey
@@ -49,6 +49,12 @@ class CreateTable(Change):
         name = context.name(self.table)
         if name in context.catalog.tables or name in context.catalog.views:
             context.refuse(f"{name} exists already")
+        if "." in name.name:
+            context.refuse(
+                f"schema {name.name.partition('.')[0]} does not exist in database {context.database}",
+                why=f"the table would be made in {name.schema}, with a dot in its name",
+                fix="create the schema first, with a `sql` change in a migration that comes before",
+            )
         row = {column.name: context.probe.type(column.type) for column in self.columns}
         self._refuse_unsound(context, name, row)
         parts = [self._column(column, row[column.name]) for column in self.columns]
@@ -102,7 +108,7 @@ class CreateTable(Change):
             ),
             undo_title="drop the table",
         )
-        return Compiled(steps=(step,))
+        return Compiled(steps=(step,), hazards=_missing_right(context, name.schema))
 
     def _column(self, column: TableColumn, type_: str) -> sql.Composable:
         clauses: list[sql.Composable] = [sql.Identifier(column.name), trusted(type_)]
@@ -142,3 +148,12 @@ class CreateTable(Change):
                 name = sql.Identifier(created.schema, created.name, column.name)
                 comments.append(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(column.comment)))
         return comments
+
+
+def _missing_right(context: Context, schema: str) -> tuple[Hazard, ...]:
+    if context.catalog.schemas.get(schema, True):
+        return ()
+    role = context.catalog.role.name
+    grant = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(sql.Identifier(schema), sql.Identifier(role))
+    what = f"role {role} may not create a table in schema {schema}"
+    return (Hazard("missing-right", "danger", what, grant.as_string(None)),)

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._mapping import (
-    checked,
-    is_total,
+from crossfade.changes._mapping import checked, is_total
+from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_dependents,
     refuse_generated,
     refuse_late_triggers,
 )
+from crossfade.changes._prepared import prepared_hazard
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import Pair
@@ -75,4 +75,6 @@ class DropColumn(Change):
             down={self.column: self.down} if self.down is not None else {},
             total=total,
         )
-        return Compiled(pairs=((table.name, pair),), hazards=(*hazards, *lost))
+        when = "after expand, retire and drop" if self.down is not None else "after retire and drop"
+        prepared = prepared_hazard(table, "note", when)
+        return Compiled(pairs=((table.name, pair),), hazards=(*hazards, *lost, prepared))

@@ -6,13 +6,14 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped
 from crossfade.changes._context import Context
-from crossfade.changes._mapping import (
+from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_dependents,
     refuse_late_triggers,
     refuse_lost_with_column,
     refuse_own_sequence,
 )
+from crossfade.changes._prepared import prepared_hazard
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import NewColumn, Pair
@@ -67,7 +68,7 @@ class RenameColumn(Change):
         )
         return Compiled(
             pairs=((table.name, pair),),
-            hazards=(*hazards, copied),
+            hazards=(*hazards, copied, prepared_hazard(table, "warning", "after expand, retire and drop")),
             maps=(Mapped(table.name, self.to, (self.from_,), up.text),),
         )
 

@@ -10,7 +10,8 @@ from pydantic import Field
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
-from crossfade.changes._mapping import checked, refuse_branched
+from crossfade.changes._mapping import checked
+from crossfade.changes._obstacles import refuse_branched
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import LEAF, lock, names, per_leaf, text

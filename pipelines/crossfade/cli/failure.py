@@ -116,7 +116,7 @@ def _of_server(error: Exception) -> Problem:
     import psycopg
 
     from crossfade.execute.errors import is_lost
-    from crossfade.server_words import advice, told
+    from crossfade.server_words import advice, needed_right, told
 
     assert isinstance(error, psycopg.Error)
     if is_lost(error):
@@ -126,7 +126,7 @@ def _of_server(error: Exception) -> Problem:
         )
     fix = advice(error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        fix = "the owner must GRANT it; for the ledger: GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO the role"
+        fix = needed_right(error)
     return Problem(told(error), why=f"PostgreSQL refused it (SQLSTATE {error.sqlstate})", fix=fix)
 
 

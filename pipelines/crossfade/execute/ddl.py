@@ -24,7 +24,7 @@ from crossfade.execute.errors import (
 )
 from crossfade.execute.notice import Blocker, Retrying, StepFinished
 from crossfade.execute.site import Site
-from crossfade.server_words import advice, told
+from crossfade.server_words import advice, needed_right, told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import AnyStep, Autocommit, Ddl, Lock
@@ -159,7 +159,7 @@ def _out_of_budget(
 def _failed(site: Site, step: AnyStep, failure: psycopg.Error) -> CrossfadeError:
     fix = advice(failure)
     if isinstance(failure, errors.InsufficientPrivilege):
-        fix = "the role needs to own the table, or membership in the role that does: GRANT <owner> TO <role>"
+        fix = needed_right(failure)
     if isinstance(failure, errors.QueryCanceled):
         fix = "the statement was cancelled; run `crossfade up` again to go on"
     return ExecutionFailed(

@@ -13,8 +13,8 @@ from crossfade.ledger import StepRecord
 from crossfade.orchestrate.gate_report import GateReport, answered, recorded
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.standing import Standing
-from crossfade.orchestrate.words import leg_markdown
 from crossfade.plan import Plan
+from crossfade.report.plan import leg_markdown
 from crossfade.steps.step import Leg
 
 _STEPS = TableSchema(

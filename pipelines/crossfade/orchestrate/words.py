@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from crossfade.plan import Plan
-from crossfade.report.outline import MEANING, outline
-from crossfade.report.plan import plan_markdown
+from crossfade.report.outline import MEANING
 from crossfade.spec import Migration
 from crossfade.steps.step import Leg
 
@@ -14,13 +12,6 @@ def description(migration: Migration, leg: Leg) -> str:
     head = migration.head
     reason = f" {_sentence(head.why)}" if head.why else ""
     return f"{_sentence(head.title)}{reason}\n\n{str(leg).capitalize()}: {_sentence(MEANING[str(leg)])}"
-
-
-def leg_markdown(plan: Plan, leg: Leg) -> str:
-    """The leg's part of the plan as it was reviewed, with the numbers its steps have there."""
-    heading = next(section.heading for section in outline(plan).sections if section.leg == leg)
-    part = plan_markdown(plan).partition(f"\n## {heading}\n")[2]
-    return part.partition("\n## ")[0].strip()
 
 
 def _sentence(text: str) -> str:

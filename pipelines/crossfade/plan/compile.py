@@ -16,6 +16,7 @@ from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refu
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
+from crossfade.plan.rights import rights_hazards
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
 from crossfade.steps.rows import Pair, Sides, shadow_name
@@ -77,6 +78,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         gates=gates_of(migration, legs, {name: target.catalog for name, target in targets.items()}, compiled),
         hazards=(
             *_hazards_of_changes(compiled),
+            *(h for name, target in targets.items() for h in rights_hazards(name, target.catalog, steps)),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),
         ),
@@ -238,12 +240,13 @@ def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) 
     return True
 
 
-def _hazards_of_changes(compiled: list[CompiledChange]) -> list[PlannedHazard]:
-    return [
+def _hazards_of_changes(compiled: list[CompiledChange]) -> Iterable[PlannedHazard]:
+    """Each once, though several changes of a table may bring it."""
+    return dict.fromkeys(
         PlannedHazard(code=h.code, risk=h.risk, change=change.entry.kind, what=h.what, fix=h.fix)
         for change in compiled
         for h in change.result.hazards
-    ]
+    )
 
 
 def _lineage(compiled: list[CompiledChange]) -> list[Lineage]:

@@ -99,8 +99,11 @@ class Plan(Data):
 
     @property
     def digest(self) -> str:
-        """Over all that is done and all that guards it; sizes, which drift, are left out."""
-        data = self.model_dump(mode="json", exclude={"sizes"})
+        """Over all that is done and all that guards it.
+
+        Sizes, which drift, are left out, and so are hazards: they tell of the rest and of the role that asks.
+        """
+        data = self.model_dump(mode="json", exclude={"sizes", "hazards"})
         return digest(json.dumps(data, sort_keys=True, ensure_ascii=False))
 
     def steps_of(self, leg: Leg, database: str | None = None) -> Iterator[AnyStep]:

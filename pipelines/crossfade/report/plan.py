@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from crossfade.plan import Plan, PlannedHazard
 from crossfade.report.estimate import ASSUMPTION
 from crossfade.report.measures import said_bytes, said_rows, said_seconds
 from crossfade.report.outline import RISKS, STYLE_OF_RISK, Line, Outline, Section, outline, statements
+from crossfade.steps.step import Leg
 
 
 def plan_markdown(plan: Plan, *, sql: bool = False) -> str:
@@ -27,10 +27,20 @@ def plan_markdown(plan: Plan, *, sql: bool = False) -> str:
         f"**Risk: {view.risk}.** {_duration(view)}",
         *_markdown_hazards(plan),
         *_markdown_sizes(plan),
-        *(part for section in view.sections for part in _markdown_section(plan, section, sql=sql)),
+        *(
+            part
+            for section in view.sections
+            for part in (f"## {section.heading}", *_markdown_section(plan, section, sql=sql))
+        ),
         f"_{ASSUMPTION[0].upper()}{ASSUMPTION[1:]}._",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def leg_markdown(plan: Plan, leg: Leg) -> str:
+    """One leg's part of the plan, with the numbers its steps have there; without a heading."""
+    section = next(section for section in outline(plan).sections if section.leg == leg)
+    return "\n\n".join(_markdown_section(plan, section, sql=False))
 
 
 def plan_json(plan: Plan, *, sql: bool = False) -> dict[str, Any]:
@@ -75,12 +85,12 @@ def print_plan(plan: Plan, console: Console, *, sql: bool = False) -> None:
         words = Text.assemble(
             (hazard.risk, STYLE_OF_RISK[hazard.risk]), f" {hazard.what} ", (f"({hazard.code})", "dim")
         )
-        console.print(_indented(2, words))
+        _print_indented(console, 2, words)
         if hazard.fix:
-            console.print(_indented(4, Text(f"fix: {hazard.fix}")))
+            _print_indented(console, 4, Text(f"fix: {hazard.fix}"))
     for size in plan.sizes:
         words = f"{size.database}: {size.relation} has {said_bytes(size.bytes)}, rows: {said_rows(size.rows)}"
-        console.print(_indented(2, Text(words, style="dim")))
+        _print_indented(console, 2, Text(words, style="dim"))
     for section in view.sections:
         _print_section(plan, section, console, sql=sql)
     console.print(Text(ASSUMPTION, style="dim"))
@@ -136,7 +146,6 @@ def _markdown_sizes(plan: Plan) -> Iterator[str]:
 
 
 def _markdown_section(plan: Plan, section: Section, *, sql: bool) -> Iterator[str]:
-    yield f"## {section.heading}"
     yield f"{section.meaning[0].upper()}{section.meaning[1:]}."
     if section.before:
         yield f"Starts when these hold: {', '.join(section.before)}."
@@ -175,33 +184,35 @@ def _print_section(plan: Plan, section: Section, console: Console, *, sql: bool)
     console.print()
     console.print(Text.assemble((section.heading, "bold cyan"), (f"  {section.meaning}", "dim")))
     if section.before:
-        console.print(_indented(2, Text(f"starts when these hold: {', '.join(section.before)}")))
+        _print_indented(console, 2, Text(f"starts when these hold: {', '.join(section.before)}"))
     if not section.databases:
-        console.print(_indented(2, Text("nothing to do", style="dim")))
+        _print_indented(console, 2, Text("nothing to do", style="dim"))
     for database, lines in section.databases:
         if len(plan.databases) > 1:
-            console.print(_indented(2, Text(database, style="bold")))
+            _print_indented(console, 2, Text(database, style="bold"))
         for line in lines:
             _print_line(line, console, sql=sql)
     if section.after:
-        console.print(_indented(2, Text(f"ends when these hold: {', '.join(section.after)}")))
+        _print_indented(console, 2, Text(f"ends when these hold: {', '.join(section.after)}"))
 
 
 def _print_line(line: Line, console: Console, *, sql: bool) -> None:
-    console.print(_indented(2, Text(f"{line.number:>2}  {line.step.title}")))
-    console.print(_indented(6, Text(" · ".join([*line.locks, line.waits, *_time(line)]), style="dim")))
+    _print_indented(console, 2, Text(f"{line.number:>2}  {line.step.title}"))
+    _print_indented(console, 6, Text(" · ".join([*line.locks, line.waits, *_time(line)]), style="dim"))
     if line.step.undo or line.step.irreversible:
         style = STYLE_OF_RISK["warning"] if line.step.irreversible else "dim"
-        console.print(_indented(6, Text(f"undo: {line.undo}", style=style)))
+        _print_indented(console, 6, Text(f"undo: {line.undo}", style=style))
     if sql:
         script = Syntax("", "sql", background_color="default").highlight(textwrap.indent(_script(line), " " * 6))
         script.rstrip()
         console.print(script, soft_wrap=True)  # not folded: it is there to be copied
 
 
-def _indented(by: int, what: Text) -> Padding:
-    # Not expanded: in a file the lines would end in blanks.
-    return Padding(what, (0, 0, 0, by), expand=False)
+def _print_indented(console: Console, by: int, what: Text) -> None:
+    """Line by line: a padded block would end its lines in blanks, in a file too."""
+    for line in what.wrap(console, console.width - by):
+        line.rstrip()
+        console.print(Text(" " * by) + line)
 
 
 def _script(line: Line) -> str:

@@ -1,0 +1,213 @@
+"""What stands in the way of a change of columns, found out when planning and refused by name with a way out."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from crossfade.catalog.model import Column, Dependent, Table
+from crossfade.changes._change import Hazard, Refused
+from crossfade.changes._context import Context, identifier
+from crossfade.spec.fragment import Expression
+from crossfade.spec.values import LONGEST_NAME
+from crossfade.steps import carry
+
+
+def rule_name(table: str, column: str, label: str) -> str:
+    """As PostgreSQL itself calls such a rule: the longer of both names is cut until the whole fits."""
+    while len(f"{table}_{column}_{label}".encode()) > LONGEST_NAME:
+        if len(table.encode()) > len(column.encode()):
+            table = table[:-1]
+        else:
+            column = column[:-1]
+    return f"{table}_{column}_{label}"
+
+
+def refuse_taken_name(context: Context, table: Table, name: str) -> None:
+    """The lasting name of a new rule: found out now, not when the rule gets it in contract."""
+    if any(constraint.name == name for constraint in table.constraints):
+        context.refuse(
+            f"constraint {name} exists already on {table.name}",
+            fix="rename it first, or add the rule with add_constraint, which takes a name",
+        )
+
+
+def refuse_generated(context: Context, table: Table, columns: frozenset[str], field: str) -> None:
+    """A generated column has no value yet where the sync trigger maps the row."""
+    read = sorted(name for name in columns if name in table.by_name and table.by_name[name].generated)
+    if read:
+        context.refuse(
+            f"{field} reads {read[0]}, a generated column of {table.name}",
+            why="it is computed after the trigger that keeps both sides in step has run",
+            fix="write the expression it is generated from",
+        )
+
+
+def refuse_ruled_domain(context: Context, wanted: str) -> None:
+    """PostgreSQL rewrites a table that gets a column of a domain with rules of its own, under the strongest lock."""
+    name = wanted.replace('"', "")
+    for domain in context.catalog.domains.values():
+        if name in (domain.name.name, str(domain.name)) and (domain.constraints or domain.not_null):
+            context.refuse(
+                f"type {wanted} is a domain with rules",
+                why="PostgreSQL rewrites the whole table for such a column while nobody can read it",
+                fix=f"use {domain.type} and give the rules as `check` and `nullable`",
+            )
+
+
+def refuse_branched(context: Context, table: Table) -> None:
+    """A table whose rows, or whose columns, are another table's too."""
+    if table.partition_of is not None:
+        context.refuse(
+            f"{table.name} is a partition of {table.partition_of}",
+            why="columns are changed in the partitioned table, for all of its partitions",
+            fix=f"say table: {table.partition_of.name}",
+        )
+    children = sorted(str(other.name) for other in context.catalog.tables.values() if table.name in other.inherits)
+    if children or table.inherits:
+        kin = f"{children[0]} inherits from it" if children else f"it inherits from {table.inherits[0]}"
+        context.refuse(
+            f"{table.name} is part of an inheritance tree: {kin}",
+            why="rows of several tables would be walked as those of one",
+            fix="end the inheritance first (ALTER TABLE ... NO INHERIT), or change its rows with `sql`",
+        )
+
+
+def refuse_dependents(context: Context, table: Table, columns: frozenset[str]) -> tuple[Hazard, ...]:
+    """Refuse by name what would keep pointing at a leaving column; function bodies are only evidence."""
+    blocking = [d for d in table.dependents if d.columns & columns and d.kind != "function body"]
+    if blocking:
+        first = blocking[0]
+        context.refuse(
+            f"{table.name} ({', '.join(sorted(columns))}) is used by {_named(blocking)}",
+            why=f"the {first.kind} names the column itself: it would keep reading the old one, and hinder its drop",
+            fix="drop it before and create it again after this migration, with `sql` changes or in your own tool",
+        )
+    _refuse_bound_elsewhere(context, table, columns)
+    key = {name for c in table.constraints if c.kind in ("primary_key", "exclude") for name in c.columns} & columns
+    if key:
+        context.refuse(
+            f"{', '.join(sorted(key))} is in the primary key or an exclusion constraint of {table.name}",
+            why="a key is replaced together with everything that references it, which no kind of change does yet",
+            fix="add a column under a new name (`add_column` with `up` and `down`), and make it the key with `sql`"
+            " changes in a migration that comes `after`",
+        )
+    partitioned = table.partition_key or ""
+    if any(column in partitioned for column in columns):
+        context.refuse(f"{table.name} is partitioned by {partitioned}", why="a partition key cannot be replaced")
+    texts = [d for d in table.dependents if d.kind == "function body"]
+    return tuple(
+        Hazard("function-body", "warning", f"{d.name} names {table.name}: see that it does not use a leaving column")
+        for d in texts
+    )
+
+
+def _refuse_bound_elsewhere(context: Context, table: Table, columns: frozenset[str]) -> None:
+    for key in context.catalog.references_to(table.name):
+        if columns & set(key.referenced_columns):
+            context.refuse(
+                f"{table.name} ({', '.join(key.referenced_columns)}) is referenced by {key.name} on {key.child}",
+                why="the foreign key would go on pointing at the old column, and hinder its drop",
+                fix="drop the foreign key first, and add it again after this migration",
+            )
+    for index in table.indexes:
+        if index.replica_identity and index.reads & columns:
+            context.refuse(
+                f"{index.name} is the replica identity of {table.name}",
+                why="its columns cannot be hidden or dropped while logical replication tells rows apart by it",
+                fix=f"ALTER TABLE {table.name} REPLICA IDENTITY FULL, or another index, first",
+            )
+
+
+def refuse_lost_with_column(context: Context, table: Table, column: Column) -> None:
+    """What belongs to the column itself and would not be on the one that replaces it."""
+    if column.grants:
+        context.refuse(
+            f"{table.name}.{column.name} has privileges of its own: {', '.join(column.grants)}",
+            why="the column that replaces it would be without them, and its users refused",
+            fix="grant on the table instead and revoke those of the column; or do the reverse after this migration",
+        )
+    relation = [i for i in table.indexes if i.reads & {column.name} and not i.primary]
+    keys = [k for k in context.catalog.references_from(table.name) if column.name in k.columns]
+    if table.kind == "partitioned" and (relation or keys):
+        held = f"index {relation[0].name}" if relation else f"foreign key {keys[0].name}"
+        context.refuse(
+            f"{held} of {table.name} reads {column.name}, and {table.name} is partitioned",
+            why="PostgreSQL takes neither a concurrent index nor a NOT VALID foreign key on a partitioned table",
+            fix="drop it first and create it again on each partition after this migration",
+        )
+
+
+def refuse_misfits(context: Context, table: Table, column: Column, wanted: str) -> None:
+    """A rule or index that is carried over to the new type, and makes no sense of it."""
+    row = {**context.row_types(table), column.name: wanted}
+    held = frozenset({column.name})
+    carried = [
+        (f"constraint {constraint.name}", carry.check_text(constraint))
+        for constraint in carry.constraints_reading(table, held)
+        if constraint.kind == "check"
+    ]
+    carried += [
+        (f"index {index.name}", text)
+        for index in carry.indexes_reading(table, held)
+        for text in carry.index_texts(index)
+    ]
+    for key in context.catalog.references_from(table.name):
+        for here, there in zip(key.columns, key.referenced_columns, strict=True):
+            if here == column.name and key.parent in context.catalog.tables:
+                parent = context.catalog.tables[key.parent].by_name[there]
+                quoted = sql.Identifier(here).as_string(None)
+                carried.append((f"foreign key {key.name}", f"{quoted} = NULL::{parent.type}"))
+    for shown, text in carried:
+        try:
+            context.probe.expression(Expression(text), table=table.name.name, row=row)
+        except Refused as refused:
+            context.refuse(
+                f"{shown} of {table.name} does not fit {column.name} as {wanted}: {refused.what}",
+                why="it is carried over to the column that replaces the old one, as it is",
+                fix="drop it before this migration and add what shall hold afterwards with one that comes `after`",
+            )
+
+
+def refuse_own_sequence(context: Context, table: Table, column: Column) -> None:
+    """A column with a sequence of its own would take the sequence with it."""
+    owned = [s for s in context.catalog.sequences.values() if s.owned_by == (table.name, column.name)]
+    if column.identity:
+        context.refuse(
+            f"{table.name}.{column.name} is an identity column, with a sequence of its own",
+            why="the identity and its sequence would go with the old column",
+            fix=f"make it a plain column first: ALTER TABLE {identifier(table.name).as_string(None)}"
+            f" ALTER COLUMN {sql.Identifier(column.name).as_string(None)} DROP IDENTITY, then SET DEFAULT nextval()"
+            " of a sequence that begins past the highest value",
+        )
+    if owned:
+        context.refuse(
+            f"{table.name}.{column.name} has a sequence of its own",
+            why="dropping the old column would drop the sequence",
+            fix=f"ALTER SEQUENCE {identifier(owned[0].name).as_string(None)} OWNED BY NONE first: the default goes over"
+            " to the new column and goes on using it",
+        )
+    if column.generated:
+        context.refuse(f"{table.name}.{column.name} is a generated column", why="it cannot be written")
+
+
+def refuse_late_triggers(context: Context, table: Table, columns: frozenset[str]) -> None:
+    """A user trigger that assigns a mapped column after ours would go unseen: triggers fire in order of name."""
+    for trigger in table.triggers:
+        late = trigger.before and trigger.row and trigger.name > "_cf_" and not trigger.name.startswith("_cf_")
+        touched = [c for c in sorted(columns) if _assigns(trigger.body, c)]
+        if late and touched:
+            context.refuse(
+                f"trigger {trigger.name} of {table.name} assigns {', '.join(touched)} after the sync trigger",
+                why="BEFORE triggers fire in order of name, so the new side would miss what it writes",
+                fix=f'ALTER TRIGGER "{trigger.name}" ON {table.name} RENAME TO "A_{trigger.name}"',
+            )
+
+
+def _assigns(body: str, column: str) -> bool:
+    squeezed = body.lower().replace('"', "").replace(" ", "")
+    name = column.lower()
+    return any(f"new.{name}{sign}" in squeezed for sign in (":=", "=")) or f"into new.{name}" in body.lower()
+
+
+def _named(dependents: list[Dependent]) -> str:
+    return ", ".join(f"{d.kind} {d.name}" for d in dependents)

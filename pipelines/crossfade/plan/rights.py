@@ -1,0 +1,54 @@
+"""Rights the role will miss, told when planning rather than at the step that wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from psycopg import sql
+
+from crossfade.catalog.model import Catalog, Name
+from crossfade.plan.plan import PlannedHazard
+from crossfade.steps.step import AnyStep, BuildIndex, Walk
+
+_SEES_OTHERS = "pg_read_all_stats"
+_OWNERS = ("ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE")  # what is done under these only an owner may
+
+
+def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
+    """What the role may not do in one database, each with the statement that grants it."""
+    role = catalog.role
+    if role.superuser:
+        return
+    who = sql.Identifier(role.name).as_string(None)
+    mine = [step for step in steps if step.database == database]
+    locked = [lock.relation for step in mine for lock in step.locks if lock.mode in _OWNERS]
+    altered = {Name(relation.schema_name, relation.name) for relation in locked}
+    for table in sorted(altered & catalog.tables.keys()):
+        owner = catalog.tables[table].owner
+        if owner not in role.member_of:
+            yield PlannedHazard(
+                code="missing-right",
+                risk="danger",
+                change=database,
+                what=f"role {role.name} neither owns {table} nor is a member of {owner}, who does",
+                fix=f"GRANT {sql.Identifier(owner).as_string(None)} TO {who}",
+            )
+    for schema in sorted({step.relation.schema_name for step in mine if isinstance(step, BuildIndex)}):
+        if not catalog.schemas.get(schema, True):
+            yield PlannedHazard(
+                code="missing-right",
+                risk="danger",
+                change=database,
+                what=f"role {role.name} may not create an index in schema {schema}",
+                fix=f"GRANT CREATE ON SCHEMA {sql.Identifier(schema).as_string(None)} TO {who}",
+            )
+    if mine and _SEES_OTHERS not in role.member_of:
+        walks = any(isinstance(step, Walk) for step in mine)
+        blind = "; a walk sees neither replicas that lag nor sessions that wait, and does not pause for them"
+        yield PlannedHazard(
+            code="blind-to-others",
+            risk="warning" if walks else "note",
+            change=database,
+            what=f"role {role.name} cannot see who holds a lock in {database}{blind if walks else ''}",
+            fix=f"GRANT {_SEES_OTHERS} TO {who}",
+        )
