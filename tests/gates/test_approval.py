@@ -109,6 +109,33 @@ def test_an_approval_from_outside_the_team_is_told_and_does_not_count(
     assert answer.reason.endswith(f"; 1 approval is by a role that is not a member of {team}")
 
 
+def test_who_joins_the_team_after_approving_counts_and_who_leaves_it_does_not(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve
+) -> None:
+    ada, _, eve = roles
+    approve(ada)
+    approve(eve)
+    assert desk.ask(gate(2, team)).state == "waits"
+
+    desk.connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(team), sql.Identifier(eve)))
+    assert desk.ask(gate(2, team)).state == "holds"
+
+    desk.connection.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(team), sql.Identifier(ada)))
+    assert desk.ask(gate(2, team)).evidence["approved_by"] == [eve]
+
+
+def test_a_superuser_is_of_no_team_unless_it_was_granted(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve
+) -> None:
+    desk.connection.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(roles[2])))
+    approve(roles[2])
+
+    answer = desk.ask(gate(1, team))
+
+    assert answer.state == "waits"
+    assert answer.reason.endswith(f"; 1 approval is by a role that is not a member of {team}")
+
+
 def test_without_a_team_whoever_logs_in_may_approve(desk: Desk, roles: tuple[str, str, str], approve: Approve) -> None:
     approve(roles[2])
 

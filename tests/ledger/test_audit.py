@@ -154,4 +154,14 @@ def test_events_are_read_by_migration_with_who_and_when(chain: Connection) -> No
     assert (found.seq, found.kind, found.body) == (6, "another", {"a": 1})
     assert found.role == chain.info.user
     assert isinstance(found.at, datetime)
-    assert len(Ledger(chain).events()) == 6
+    assert len([*Ledger(chain).events()]) == 6
+
+
+def test_events_are_read_a_page_at_a_time_and_none_is_left_out(ledger: Ledger) -> None:
+    ledger.connection.execute("SELECT crossfade.append_event('m', 'many', '{}') FROM generate_series(1, 2500)")
+
+    events = ledger.events("m")
+
+    assert next(events).seq == 1
+    assert [event.seq for event in events] == [*range(2, 2501)]
+    assert [event.seq for event in ledger.newest_events(3)] == [2498, 2499, 2500]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from crossfade.cli.project import MigrationName, ledger_to_write, migration_name
 from crossfade.errors import CrossfadeError, UsageError
 
 if TYPE_CHECKING:
-    import psycopg
+    from crossfade.ledger import Ledger
 
 
 def approve(
@@ -33,20 +33,20 @@ def approve(
     plan = frozen_plan(project, migration_named(project, migration))
     with ledger_to_write(project.databases[plan.home]) as ledger:
         if team is not None:
-            _refuse_outsider(ledger.connection, team)
+            _refuse_outsider(ledger, team)
         role = ledger.approve(plan.migration, team=team, plan_digest=plan.digest, reason=reason)
     typer.echo(f"{role} approved plan {plan.digest} of {plan.migration}{f' for {team}' if team else ''}")
 
 
-def _refuse_outsider(connection: psycopg.Connection[Any], team: str) -> None:
-    """An approval for a team one does not belong to would be kept and never count."""
-    found = connection.execute(
-        "SELECT session_user::text, pg_has_role(session_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s", (team,)
-    ).fetchone()
-    if found is None:
+def _refuse_outsider(ledger: Ledger, team: str) -> None:
+    """An approval for a team one does not belong to would be kept and not count."""
+    from psycopg import sql
+
+    members = ledger.members(team)
+    if members is None:
         raise UsageError(f"there is no role {team} in this database", fix="name the role that the gate says")
-    user, belongs = found
-    if not belongs:
-        raise CrossfadeError(
-            f"{user} is not a member of {team}", why="the approval would not count", fix=f"GRANT {team} TO {user}"
-        )
+    row = ledger.connection.execute("SELECT session_user::text").fetchone()
+    assert row is not None
+    if row[0] not in members:
+        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(team), sql.Identifier(row[0])).as_string()
+        raise CrossfadeError(f"{row[0]} is not a member of {team}", why="the approval would not count", fix=grant)

@@ -72,7 +72,9 @@ def log(
         try:
             with reading(project.databases[name], "crossfade audit") as connection:
                 if is_installed(connection):
-                    events += [(name, event) for event in Ledger(connection).events(migration)]
+                    ledger = Ledger(connection)
+                    found = ledger.newest_events(last, migration) if last is not None else ledger.events(migration)
+                    events += [(name, event) for event in found]
         except CrossfadeError as error:
             failed = True
             print_problems(error.problems, err())

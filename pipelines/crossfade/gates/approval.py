@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from psycopg import sql
 from pydantic import Field
 
 from crossfade.gates._gate import Answer, Gate, GateContext
 from crossfade.spec.values import Identifier, SpecModel
-
-if TYPE_CHECKING:
-    from crossfade.ledger import ApprovalRecord
 
 
 class Approval(SpecModel):
@@ -40,11 +37,15 @@ class ApprovalGate(Gate):
         team, count = self.approval.from_, self.approval.count
         given = context.ledger.approvals(context.migration)
         current = [each for each in given if each.plan_digest == context.plan_digest]
-        valid = {each.role for each in current if self._may(each)}
-        older = {each.role for each in given if self._may(each)} - valid
+        # As things are now: who has left the team, or its database, vouches for nothing; who has joined it need not
+        # approve the same plan again.
+        members = context.ledger.members(team) if team is not None else None
+        may = {each.role for each in given} if team is None else members or frozenset[str]()
+        valid = {each.role for each in current} & may
+        older = {each.role for each in given} & may - valid
         outsiders = {each.role for each in current} - valid
         evidence = {"from": team, "wanted": count, "approved_by": sorted(valid), "older_plan": sorted(older)}
-        if team is not None and not _role_exists(context, team):
+        if team is not None and members is None:
             quoted = sql.Identifier(team).as_string()
             reason = (
                 f"there is no role {team} in database {context.database}: CREATE ROLE {quoted} NOLOGIN; then"
@@ -62,14 +63,6 @@ class ApprovalGate(Gate):
             reasons.append(f"{_approvals(len(outsiders))} by a role that is not a member of {team}")
         return Answer("waits", "; ".join(reasons), evidence=evidence)
 
-    def _may(self, approval: ApprovalRecord) -> bool:
-        return self.approval.from_ is None or self.approval.from_ in approval.roles
-
 
 def _approvals(count: int) -> str:
     return "1 approval is" if count == 1 else f"{count} approvals are"
-
-
-def _role_exists(context: GateContext, role: str) -> bool:
-    found = context.ledger.connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-    return found is not None

@@ -5,9 +5,9 @@ Methods write in the caller's transaction where there is one, so that a step and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import class_row
@@ -24,6 +24,8 @@ from crossfade.ledger.records import (
     ProgressRecord,
     StepRecord,
 )
+
+_PAGE = 1000  # events
 
 _MIGRATION = """
 SELECT id, title, owner, spec_text, spec_digest, plan, plan_digest, state, epoch, holder, lease_until,
@@ -302,18 +304,48 @@ ON CONFLICT (migration, point, gate) DO UPDATE
             ).fetchall()
         return tuple(ApprovalRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows)
 
+    def members(self, team: str) -> frozenset[str] | None:
+        """The role and its members now, also through other roles; None when there is no such role.
+
+        A superuser is a member only where somebody granted it.
+        """
+        rows = self.connection.execute(
+            """
+WITH RECURSIVE team AS (
+  SELECT oid FROM pg_roles WHERE rolname = %s
+  UNION
+  SELECT m.member FROM pg_auth_members AS m JOIN team ON m.roleid = team.oid
+   WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true))
+SELECT rolname::text FROM pg_roles JOIN team USING (oid)""",
+            (team,),
+        ).fetchall()
+        return frozenset(name for (name,) in rows) or None
+
     # --- events --------------------------------------------------------------------------------------
 
     def event(self, migration: str, kind: str, body: Mapping[str, Any]) -> None:
         """Append to the chain, in the caller's transaction."""
         self.connection.execute("SELECT crossfade.append_event(%s, %s, %s)", (migration, kind, Jsonb(dict(body))))
 
-    def events(self, migration: str | None = None) -> tuple[EventRecord, ...]:
+    def events(self, migration: str | None = None) -> Iterator[EventRecord]:
+        """Oldest first, a page at a time: however many there are, few are in memory."""
+        after = 0
+        while page := self._page("seq > %(edge)s", "ORDER BY seq", migration, after, _PAGE):
+            yield from page
+            after = page[-1].seq
+
+    def newest_events(self, count: int, migration: str | None = None) -> Iterator[EventRecord]:
+        """The last `count` of them, oldest first."""
+        newest = self._page("seq <= %(edge)s", "ORDER BY seq DESC", migration, 2**62, count)
+        yield from reversed(newest)
+
+    def _page(
+        self, bound: LiteralString, order: LiteralString, migration: str | None, edge: int, limit: int
+    ) -> list[EventRecord]:
+        of = "" if migration is None else " AND migration = %(of)s"
         with self.connection.cursor(row_factory=class_row(EventRecord)) as cursor:
-            return tuple(
-                cursor.execute(
-                    "SELECT seq, at, migration, kind, role, body FROM crossfade.event"
-                    " WHERE %(of)s::text IS NULL OR migration = %(of)s ORDER BY seq",
-                    {"of": migration},
-                ).fetchall()
-            )
+            return cursor.execute(
+                "SELECT seq, at, migration, kind, role, body FROM crossfade.event"
+                f" WHERE {bound}{of} {order} LIMIT %(limit)s",
+                {"of": migration, "edge": edge, "limit": limit},
+            ).fetchall()

@@ -105,7 +105,8 @@ CREATE TABLE crossfade.gate (
   PRIMARY KEY (migration, point, gate)
 );
 
--- Who: the role that authenticated, not a name somebody typed.
+-- Who: the role that authenticated, not a name somebody typed. roles: those it was a member of then, as evidence;
+-- whether it belongs to a team is asked anew whenever a gate is asked.
 CREATE TABLE crossfade.approval (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   migration text NOT NULL,
@@ -125,9 +126,15 @@ BEGIN
     RAISE EXCEPTION 'an approval is given as the role that authenticated, %', session_user
       USING ERRCODE = 'insufficient_privilege';
   END IF;
+  -- Not pg_has_role, which says yes to a superuser for every role. A grant that only lets administer the role, as
+  -- PostgreSQL 16 gives it to whoever creates one, makes nobody a member.
   new.roles := ARRAY(
-    SELECT rolname::text FROM pg_roles
-     WHERE pg_has_role(session_user, oid, 'MEMBER') AND NOT rolsuper ORDER BY rolname);
+    WITH RECURSIVE held AS (
+      SELECT oid FROM pg_roles WHERE rolname = session_user
+      UNION
+      SELECT m.roleid FROM pg_auth_members AS m JOIN held ON m.member = held.oid
+       WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true))
+    SELECT rolname::text FROM pg_roles JOIN held USING (oid) ORDER BY rolname);
   RETURN new;
 END $$;
 CREATE TRIGGER signed BEFORE INSERT OR UPDATE ON crossfade.approval
@@ -195,19 +202,21 @@ END $$;
 -- Anybody who can log in and read the plan may approve it, as themselves: what an approval is worth, its gate decides.
 CREATE FUNCTION crossfade.approve(of_migration text, of_team text, of_plan text, of_reason text)
 RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
-  INSERT INTO crossfade.approval (migration, team, plan_digest, reason, roles)
-  SELECT of_migration, of_team, of_plan, of_reason, coalesce(array_agg(rolname::text ORDER BY rolname), '{}')
-    FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER') AND NOT rolsuper;
+  INSERT INTO crossfade.approval (migration, team, plan_digest, reason)
+  VALUES (of_migration, of_team, of_plan, of_reason);
   SELECT crossfade.append_event(of_migration, 'approved',
     jsonb_build_object('team', of_team, 'plan', of_plan, 'reason', of_reason));
   SELECT session_user::text
 $$;
 
--- Called by sync triggers as the application's role, hence SECURITY DEFINER.
+-- Called by sync triggers as the application's role, hence SECURITY DEFINER and open to PUBLIC: a role may be given
+-- the right to write a table at any time, and its writes must not fail for want of another one. Whoever misuses them
+-- gains nothing: a conflict noted by hand holds a migration up until rows are compared again, and one resolved by hand
+-- does not open contract, which compares the rows themselves. Only for a migration that the ledger knows.
 CREATE FUNCTION crossfade.note_conflict(of_migration text, of_relation text, of_key jsonb, of_sqlstate text)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
   INSERT INTO crossfade.conflict (migration, relation, key, sqlstate)
-  VALUES (of_migration, of_relation, of_key, of_sqlstate)
+  SELECT id, of_relation, of_key, of_sqlstate FROM crossfade.migration WHERE id = of_migration
   ON CONFLICT (migration, relation, key)
   DO UPDATE SET sqlstate = excluded.sqlstate, seen_at = now(), resolved_at = NULL
 $$;
@@ -216,7 +225,10 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_tem
   UPDATE crossfade.conflict SET resolved_at = now()
    WHERE migration = of_migration AND relation = of_relation AND key = of_key AND resolved_at IS NULL
 $$;
--- Said, for a database may have taken this default from its functions.
-GRANT EXECUTE ON FUNCTION crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve TO PUBLIC;
+-- Said, for a database may have taken this default from its functions, or left it. append_event acts with its caller's
+-- own rights on the tables, so it gives nobody anything; the trigger functions are for these tables' triggers alone.
+GRANT EXECUTE ON FUNCTION
+  crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve, crossfade.append_event TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION crossfade.sign_approval, crossfade.refuse_change FROM PUBLIC;
 
 INSERT INTO crossfade.version (version) VALUES (1);
