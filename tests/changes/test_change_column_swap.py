@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tests.changes.conftest import Live
 from tests.changes.life import Lived, spec
@@ -151,6 +153,16 @@ def test_rules_bind_old_writers_from_validate_on_with_an_error_that_names_the_mi
 
     with pytest.raises(Exception, match=r'unique constraint "_cf_m_codes_index_'):
         items.sql("INSERT INTO items (id, code) VALUES (3, '001')")
+
+
+def test_a_rule_of_a_hidden_column_is_named_for_the_migration_and_the_column_once(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text)")
+    spec(scene, "change_column: {table: items, column: code, to: {type: int, nullable: false}}")
+
+    scene.up(through="validate")
+
+    (name,) = scene.sql("SELECT conname FROM pg_constraint WHERE conrelid = 'items'::regclass AND contype = 'c'")
+    assert re.fullmatch(r"_cf_m_code_not_null_[0-9a-f]{8}", name[0])
 
 
 def test_a_partitioned_table_is_swapped(scene: Scene) -> None:

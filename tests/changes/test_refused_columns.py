@@ -8,6 +8,8 @@ import pytest
 from tests.changes.refusing import ZOO, refusal
 from tests.scene import Scene
 
+from crossfade.changes import Refused
+
 
 @pytest.fixture(scope="module")
 def zoo(shared_scene: Callable[[], Scene]) -> Scene:
@@ -195,3 +197,53 @@ def test_every_problem_of_a_spec_is_said_at_once_and_where_it_stands(zoo: Scene)
     assert second.where is not None
     assert (first.where.file.name, first.where.line, first.where.column) == ("m.yaml", 6, 5)
     assert second.where.line == 8
+
+
+PARTED = "CREATE TABLE p (id int, at date, code text) PARTITION BY RANGE (at);"
+ONE = PARTED + "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
+
+
+@pytest.mark.parametrize(
+    ("schema", "what"),
+    [
+        (ONE + "CREATE VIEW v AS SELECT code FROM p1", "public.p1 (code) is used by view public.v"),
+        (
+            ONE + "ALTER TABLE p1 ADD UNIQUE (code); CREATE TABLE c (code text REFERENCES p1 (code))",
+            "public.p1 (code) is used by foreign key c_code_fkey on public.c",
+        ),
+        (ONE + "ALTER TABLE p1 ADD PRIMARY KEY (code)", "code is in the primary key"),
+        (
+            PARTED + "CREATE TABLE p1 PARTITION OF p DEFAULT PARTITION BY LIST (code)",
+            "public.p1 is partitioned by LIST (code)",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_of_one_partition_is_refused(scene: Scene, schema: str, what: str) -> None:
+    scene.sql(schema)
+
+    (problem,) = refusal(scene, "drop_column: {table: p, column: code}")
+
+    assert problem.what.startswith(what)
+
+
+def test_a_partition_key_is_told_by_its_columns_not_by_its_text(scene: Scene) -> None:
+    scene.sql("CREATE TABLE p (id int, created_at date, at date) PARTITION BY RANGE (created_at)")
+
+    assert refusal(scene, "drop_column: {table: p, column: at}") == ()
+
+
+def test_a_column_that_another_migration_goes_on_keeping_in_step_is_refused(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text, other text)")
+    scene.spec("changes: [{rename_column: {table: items, from: code, to: number}}]\ncontract: {stages: [retire: {}]}\n")
+    assert scene.up().ended == "complete"
+
+    def said(column: str) -> str:
+        scene.spec(f"changes: [{{rename_column: {{table: items, from: {column}, to: later}}}}]\n", id="n")
+        try:
+            scene.runner().plan(scene.migration("n"))
+        except Refused as refused:
+            return refused.what
+        return "nothing"
+
+    assert said("number").startswith("number of public.items is kept in step by _cf_m_items_")
+    assert said("other") == "nothing"

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, cast
 
-from crossfade.catalog.model import Catalog, Table, View
-
-OWN_PREFIX = "_cf_"
+from crossfade.catalog.model import OWN_PREFIX, Catalog, Table, View
 
 # Fields that are nothing of the schema, are compared part by part, or that the definition says already.
 _NOT_COMPARED: Mapping[str, frozenset[str]] = {

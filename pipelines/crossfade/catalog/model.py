@@ -59,6 +59,8 @@ __all__ = [
     "View",
 ]
 
+OWN_PREFIX = "_cf_"  # of every name that crossfade gives
+
 TableKind = Literal["table", "partitioned", "foreign"]
 
 
@@ -98,6 +100,11 @@ class Table:
     def by_name(self) -> Mapping[str, Column]:
         """Its columns by name, in their order."""
         return {column.name: column for column in self.columns}
+
+    @property
+    def user_triggers(self) -> tuple[Trigger, ...]:
+        """The triggers that are not of a migration."""
+        return tuple(trigger for trigger in self.triggers if not trigger.name.startswith(OWN_PREFIX))
 
     @cached_property
     def key(self) -> tuple[str, ...]:
@@ -191,6 +198,12 @@ class Catalog:
             yield found
         for partition in self.partitions(table):
             yield from self.leaves(partition.name)
+
+    def tree(self, table: Name) -> Iterator[Table]:
+        """The table, and its partitions at any depth."""
+        yield self.tables[table]
+        for partition in self.partitions(table):
+            yield from self.tree(partition.name)
 
     @cached_property
     def _partitions(self) -> Mapping[Name, tuple[Table, ...]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from crossfade.catalog.model import Column, Dependent, Table
+from crossfade.catalog.dependents import words
+from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
 from crossfade.changes._change import Hazard, Refused
 from crossfade.changes._context import Context, identifier
 from crossfade.spec.fragment import Expression
@@ -74,6 +75,18 @@ def refuse_branched(context: Context, table: Table) -> None:
 
 def refuse_dependents(context: Context, table: Table, columns: frozenset[str]) -> tuple[Hazard, ...]:
     """Refuse by name what would keep pointing at a leaving column; function bodies are only evidence."""
+    for part in context.catalog.tree(table.name):
+        _refuse_used(context, part, columns)
+    texts = [d for d in table.dependents if d.kind == "function body"]
+    return tuple(
+        Hazard("function-body", "warning", f"{d.name} names {table.name}: see that it does not use a leaving column")
+        for d in texts
+    )
+
+
+def _refuse_used(context: Context, table: Table, columns: frozenset[str]) -> None:
+    """The same of one table or partition: each has dependents, keys and rules of its own."""
+    _refuse_kept_in_step(context, table, columns)
     blocking = [d for d in table.dependents if d.columns & columns and d.kind != "function body"]
     if blocking:
         first = blocking[0]
@@ -91,14 +104,22 @@ def refuse_dependents(context: Context, table: Table, columns: frozenset[str]) -
             fix="add a column under a new name (`add_column` with `up` and `down`), and make it the key with `sql`"
             " changes in a migration that comes `after`",
         )
-    partitioned = table.partition_key or ""
-    if any(column in partitioned for column in columns):
-        context.refuse(f"{table.name} is partitioned by {partitioned}", why="a partition key cannot be replaced")
-    texts = [d for d in table.dependents if d.kind == "function body"]
-    return tuple(
-        Hazard("function-body", "warning", f"{d.name} names {table.name}: see that it does not use a leaving column")
-        for d in texts
-    )
+    if columns & words(table.partition_key or ""):
+        context.refuse(
+            f"{table.name} is partitioned by {table.partition_key}", why="a partition key cannot be replaced"
+        )
+
+
+def _refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]) -> None:
+    """Another migration's triggers, which stay where its contract ends before `archive`."""
+    for trigger in table.triggers:
+        if trigger.name.startswith(OWN_PREFIX) and columns & words(trigger.body):
+            context.refuse(
+                f"{', '.join(sorted(columns))} of {table.name} is kept in step by {trigger.name}, of another migration",
+                why="that trigger names the column, and every write would fail once it is called otherwise",
+                fix="complete that migration or roll it back; where its contract ended before `archive`, drop its"
+                " triggers with a `sql` change first",
+            )
 
 
 def _refuse_bound_elsewhere(context: Context, table: Table, columns: frozenset[str]) -> None:
@@ -192,8 +213,8 @@ def refuse_own_sequence(context: Context, table: Table, column: Column) -> None:
 
 def refuse_late_triggers(context: Context, table: Table, columns: frozenset[str]) -> None:
     """A user trigger that assigns a mapped column after ours would go unseen: triggers fire in order of name."""
-    for trigger in table.triggers:
-        late = trigger.before and trigger.row and trigger.name > "_cf_" and not trigger.name.startswith("_cf_")
+    for trigger in table.user_triggers:
+        late = trigger.before and trigger.row and trigger.name > OWN_PREFIX
         touched = [c for c in sorted(columns) if _assigns(trigger.body, c)]
         if late and touched:
             context.refuse(

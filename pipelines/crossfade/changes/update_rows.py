@@ -61,7 +61,7 @@ class UpdateRows(Change):
 
     def _silent(self, context: Context, table: Table) -> bool:
         """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
-        users = [t for t in table.triggers if t.enabled in ("O", "A") and "update" in t.events]
+        users = [t for t in table.user_triggers if t.enabled in ("O", "A") and "update" in t.events]
         if not users or context.head.backfill.fire_triggers:
             return False
         keyed = {

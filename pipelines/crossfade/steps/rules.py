@@ -53,7 +53,7 @@ def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: st
     column: its name while the rule is added; lasting: its name when the rule is finished; subject: for the steps' ids;
     shown: for people.
     """
-    name = place.named("not_null", column)
+    name = place.named("not_null", subject, lasting)
     condition = sql.SQL("{} IS NOT NULL").format(sql.Identifier(column))
     add, validate = _checked(place, name, condition, f"{subject}/not_null", f"{shown} not null")
     asked = _ask(

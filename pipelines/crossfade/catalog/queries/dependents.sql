@@ -68,6 +68,7 @@ SELECT e.relation, NULL, 'trigger', t.tgname || ' on ' || n.nspname || '.' || c.
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE t.tgrelid = e.relation AND e.position > 0
    AND (NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0))
+   AND NOT starts_with(t.tgname, '_cf_') -- of a migration, which is told by itself
  GROUP BY e.relation, t.tgname, n.nspname, c.relname
 
  UNION ALL -- a function reads columns in a SQL-standard body, or names the row type of the table
