@@ -17,11 +17,17 @@ def agrees(sides: Sides, moment: Moment, row: str) -> sql.Composable:
     if asks_by_function(sides):
         # A partition's row has a type of its own.
         return sql.SQL("{}(CAST({}.* AS {}))").format(agrees_name(sides), sql.Identifier(row), sides.sql)
-    questions = [
-        sql.SQL("({})").format(sql.SQL(" OR ").join(_agreements(sides, pair, moment, row)))
-        for pair in comparable(sides)
-    ]
+    questions = [_inline(sides, pair, moment, row) for pair in comparable(sides)]
     return sql.SQL(" AND ").join(questions) if questions else sql.SQL("true")
+
+
+def pair_agrees(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Composable:
+    """The same of one comparable pair."""
+    if asks_by_function(sides):
+        return sql.SQL("{}(CAST({}.* AS {}), {})").format(
+            agrees_name(sides), sql.Identifier(row), sides.sql, sql.Literal(comparable(sides).index(pair))
+        )
+    return _inline(sides, pair, moment, row)
 
 
 def comparable(sides: Sides) -> tuple[Pair, ...]:
@@ -36,6 +42,14 @@ def asks_by_function(sides: Sides) -> bool:
 
 def agrees_name(sides: Sides) -> sql.Identifier:
     return sql.Identifier("crossfade", sides.own("agrees"))
+
+
+def agrees_signature(sides: Sides) -> sql.Composable:
+    return sql.SQL("{}({}, integer)").format(agrees_name(sides), sides.sql)
+
+
+def _inline(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Composable:
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(_agreements(sides, pair, moment, row)))
 
 
 def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.Composable]:
@@ -64,20 +78,27 @@ def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.
 
 
 def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
+    """Asks all pairs, or the one of that number."""
     checks: list[sql.Composable] = []
-    for pair in comparable(sides):
+    for number, pair in enumerate(comparable(sides)):
         attempts = [
-            sql.SQL("  BEGIN agree := agree OR ({});\n  EXCEPTION WHEN {} THEN NULL; END;").format(
+            sql.SQL("    BEGIN agree := agree OR ({});\n    EXCEPTION WHEN {} THEN NULL; END;").format(
                 question, _ABOUT_THE_VALUE
             )
             for question in _agreements(sides, pair, moment, "r")
         ]
         checks.append(
-            sql.SQL("  -- {}\n  agree := false;\n{}\n  IF NOT agree THEN RETURN false; END IF;").format(
-                trusted(commented(pair.title)), sql.SQL("\n").join(attempts)
-            )
+            sql.SQL(
+                """  -- {}
+  IF coalesce(of_pair, {number}) = {number} THEN
+    agree := false;
+{}
+    IF NOT agree THEN RETURN false; END IF;
+  END IF;"""
+            ).format(trusted(commented(pair.title)), sql.SQL("\n").join(attempts), number=sql.Literal(number))
         )
     body = sql.SQL("\nDECLARE agree boolean;\nBEGIN\n{}\n  RETURN true;\nEND\n").format(sql.SQL("\n").join(checks))
-    return sql.SQL("CREATE OR REPLACE FUNCTION {}(r {}) RETURNS boolean LANGUAGE plpgsql STABLE {} AS {}").format(
-        agrees_name(sides), sides.sql, settings(sides), quoted(body)
-    )
+    return sql.SQL(
+        "CREATE OR REPLACE FUNCTION {}(r {}, of_pair integer DEFAULT NULL) RETURNS boolean"
+        " LANGUAGE plpgsql STABLE {} AS {}"
+    ).format(agrees_name(sides), sides.sql, settings(sides), quoted(body))

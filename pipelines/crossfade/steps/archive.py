@@ -8,7 +8,7 @@ from psycopg import sql
 
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
-from crossfade.steps.agreement import agrees, comparable
+from crossfade.steps.agreement import agrees, comparable, pair_agrees
 from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
@@ -42,18 +42,15 @@ def _hidden(sides: Sides) -> tuple[str, ...]:
 
 
 def _known(sides: Sides) -> sql.Composable:
-    """The old side of the row `t` is what it should be: true where every row was filled, else not false.
-
-    Where nothing was filled, NULL is a row nobody wrote since expand, whose old values are still its own.
-    """
+    """The old side of the row `t` is what it should be: true where every row was filled, else not false."""
     wanted = sql.SQL("IS TRUE" if sides.filled else "IS NOT FALSE")
     return sql.SQL("t.{} {}").format(sql.Identifier(sides.marker), wanted)
 
 
 def _end_sync(sides: Sides) -> Ddl:
-    # Rows that come after the end are marked false by the default: nobody makes an old side for them.
+    # Rows that come after the end are marked by the default: nobody makes an old side for them.
     if sides.leaving:
-        marker_goes = text(sides.alter("ALTER COLUMN {} SET DEFAULT false", sides.marker))
+        marker_goes = text(sides.alter("ALTER COLUMN {} SET DEFAULT {}", sides.marker, sides.unknown))
         marker_comes = text(sides.alter("ALTER COLUMN {} DROP DEFAULT", sides.marker))
     else:
         marker_goes = text(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
@@ -88,10 +85,11 @@ def _refill(sides: Sides) -> Walk:
     right = agrees(sides, "retired", "t") if comparable(sides) else known
     stale = sql.SQL("(({}) IS NOT TRUE OR NOT ({}))").format(known, right)
     values = [
+        # Pair by pair: a row that the new version wrote keeps the old values it did not write.
         sql.SQL("{c} = CASE WHEN {right} THEN t.{c} ELSE {down} END").format(
             c=sql.Identifier(old_names.get(column, column)),
             # Nothing tells whether a column without a new side is right, but that its values were kept.
-            right=right if pair.new else known,
+            right=pair_agrees(sides, pair, "retired", "t") if pair in comparable(sides) else known,
             down=sides.down(pair, column, "t", "retired"),
         )
         for column, pair in _sources(sides).items()
@@ -269,7 +267,7 @@ def _drop(sides: Sides) -> Ddl:
     columns = ", ".join(sides.leaving)
     added = [statement for name in sides.leaving for statement in _added_again(sides, name)]
     if sides.synced:
-        added.append(sides.alter("ADD COLUMN {} boolean DEFAULT false", sides.marker))
+        added.append(sides.alter("ADD COLUMN {} boolean DEFAULT {}", sides.marker, sides.unknown))
     dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides)]
     if sides.synced:
         dropped.append(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))

@@ -152,6 +152,15 @@ class Sides:
         return any(pair.up for pair in self.pairs)
 
     @property
+    def unknown(self) -> sql.SQL:
+        """The marker of a row that came while nothing was synced: nobody has made an old side for it.
+
+        Where rows are filled, that is the one of a row not mapped yet. Where not, NULL is a row nobody wrote since
+        expand, whose old values are still its own.
+        """
+        return sql.SQL("NULL" if self.filled else "false")
+
+    @property
     def swaps(self) -> bool:
         return any(pair.swap for pair in self.pairs)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from crossfade.spec.fragment import Expression, trusted
-from crossfade.steps.agreement import agrees, agrees_function, agrees_name, asks_by_function
+from crossfade.steps.agreement import agrees, agrees_function, agrees_signature, asks_by_function
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
 
@@ -54,7 +54,7 @@ def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
     if asks_by_function(sides):
         statements.append(agrees_function(sides, moment))
         # Asked by the trigger too, hence by every writer.
-        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {}({}) TO PUBLIC").format(agrees_name(sides), sides.sql))
+        statements.append(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO PUBLIC").format(agrees_signature(sides)))
     return tuple(statement.as_string(None) for statement in statements)
 
 
@@ -66,7 +66,7 @@ def remove_sync(sides: Sides) -> tuple[str, ...]:
     ]
     statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("crossfade", sides.own("sync"))))
     if asks_by_function(sides):
-        statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}({})").format(agrees_name(sides), sides.sql))
+        statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}").format(agrees_signature(sides)))
     return tuple(statement.as_string(None) for statement in statements)
 
 
@@ -277,8 +277,15 @@ def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
         return sql.SQL("  -- {title}: the old side does not follow").format(title=trusted(commented(pair.title)))
     if not pair.new:  # rows that exist keep the value old writers gave them
         names = sides.old_names(moment)
-        return sql.SQL("  -- {title}\n  IF TG_OP = 'INSERT' AND NOT ({given}) THEN\n{down}\n  END IF;").format(
+        return sql.SQL(
+            """  -- {title}
+  IF (TG_OP = 'INSERT' OR new.{marker} IS {unknown}) AND NOT ({given}) THEN
+{down}
+  END IF;"""
+        ).format(
             title=trusted(commented(pair.title)),
+            marker=sql.Identifier(sides.marker),
+            unknown=sides.unknown,
             given=_given(tuple(names.get(name, name) for name in pair.down)),
             down=_assign_down(sides, pair, moment),
         )
