@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := true
 endif
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: demo test check lint format bench schema setup clean
+.PHONY: demo test torture check lint format bench schema setup clean
 
 setup: $(READY)
 
@@ -26,6 +26,9 @@ demo: $(READY)  ## three real migrations on real data, under traffic
 
 test: $(READY)  ## the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+torture: $(READY)  ## hours of it, e.g. ARGS="--seeds 3 --minutes 30"
+	@PYTHONPATH=pipelines:. $(BIN)/python -m tests.torture $(ARGS)
 
 check: lint  ## what CI runs before the tests
 lint: $(READY)
