@@ -125,7 +125,7 @@ def test_a_literal_url_is_refused_with_the_way_to_write_it(write: Write) -> None
     (problem,) = refusal(write, "profile: {url: 'postgresql://u@host/db'}").problems
 
     assert placed(problem) == (
-        "1:16: `url`: the url is written as env:NAME or file:/path;"
+        "1:16: `url`: a url is written as env:NAME or file:/path;"
         " a connection URL itself would put a secret into the repository\n"
         "  why: Where the URL is kept: an environment variable or a file; never the URL itself:"
         " docs/language.md#databases\n"

@@ -46,7 +46,7 @@ _STEPS = """
 SELECT s.migration,
        jsonb_path_query_first(m.plan, '$.steps[*] ? (@.id == $id).title', jsonb_build_object('id', s.id)) #>> '{}'
          AS title,
-       walked.done, walked.blocks, refused.found
+       walked.done, walked.blocks, refused.found, s.detail ->> 'waits for'
   FROM crossfade.step AS s
   JOIN crossfade.migration AS m ON m.id = s.migration
   LEFT JOIN LATERAL (
@@ -104,12 +104,16 @@ class KnownMigration:
 
 @dataclass(frozen=True)
 class OpenStep:
-    """A step that has begun and is not done. blocks: 0 when it does not walk. found: what a check refused."""
+    """A step that has begun and is not done.
+
+    blocks: 0 when it does not walk. found: what a check refused. waits_for: the pressure at which a walk waits.
+    """
 
     title: str | None
     blocks_done: int
     blocks: int
     found: dict[str, int]
+    waits_for: str | None
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,9 @@ def read_overview(connection: psycopg.Connection[Any], migrations: Collection[st
     for migration, *gate in rows(_GATES):
         gates[migration] = (*gates.get(migration, ()), GateRecord(*gate))
     steps: dict[str, tuple[OpenStep, ...]] = {}
-    for migration, title, done, blocks, found in rows(_STEPS):
-        steps[migration] = (*steps.get(migration, ()), OpenStep(title, done or 0, blocks or 0, found or {}))
+    for migration, title, done, blocks, found, waits_for in rows(_STEPS):
+        step = OpenStep(title, done or 0, blocks or 0, found or {}, waits_for)
+        steps[migration] = (*steps.get(migration, ()), step)
     paths = {migration: tuple(path or ()) for migration, path in rows(_PATHS)}
     blockers = {migration: tuple(Blocker(**each) for each in found or ()) for migration, found in rows(_HELD_UP)}
     blockers |= _blocking_now(connection, known)

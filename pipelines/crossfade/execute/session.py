@@ -15,6 +15,7 @@ from crossfade.server_words import told
 from crossfade.spec import Database, search_path
 
 OLDEST = 140000
+_POOLER_TRIES = 5  # between two looks, another client may have taken the connection
 
 # row_security off: a policy that would hide rows from us is an error, not silence. idle_in_transaction: a stalled
 # runner's locks end with it. client_connection_check_interval: a killed runner's statement ends within seconds.
@@ -41,6 +42,10 @@ class DatabaseUnreachable(CrossfadeError):
     """A database does not answer, or does not let us in."""
 
 
+class PooledSession(CrossfadeError):
+    """A connection pooler hands our session's server connection to others between transactions."""
+
+
 def open_session(database: Database, application: str) -> psycopg.Connection[Any]:
     """An autocommit session that may write. Raises DatabaseUnreachable, never with a password in it."""
     return _open(database, application, _WORK)
@@ -57,9 +62,25 @@ def reading(database: Database, application: str = "crossfade") -> Generator[psy
 
 
 def _open(database: Database, application: str, settings: dict[str, str]) -> psycopg.Connection[Any]:
+    connection = _connect(database, application)
+    if connection.info.server_version < OLDEST:
+        version = connection.info.server_version // 10000
+        connection.close()
+        raise UnsupportedServer(
+            f"database `{database.name}` runs PostgreSQL {version}, crossfade needs 14 or later",
+            where=database.where,
+            why="a backfill walks physical blocks by tid ranges, which PostgreSQL 14 brought",
+            fix="upgrade the server first",
+        )
+    _refuse_shared(connection, database)
+    _apply(connection, database, settings)
+    return connection
+
+
+def _connect(database: Database, application: str) -> psycopg.Connection[Any]:
     address = database.conninfo()
     try:
-        connection = psycopg.connect(
+        return psycopg.connect(
             address,
             autocommit=True,
             application_name=application,
@@ -72,17 +93,34 @@ def _open(database: Database, application: str, settings: dict[str, str]) -> psy
         )
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise _unreachable(database, address, error) from None
-    if connection.info.server_version < OLDEST:
-        version = connection.info.server_version // 10000
-        connection.close()
-        raise UnsupportedServer(
-            f"database `{database.name}` runs PostgreSQL {version}, crossfade needs 14 or later",
-            where=database.where,
-            why="a backfill walks physical blocks by tid ranges, which PostgreSQL 14 brought",
-            fix="upgrade the server first",
-        )
-    _apply(connection, database, settings)
-    return connection
+
+
+def _refuse_shared(connection: psycopg.Connection[Any], database: Database) -> None:
+    """Before anything is set: what we set in a server connection that is shared, others would have too.
+
+    A pooler answers with a process id of its own. That two of our sessions, open at the same time, meet one server
+    process says that it lends it out for a transaction only.
+    """
+    if connection.info.backend_pid == _server_process(connection):
+        return
+    for _ in range(_POOLER_TRIES):
+        with _connect(database, connection.info.parameter_status("application_name") or "") as other:
+            if _server_process(other) == _server_process(connection):
+                connection.close()
+                raise PooledSession(
+                    f"database `{database.name}` answers through a pooler that shares server connections",
+                    where=database.where,
+                    why="the settings, locks and lease of a run live in a session, which it lends to others between"
+                    " transactions",
+                    fix="say where the address of the server itself is kept: `direct_url: env:NAME`; applications"
+                    " go on as they are",
+                )
+
+
+def _server_process(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _apply(connection: psycopg.Connection[Any], database: Database, settings: dict[str, str]) -> None:

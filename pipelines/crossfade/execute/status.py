@@ -186,7 +186,8 @@ def _unfinished(
         waits_for = f"{known.paused_by} to resume it: `crossfade resume {known.id}`"
         return replace(status, state="paused", waits_for=waits_for, since=known.paused_at)
     if known.holder is not None:
-        return replace(status, state="running", since=record.started_at if record else None)
+        pressure = "; ".join(step.waits_for for step in steps if step.waits_for)
+        return replace(status, state="running", waits_for=pressure, since=record.started_at if record else None)
     moment = "after" if record is not None and record.finished_at is not None else "before"
     gates = tuple(gate for gate in home.gates.get(known.id, ()) if gate.point == f"{moment} {leg}")
     if gates:

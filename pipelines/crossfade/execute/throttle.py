@@ -1,4 +1,4 @@
-"""When a walk waits: replicas behind, sessions blocked, WAL too fast, an anti-wraparound vacuum."""
+"""When a walk waits: replicas behind, sessions blocked, WAL too fast, old transactions, an anti-wraparound vacuum."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ import psycopg
 
 from crossfade.execute.session import open_session
 from crossfade.execute.site import Site
+from crossfade.ledger import Ledger
 
-_EVERY = 1.0  # seconds between looks
+_EVERY = 0.5  # seconds between looks: a batch, by default
 
 _LOOK = """
 SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
        (SELECT min(replay_lsn - '0/0'::pg_lsn) FROM pg_stat_replication WHERE state = 'streaming') AS replayed,
        (SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock') AS blocked,
+       -- What holds back the horizon of vacuum here: not our own sessions, whose transactions are short.
+       (SELECT max(extract(epoch FROM clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
+         WHERE datname = current_database() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+           AND backend_type = 'client backend' AND application_name NOT LIKE 'crossfade%') AS oldest,
        EXISTS (SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND backend_type = 'autovacuum worker'
                   AND query LIKE '%(to prevent wraparound)') AS wraparound"""
 
 
 class Throttle:
-    """Looks at the server every second while a walk runs; `reason` says why the walk should wait right now."""
+    """Looks at the server while a walk runs; `reason` says why it should wait right now, and so does the ledger."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, step: str) -> None:
         self.reason: str | None = None
         self._site = site
+        self._step = step
+        self._noted: str | None = None
         self._done = threading.Event()
         self._written: deque[tuple[float, int]] = deque()
         self._thread = threading.Thread(target=self._watch, name="throttle", daemon=True)
@@ -50,32 +57,39 @@ class Throttle:
             with suppress(Exception):
                 if connection is None or connection.closed:
                     connection = open_session(self._site.database, "crossfade throttle")
-                self._look(connection)
+                self.reason = self._look(connection)
+                self._note(connection)
             if self._done.wait(_EVERY):
                 break
         if connection is not None:
             connection.close()
 
-    def _look(self, connection: psycopg.Connection[Any]) -> None:
+    def _look(self, connection: psycopg.Connection[Any]) -> str | None:
         row = connection.execute(_LOOK).fetchone()
         assert row is not None
-        written, replayed, blocked, wraparound = row
-        settings = self._site.settings
+        written, replayed, blocked, oldest, wraparound = row
+        limits = self._site.settings
         now = time.monotonic()
         self._written.append((now, int(written)))
         while len(self._written) > 2 and now - self._written[0][0] > 600:
             self._written.popleft()
         lag = self._lag(now, None if replayed is None else int(replayed))
         rate = self._wal_rate(now)
-        self.reason = None
-        if settings.pause_replica_lag is not None and lag > settings.pause_replica_lag:
-            self.reason = f"a replica is {lag:.0f} s behind (limit {settings.pause_replica_lag:.0f} s)"
-        elif settings.pause_blocked_sessions is not None and blocked >= settings.pause_blocked_sessions:
-            self.reason = f"{blocked} sessions wait for locks (limit {settings.pause_blocked_sessions})"
-        elif settings.pause_wal_rate is not None and rate > settings.pause_wal_rate:
-            self.reason = f"WAL grows by {rate / 2**20:.0f} MB/s (limit {settings.pause_wal_rate / 2**20:.0f} MB/s)"
-        elif wraparound:
-            self.reason = "an anti-wraparound vacuum runs"
+        if limits.pause_replica_lag is not None and lag > limits.pause_replica_lag:
+            return f"a replica is {_said(lag)} behind (limit {_said(limits.pause_replica_lag)})"
+        if limits.pause_blocked_sessions is not None and blocked >= limits.pause_blocked_sessions:
+            return f"{blocked} sessions wait for locks (limit {limits.pause_blocked_sessions})"
+        if limits.pause_wal_rate is not None and rate > limits.pause_wal_rate:
+            return f"WAL grows by {rate / 2**20:.0f} MB/s (limit {limits.pause_wal_rate / 2**20:.0f} MB/s)"
+        if limits.pause_transaction_age is not None and (oldest or 0.0) > limits.pause_transaction_age:
+            limit = _said(limits.pause_transaction_age)
+            return f"a transaction is open for {_said(oldest)}, and holds back vacuum (limit {limit})"
+        return "an anti-wraparound vacuum runs" if wraparound else None
+
+    def _note(self, connection: psycopg.Connection[Any]) -> None:
+        if self.reason != self._noted:
+            Ledger(connection).step_waits(self._site.migration, self._step, self.reason)
+            self._noted = self.reason
 
     def _lag(self, now: float, replayed: int | None) -> float:
         """Seconds since the primary wrote what the slowest replica has replayed, by our own notes of when that was.
@@ -93,3 +107,7 @@ class Throttle:
         if len(recent) < 2:
             return 0.0
         return (recent[-1][1] - recent[0][1]) / max(recent[-1][0] - recent[0][0], 0.001)
+
+
+def _said(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -39,7 +39,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
         with site.transaction() as work:
             work.execute(trusted(step.retry))
     _refresh_statistics(site, step, only_missing=True)
-    with Throttle(site) as throttle:
+    with Throttle(site, step.id) as throttle:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
         swept = _sweep(site, step)

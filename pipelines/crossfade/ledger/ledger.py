@@ -202,6 +202,15 @@ ON CONFLICT (migration, id) DO UPDATE
         )
         self.event(migration, "step done", {"step": step, "rows": rows})
 
+    def step_waits(self, migration: str, step: str, reason: str | None) -> None:
+        """Say why a walk waits at the moment, for those who look; None when it goes on."""
+        self.connection.execute(
+            "UPDATE crossfade.step SET detail = detail - 'waits for'"
+            " || jsonb_strip_nulls(jsonb_build_object('waits for', %s::text))"
+            " WHERE migration = %s AND id = %s AND state = 'running'",
+            (reason, migration, step),
+        )
+
     def step_undone(self, migration: str, step: str, undo_steps: tuple[str, ...]) -> None:
         """Mark a step as taken back and forget the rows of its undo, so that both can be done again."""
         with self.connection.transaction():

@@ -279,6 +279,7 @@ def _sizes(steps: list[AnyStep], targets: Mapping[str, Target]) -> list[Size]:
 def _settings(migration: Migration) -> Settings:
     backfill, locks = migration.head.backfill, migration.head.locks
     lag = backfill.pause_when.replica_lag
+    age = backfill.pause_when.transaction_age
     return Settings(
         lock_timeout=locks.timeout.total_seconds(),
         lock_budget=locks.budget.total_seconds(),
@@ -288,4 +289,5 @@ def _settings(migration: Migration) -> Settings:
         pause_replica_lag=lag.total_seconds() if lag is not None else None,
         pause_blocked_sessions=backfill.pause_when.blocked_sessions,
         pause_wal_rate=backfill.pause_when.wal_rate,
+        pause_transaction_age=age.total_seconds() if age is not None else None,
     )

@@ -66,6 +66,7 @@ class Settings(Data):
     pause_replica_lag: float | None
     pause_blocked_sessions: int | None
     pause_wal_rate: int | None
+    pause_transaction_age: float | None = None
 
 
 class Plan(Data):

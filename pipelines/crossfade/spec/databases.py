@@ -46,14 +46,22 @@ class DatabaseEntry(SpecModel):
         examples=["env:PROFILE_DATABASE_URL", "file:/run/secrets/profile-url"],
         json_schema_extra={"pattern": _URL},
     )
+    direct_url: str | None = Field(
+        default=None,
+        description="Where the URL past a connection pooler is kept; crossfade takes it instead of `url`.",
+        examples=["env:PROFILE_DIRECT_URL"],
+        json_schema_extra={"pattern": _URL},
+    )
     role: Identifier | None = Field(default=None, description="SET ROLE to this role: it will own what is created.")
     schema_: Identifier = Field(default="public", alias="schema", description="The schema of unqualified names.")
     environment: str | None = Field(default=None, description="What it is used for.", examples=["production"])
     residency: str | None = Field(default=None, description="Where its rows must stay.", examples=["eu"])
 
-    @field_validator("url")
+    @field_validator("url", "direct_url")
     @classmethod
-    def _url_is_a_reference(cls, value: str) -> str:
+    def _url_is_a_reference(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         # What is refused may be a URL with its password: it is not repeated.
         kind, _, name = value.partition(":")
         if kind == "env" and name.isascii() and name.isidentifier():
@@ -61,14 +69,16 @@ class DatabaseEntry(SpecModel):
         if kind == "file" and name.startswith("/"):
             return value
         raise ValueError(
-            "the url is written as env:NAME or file:/path;"
-            " a connection URL itself would put a secret into the repository"
+            "a url is written as env:NAME or file:/path; a connection URL itself would put a secret into the repository"
         )
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database of the project. It holds no secret: the address is read when it is asked for."""
+    """A database of the project. It holds no secret: the address is read when it is asked for.
+
+    url: where the address is kept that crossfade connects to, past a pooler where there is one.
+    """
 
     name: str
     url: str
@@ -138,7 +148,13 @@ def load_databases(path: Path) -> Mapping[str, Database]:
             )
         elif entry := validated(DatabaseEntry, document, (name,), problems, section=_SECTION, quote=False):
             databases[name] = Database(
-                name, entry.url, where, entry.role, entry.schema_, entry.environment, entry.residency
+                name,
+                entry.direct_url or entry.url,
+                where,
+                entry.role,
+                entry.schema_,
+                entry.environment,
+                entry.residency,
             )
     if problems:
         raise SpecError.sorted(problems)

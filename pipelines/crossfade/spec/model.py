@@ -60,6 +60,10 @@ class PauseWhen(SpecModel):
     replica_lag: Duration | None = timedelta(seconds=10)
     blocked_sessions: Annotated[int, Field(ge=1)] | None = 5
     wal_rate: Size | None = Field(default=None, description="WAL per second, e.g. 64MB.")
+    transaction_age: Duration | None = Field(
+        default=timedelta(hours=1),
+        description="Age of the oldest transaction: while it is open, no vacuum reuses the room of old row versions.",
+    )
 
 
 class Backfill(SpecModel):

@@ -1,0 +1,135 @@
+"""Pressure on the server stops a walk until it has gone; the terminal, Dagster and `status` say which."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.scene import Scene
+
+from crossfade.execute import Progress
+from crossfade.execute.status import read_status
+from crossfade.server import LocalServer
+
+ROWS = 200_000
+ITEMS = f"""
+CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL);
+INSERT INTO items SELECT i, 'Name ' || i FROM generate_series(1, {ROWS}) AS i;
+"""
+SPEC = """
+changes: [{{add_column: {{table: items, column: lowered, type: text, up: lower(name)}}}}]
+backfill: {{workers: 1, target: 10ms, pause_when: {{{limit}}}}}
+"""
+
+
+@contextmanager
+def running(scene: Scene) -> Generator[Callable[[], str]]:
+    """The migration runs beside the block, which gets why it waits now, "" while it does not."""
+    run = threading.Thread(target=scene.up, kwargs={"through": "backfill"})
+    run.start()
+    try:
+        yield lambda: next((each.throttled or "" for each in reversed(list(scene.seen(Progress)))), "")
+    finally:
+        run.join(120)
+
+
+def until(told: Callable[[], str], wanted: str) -> None:
+    deadline = time.monotonic() + 30
+    while wanted not in told():
+        assert time.monotonic() < deadline, f"it does not wait for {wanted!r}"
+        time.sleep(0.05)
+
+
+def filled(scene: Scene) -> int:
+    with scene.connect() as app:
+        row = app.execute("SELECT count(lowered) FROM items").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def assert_it_stands_still(scene: Scene) -> None:
+    """At most the batch that was under way is written."""
+    time.sleep(0.3)
+    before = filled(scene)
+    time.sleep(1.0)
+    assert filled(scene) == before < ROWS
+
+
+def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
+    own_server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, {"app": own_server.create_database("app")}, monkeypatch.setenv)
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="replica_lag: 100ms"))
+    with own_server.replica() as replica, psycopg.connect(replica.url, autocommit=True) as standby:
+        standby.execute("SELECT pg_wal_replay_pause()")
+        with running(scene) as told:
+            until(told, "a replica is")
+            assert_it_stands_still(scene)
+            (status,) = read_status(scene.project())
+            standby.execute("SELECT pg_wal_replay_resume()")
+
+    assert "a replica is" in status.waits_for
+    assert filled(scene) == ROWS
+    scene.close()
+
+
+def test_sessions_that_wait_for_locks_stop_the_walk_until_they_have_them(scene: Scene) -> None:
+    scene.sql(ITEMS + "CREATE TABLE other (id int)")
+    scene.spec(SPEC.format(limit="blocked_sessions: 2"))
+    scene.up(through="expand")
+    with scene.connect() as holder:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE other")
+        blocked = [threading.Thread(target=scene.connect().execute, args=("SELECT FROM other",)) for _ in range(2)]
+        for thread in blocked:
+            thread.start()
+        with running(scene) as told:
+            until(told, "2 sessions wait for locks (limit 2)")
+            assert_it_stands_still(scene)
+            holder.execute("COMMIT")
+
+    assert filled(scene) == ROWS
+
+
+def test_an_old_transaction_stops_the_walk_until_it_ends(scene: Scene) -> None:
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="transaction_age: 300ms"))
+    with scene.connect() as reporter:
+        reporter.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reporter.execute("SELECT count(*) FROM pg_class")
+        with running(scene) as told:
+            until(told, "and holds back vacuum (limit 0.3 s)")
+            assert_it_stands_still(scene)
+            reporter.execute("COMMIT")
+
+    assert filled(scene) == ROWS
+
+
+def test_wal_is_written_no_faster_than_the_limit_for_long(scene: Scene) -> None:
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="wal_rate: 8MB"))
+
+    with running(scene) as told:
+        until(told, "WAL grows by")
+
+    assert filled(scene) == ROWS
+
+
+def test_no_limit_is_said_once_the_walk_goes_on(scene: Scene) -> None:
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="transaction_age: 300ms"))
+    with scene.connect() as reporter:
+        reporter.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reporter.execute("SELECT count(*) FROM pg_class")
+        with running(scene) as told:
+            until(told, "holds back vacuum")
+            reporter.execute("COMMIT")
+
+    (status,) = read_status(scene.project())
+    assert "vacuum" not in status.waits_for
