@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.scene import Scene
 
@@ -77,3 +79,62 @@ def test_a_table_without_a_key_counts_its_conflicts_and_settles_them(scene: Scen
 
     assert scene.up().ended == "complete"
     assert scene.sql("SELECT number FROM items ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+def test_a_note_taken_back_by_hand_does_not_end_the_backfill_of_a_row_that_was_not_set(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, price text, cents int)")
+    scene.sql("INSERT INTO items VALUES (1, '1'), (2, 'dear')")
+    scene.spec("changes: [{update_rows: {table: items, set: {cents: 'price::int * 100'}, where: cents IS NULL}}]\n")
+    with pytest.raises(StepRefused, match="1 rows that could not be set"):
+        scene.up()
+    taken_back = "SELECT crossfade.resolve_conflict('m', 'public.items', '{\"id\": 2}')"
+
+    scene.sql(taken_back)
+    with pytest.raises(StepRefused, match="1 rows that could not be set"):
+        scene.up()
+
+    scene.sql("UPDATE items SET price = '2' WHERE id = 2")
+    scene.sql(taken_back)
+    assert scene.up().ended == "complete"
+    assert scene.one("SELECT cents FROM items WHERE id = 2") == 200
+
+
+def test_an_applications_open_transaction_over_a_row_in_conflict_keeps_neither_runner_nor_others_waiting(
+    scene: Scene,
+) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text)")
+    scene.sql("INSERT INTO items VALUES (1, 'x'), (2, 'y')")
+    scene.spec('changes: [{add_column: {table: items, column: number, type: int, up: "code::int"}}]\n')
+    with pytest.raises(StepRefused, match="2 rows in conflict"):
+        scene.up()
+    with scene.connect() as holder, scene.connect() as other:
+        holder.execute("BEGIN; UPDATE items SET code = 'z' WHERE id = 2")
+        other.execute("SET lock_timeout = '200ms'")
+
+        began = time.monotonic()
+        with pytest.raises(StepRefused, match="2 rows in conflict"):
+            scene.up()
+        assert time.monotonic() - began < 5
+        other.execute("UPDATE items SET code = '1' WHERE id = 1")
+
+        holder.execute("UPDATE items SET code = '2' WHERE id = 2; COMMIT")
+    assert scene.up().ended == "complete"
+
+
+def test_a_note_that_somebody_holds_by_hand_keeps_the_runner_waiting_for_no_longer_than_lock_timeout(
+    scene: Scene,
+) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text); INSERT INTO items VALUES (1, 'x')")
+    scene.spec(
+        'changes: [{add_column: {table: items, column: number, type: int, up: "code::int"}}]\nlocks: {timeout: 200ms}\n'
+    )
+    with pytest.raises(StepRefused, match="1 rows in conflict"):
+        scene.up()
+    with scene.connect() as holder:
+        holder.execute("BEGIN; SELECT crossfade.resolve_conflict('m', 'public.items', '{\"id\": 1}')")
+
+        began = time.monotonic()
+        with pytest.raises(StepRefused, match="1 rows in conflict"):
+            scene.up()
+
+    assert time.monotonic() - began < 5

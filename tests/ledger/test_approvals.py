@@ -7,6 +7,7 @@ from psycopg import errors, sql
 from tests.ledger.conftest import Connection, NewRole, Open
 
 from crossfade.ledger import Ledger, verify
+from crossfade.spec.fragment import trusted
 
 
 def test_an_approval_says_who_for_which_plan_and_with_which_roles(
@@ -22,14 +23,49 @@ def test_an_approval_says_who_for_which_plan_and_with_which_roles(
     assert set(approval.roles) == {ada, team}
 
 
-def test_it_is_an_event_under_the_same_role(ledger: Ledger, open_session: Open, new_role: NewRole) -> None:
+def test_it_is_an_event_once_it_was_taken_in(ledger: Ledger, open_session: Open, new_role: NewRole) -> None:
     ada = new_role()
-
     Ledger(open_session(ada)).approve("m", team=None, plan_digest="p", reason=None)
 
+    ledger.take_in_approvals("m")
+    ledger.take_in_approvals("m")
+
     (event,) = ledger.events("m")
-    assert (event.kind, event.role, event.body["plan"]) == ("approved", ada, "p")
+    assert (event.kind, event.body["role"], event.body["plan"]) == ("approved", ada, "p")
     assert verify(ledger.connection) == (1, None)
+
+
+def test_an_approval_in_an_open_transaction_keeps_nobody_from_writing_events(
+    ledger: Ledger, open_session: Open, new_role: NewRole
+) -> None:
+    approver = open_session(new_role())
+    ledger.connection.execute("SET lock_timeout = '500ms'")
+    with approver.transaction():
+        Ledger(approver).approve("m", team=None, plan_digest="p", reason=None)
+
+        ledger.event("m", "something else", {})
+        ledger.take_in_approvals("m")
+
+    ledger.take_in_approvals("m")
+    assert [event.kind for event in ledger.events("m")] == ["something else", "approved"]
+
+
+@pytest.mark.parametrize(
+    "edit", ["UPDATE crossfade.approval SET plan_digest = 'q'", "UPDATE crossfade.approval SET event = 1"]
+)
+def test_an_approval_edited_after_its_event_is_found(
+    ledger: Ledger, open_session: Open, new_role: NewRole, edit: str
+) -> None:
+    ledger.event("m", "something else", {})
+    Ledger(open_session(new_role())).approve("m", team=None, plan_digest="p", reason=None)
+    ledger.take_in_approvals("m")
+    ledger.connection.execute("ALTER TABLE crossfade.approval DISABLE TRIGGER ALL")
+
+    ledger.connection.execute(trusted(edit))
+
+    _, tampered = verify(ledger.connection)
+    assert tampered is not None
+    assert tampered.what == "tells of an approval that was edited"
 
 
 def test_an_approver_needs_no_right_on_the_ledgers_tables(

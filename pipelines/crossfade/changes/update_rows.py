@@ -15,6 +15,7 @@ from crossfade.changes._obstacles import refuse_branched
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
+from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, Check, Ddl, Walk
 
@@ -134,20 +135,33 @@ class UpdateRows(Change):
             undo_title="drop the kept values",
         )
 
+    def _unset(self, context: Context, table: Table) -> sql.Composable:
+        """The row `t` is to be set and was not."""
+        same_key = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(c)) for c in table.key)
+        return sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(
+            self.where.render(table.name.name, "t") if self.where is not None else sql.SQL("true"),
+            sql.Identifier("crossfade", self._stored(context, table)),
+            same_key,
+        )
+
+    def _conflict(self, context: Context, table: Table) -> sql.Composable:
+        """The note of a conflict of the row `t`, open or not."""
+        return sql.SQL(
+            "SELECT FROM crossfade.conflict AS c WHERE c.migration = {} AND c.relation = {} AND c.key = {}"
+        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)), self._key_json(table))
+
+    def _key_json(self, table: Table) -> sql.Composable:
+        return sql.SQL("jsonb_build_object({})").format(
+            sql.SQL(", ").join(sql.SQL("{}, t.{}").format(sql.Literal(c), sql.Identifier(c)) for c in table.key)
+        )
+
     def _walk(self, context: Context, table: Table, silent: bool) -> Walk:
         place = sql.Identifier("crossfade", self._stored(context, table))
         key, bare = table.key, table.name.name
         same_key = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(c)) for c in key)
-        matches = self.where.render(bare, "t") if self.where is not None else sql.SQL("true")
-        key_json = sql.SQL("jsonb_build_object({})").format(
-            sql.SQL(", ").join(sql.SQL("{}, t.{}").format(sql.Literal(c), sql.Identifier(c)) for c in key)
-        )
-        conflicted = sql.SQL(
-            "SELECT FROM crossfade.conflict AS c WHERE c.migration = {} AND c.relation = {}"
-            " AND c.resolved_at IS NULL AND c.key = {}"
-        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)), key_json)
-        due = sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} AS a WHERE {}) AND NOT EXISTS ({})").format(
-            matches, place, same_key, conflicted
+        key_json = self._key_json(table)
+        due = sql.SQL("{} AND NOT EXISTS ({} AND c.resolved_at IS NULL)").format(
+            self._unset(context, table), self._conflict(context, table)
         )
         in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
         batch = sql.SQL(
@@ -179,10 +193,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
         noted = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
             sql.Literal(context.migration), sql.Literal(str(table.name)), key_json, LEAF, in_range, due
         )
-        retried = sql.SQL(
-            "UPDATE crossfade.conflict SET resolved_at = now()"
-            " WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
-        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)))
+        retried = resolved(context.migration, str(table.name))
         step_id = f"{table.name}/update/{context.index}"
         return Walk(
             id=step_id,
@@ -256,15 +267,16 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
         )
 
     def _complete(self, context: Context, table: Table, walk: Walk) -> Check:
-        conflicts = sql.SQL(
-            'SELECT count(*) AS "rows that could not be set" FROM crossfade.conflict'
-            " WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
-        ).format(sql.Literal(context.migration), sql.Literal(str(table.name)))
+        # Of the row and not of the note, which anybody may have taken back. Without a note the walk has proved it, and
+        # a row that an application brings later is none of its own.
+        unset = sql.SQL('SELECT count(*) AS "rows that could not be set" FROM {} AS t WHERE EXISTS ({}) AND {}').format(
+            identifier(table.name), self._conflict(context, table), self._unset(context, table)
+        )
         return Check(
             id=f"{walk.id}/complete",
             leg=BACKFILL,
             database=context.database,
             title=f"ask that every row of {table.name} could be set",
-            query=conflicts.as_string(None),
+            query=unset.as_string(None),
             fix="`crossfade conflicts` lists them by key; mend them, then run `crossfade up` again",
         )

@@ -71,7 +71,7 @@ def _worth_repeating(site: Site, step: AnyStep) -> bool:
         case Check():
             return True
         case Walk(retry=str()):
-            return bool(site.ledger.conflicts(site.migration))
+            return site.ledger.met_conflicts(site.migration)
         case _:
             return False
 

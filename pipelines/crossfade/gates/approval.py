@@ -35,6 +35,7 @@ class ApprovalGate(Gate):
 
     def ask(self, context: GateContext) -> Answer:
         team, count = self.approval.from_, self.approval.count
+        context.ledger.take_in_approvals(context.migration)
         given = context.ledger.approvals(context.migration)
         current = [each for each in given if each.plan_digest == context.plan_digest]
         # As things are now: who has left the team, or its database, vouches for nothing; who has joined it need not

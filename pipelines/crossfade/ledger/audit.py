@@ -9,6 +9,14 @@ from typing import Any
 import psycopg
 
 _SEPARATOR = "\x1f"
+# An approval is no event until a gate was asked; from then on it must be what its event says.
+_EDITED_APPROVAL = """
+SELECT a.event
+  FROM crossfade.approval AS a LEFT JOIN crossfade.event AS e ON e.seq = a.event
+ WHERE a.event IS NOT NULL
+   AND (e.migration, e.kind, e.body) IS DISTINCT FROM (a.migration, 'approved', jsonb_build_object(
+         'approval', a.id, 'role', a.role, 'team', a.team, 'plan', a.plan_digest, 'reason', a.reason))
+ ORDER BY a.event LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -41,4 +49,7 @@ def verify(connection: psycopg.Connection[Any]) -> tuple[int, Tampered | None]:
             previous, expected = stored, seq + 1
         if head is None or head[0] != expected - 1 or head[1] != previous:
             return expected - 1, Tampered(expected, "and later are missing at the end")
+        edited = connection.execute(_EDITED_APPROVAL).fetchone()
+        if edited is not None:
+            return expected - 1, Tampered(edited[0], "tells of an approval that was edited")
     return expected - 1, None

@@ -85,7 +85,9 @@ ON CONFLICT (id) DO UPDATE
             if written.rowcount:
                 # Of an attempt that was undone: its rows are tried anew.
                 self.connection.execute(
-                    "UPDATE crossfade.conflict SET resolved_at = now() WHERE migration = %s AND resolved_at IS NULL",
+                    "UPDATE crossfade.conflict SET resolved_at = now() WHERE id = ANY (ARRAY("
+                    "SELECT id FROM crossfade.conflict WHERE migration = %s AND resolved_at IS NULL"
+                    " FOR NO KEY UPDATE SKIP LOCKED))",
                     (migration,),
                 )
                 self.event(migration, "migration started", {"spec": spec_digest, "plan": plan_digest})
@@ -251,6 +253,13 @@ SELECT step, sum(next_block - first_block)::bigint AS blocks_done, sum(end_block
                 ).fetchall()
             )
 
+    def met_conflicts(self, migration: str) -> bool:
+        """A row was in conflict at some time, be it settled by now."""
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT FROM crossfade.conflict WHERE migration = %s)", (migration,)
+        ).fetchone()
+        return bool(row and row[0])
+
     # --- gates and approvals -------------------------------------------------------------------------
 
     def gates(self, migration: str) -> tuple[GateRecord, ...]:
@@ -303,6 +312,18 @@ ON CONFLICT (migration, point, gate) DO UPDATE
         ).fetchone()
         assert row is not None
         return row[0]
+
+    def take_in_approvals(self, migration: str) -> None:
+        """Write the event of each approval that has none yet."""
+        with self.connection.transaction():
+            self.connection.execute(
+                """
+UPDATE crossfade.approval AS a SET event = crossfade.append_event(a.migration, 'approved', jsonb_build_object(
+         'approval', a.id, 'role', a.role, 'team', a.team, 'plan', a.plan_digest, 'reason', a.reason))
+ WHERE id = ANY (ARRAY(SELECT id FROM crossfade.approval WHERE migration = %s AND event IS NULL
+                        ORDER BY id FOR UPDATE SKIP LOCKED))""",
+                (migration,),
+            )
 
     def approvals(self, migration: str) -> tuple[ApprovalRecord, ...]:
         with self.connection.cursor() as cursor:

@@ -106,7 +106,8 @@ CREATE TABLE crossfade.gate (
 );
 
 -- Who: the role that authenticated, not a name somebody typed. roles: those it was a member of then, as evidence;
--- whether it belongs to a team is asked anew whenever a gate is asked.
+-- whether it belongs to a team is asked anew whenever a gate is asked. event: what tells of it in the chain, written by
+-- the engine before it asks a gate: an approver's transaction, which may stay open for long, must not hold the chain.
 CREATE TABLE crossfade.approval (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   migration text NOT NULL,
@@ -115,8 +116,10 @@ CREATE TABLE crossfade.approval (
   roles text[] NOT NULL DEFAULT '{}',
   plan_digest text NOT NULL,
   reason text,
-  approved_at timestamptz NOT NULL DEFAULT now()
+  approved_at timestamptz NOT NULL DEFAULT now(),
+  event bigint
 );
+CREATE INDEX approval_unheard ON crossfade.approval (migration) WHERE event IS NULL;
 
 -- A trigger and no CHECK: a dump is restored by another role than those that approved.
 CREATE FUNCTION crossfade.sign_approval() RETURNS trigger
@@ -135,9 +138,11 @@ BEGIN
       SELECT m.roleid FROM pg_auth_members AS m JOIN held ON m.member = held.oid
        WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true))
     SELECT rolname::text FROM pg_roles JOIN held USING (oid) ORDER BY rolname);
+  new.event := NULL;
   RETURN new;
 END $$;
-CREATE TRIGGER signed BEFORE INSERT OR UPDATE ON crossfade.approval
+CREATE TRIGGER signed
+  BEFORE INSERT OR UPDATE OF id, migration, team, role, roles, plan_digest, reason, approved_at ON crossfade.approval
   FOR EACH ROW EXECUTE FUNCTION crossfade.sign_approval();
 
 CREATE TABLE crossfade.archive (
@@ -204,15 +209,14 @@ CREATE FUNCTION crossfade.approve(of_migration text, of_team text, of_plan text,
 RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
   INSERT INTO crossfade.approval (migration, team, plan_digest, reason)
   VALUES (of_migration, of_team, of_plan, of_reason);
-  SELECT crossfade.append_event(of_migration, 'approved',
-    jsonb_build_object('team', of_team, 'plan', of_plan, 'reason', of_reason));
   SELECT session_user::text
 $$;
 
 -- Called by sync triggers as the application's role, hence SECURITY DEFINER and open to PUBLIC: a role may be given
 -- the right to write a table at any time, and its writes must not fail for want of another one. Whoever misuses them
 -- gains nothing: a conflict noted by hand holds a migration up until rows are compared again, and one resolved by hand
--- does not open contract, which compares the rows themselves. Only for a migration that the ledger knows.
+-- does not open contract, nor end a backfill, which ask the rows themselves. Only for a migration that the ledger knows.
+-- A note is locked to the end of the application's transaction, as its row is: nobody but who writes that row waits.
 CREATE FUNCTION crossfade.note_conflict(of_migration text, of_relation text, of_key jsonb, of_sqlstate text)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
   INSERT INTO crossfade.conflict (migration, relation, key, sqlstate)

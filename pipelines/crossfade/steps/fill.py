@@ -9,6 +9,7 @@ from psycopg import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import agrees
 from crossfade.steps.compose import LEAF, lock, per_leaf, text
+from crossfade.steps.conflicts import resolved
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
 from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, witness
@@ -172,12 +173,8 @@ UPDATE {table} AS t SET {marker} = false FROM again WHERE t.ctid = again.ctid AN
         key_json(sides, sql.Identifier("t")), sides.sql, marker
     )
     gone = sql.SQL("key NOT IN ({})" if sides.key else "NOT EXISTS ({})").format(still)
-    resolved = sql.SQL(
-        "UPDATE crossfade.conflict SET resolved_at = now()"
-        " WHERE migration = {} AND relation = {} AND resolved_at IS NULL AND {}"
-    ).format(sql.Literal(sides.migration), sql.Literal(str(sides.relation)), gone)
     silence = [sql.SQL("SELECT set_config('session_replication_role', 'replica', true)")] if sides.silent else []
-    return text(*silence, again, resolved)
+    return text(*silence, again, resolved(sides.migration, str(sides.relation), gone))
 
 
 def _arriving(sides: Sides) -> str:

@@ -1,0 +1,23 @@
+"""Notes of rows in conflict taken back by the engine, many at once."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+
+def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Composable:
+    """Open conflicts of the table count no more, those of `which` only when given.
+
+    One that a transaction of an application is writing stays open: to wait for it, with others locked already, would
+    hold up the runner and every application that writes one of those.
+    """
+    asked = [
+        sql.SQL("migration = {} AND relation = {} AND resolved_at IS NULL").format(
+            sql.Literal(migration), sql.Literal(relation)
+        ),
+        *which,
+    ]
+    return sql.SQL(
+        "UPDATE crossfade.conflict SET resolved_at = now() WHERE id = ANY ("
+        "ARRAY(SELECT id FROM crossfade.conflict WHERE {} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
+    ).format(sql.SQL(" AND ").join(asked))
