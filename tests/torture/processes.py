@@ -81,6 +81,15 @@ class RunnerProcess:
     def wake(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def waits_for_a_signal(self) -> bool:
+        """Wait until it has stopped, or ended; tells which."""
+        while not self.wait(0.01):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                state = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+                if state == "T":
+                    return True
+        return False
+
     def wait(self, seconds: float) -> bool:
         """It has ended, or does so in time."""
         self._process.join(seconds)

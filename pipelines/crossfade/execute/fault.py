@@ -1,7 +1,8 @@
-"""Points at which a process may die, so that tests can make it die there.
+"""Points at which a process may die or stall, so that tests can make it do so there.
 
 CROSSFADE_FAULT names a point and how many times it is passed before the process kills itself, e.g.
-`before commit:7`. Without it a point costs one attribute look-up.
+`before commit:7`, or stops until it is woken: `before commit:7:SIGSTOP`. Without it a point costs one attribute
+look-up.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ def no_fault(_point: str) -> None:
 
 
 def from_environment() -> Fault:
-    """The fault that CROSSFADE_FAULT asks for: SIGKILL of this very process, as by the kernel."""
+    """The fault that CROSSFADE_FAULT asks for: a signal to this very process, as by the kernel."""
     wanted = os.environ.get("CROSSFADE_FAULT")
     if not wanted:
         return no_fault
-    point, _, count = wanted.rpartition(":")
+    point, count, *named = wanted.split(":")
+    number = signal.Signals[named[0]] if named else signal.SIGKILL
     left = [int(count)]
 
     def fault(passed: str) -> None:
         if passed == point or point == "any":
             left[0] -= 1
-            if left[0] <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if left[0] == 0:
+                os.kill(os.getpid(), number)
 
     return fault

@@ -62,17 +62,23 @@ class StalledRunner(Fault):
 
     def __init__(self, dice: random.Random) -> None:
         super().__init__(dice)
+        self._by_itself = False
         self._woken = False
+
+    def arm(self) -> str:
+        self._by_itself = self.left and self.dice.random() < 0.7
+        point = self.dice.choice(("any", "any", "before statement"))
+        count = self.dice.randint(1, 30 if point == "any" else 2)
+        return f"{point}:{count}:SIGSTOP" if self._by_itself else ""
 
     def strike(self, run: Run, process: RunnerProcess) -> None:
         self._woken = False
-        if not self.left or process.wait(self.dice.uniform(0.05, 0.5)):
+        if not self._stalls(process):
             return
         self.struck += 1
-        process.stall()
         run.run_out_leases()
         second = RunnerProcess(run.order_at_hand)
-        if self.dice.random() < 0.5:
+        if self.dice.random() < 0.7:
             second.wait(self.dice.uniform(0.0, 0.4))  # the first wakes while the second is at work
         else:
             second.wait(60)
@@ -81,8 +87,19 @@ class StalledRunner(Fault):
         run.check_ending(second.ending())
         process.wait(60)
 
+    def _stalls(self, process: RunnerProcess) -> bool:
+        """It stands still, by itself at a point or at any moment, before it has ended."""
+        if self._by_itself:
+            return process.waits_for_a_signal()
+        if not self.left or process.wait(self.dice.uniform(0.05, 0.5)):
+            return False
+        process.stall()
+        return True
+
     def explains(self, ending: Ending) -> bool:
-        return self._woken and ending.error in ("LeaseLost", "LeaseTaken")
+        # 25P03: it stalled in a transaction before it had a lease, and the server ended its session.
+        lost = ending.error == "Server" and "25P03" in ending.said
+        return self._woken and (lost or ending.error in ("LeaseLost", "LeaseTaken"))
 
 
 class ClockJump(Fault):
