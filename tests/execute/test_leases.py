@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from tests.scene import Scene
 
+from crossfade.execute import Notice, Runner, StepStarted
 from crossfade.ledger import LeaseLost, LeaseTaken, lease
 
 ADD = "changes: [{add_column: {table: items, column: extra, type: text}}]\n"
@@ -61,3 +65,31 @@ def test_taking_over_ends_the_sessions_of_the_runner_before(scene: Scene) -> Non
 
         with pytest.raises(Exception, match=r"terminat|closed"):
             working.execute("SELECT 1")
+
+
+def test_a_runner_that_wakes_without_its_lease_leaves_the_index_alone_that_the_next_one_builds(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, size int)")
+    scene.spec("changes: [{create_index: {table: items, name: by_size, columns: [size]}}]\n")
+    scene.up(through="backfill")
+    with scene.connect() as reader, scene.connect() as other, scene.connect() as next_runner:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT FROM items")  # which the build waits for
+        building = threading.Thread(
+            target=other.execute, args=("CREATE INDEX CONCURRENTLY by_size ON items (size)",), daemon=True
+        )
+
+        def sleep_too_long(notice: Notice) -> None:
+            if isinstance(notice, StepStarted) and not building.is_alive():
+                scene.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'")
+                lease.acquire(next_runner, "m", "next")
+                building.start()
+                while not scene.one("SELECT to_regclass('by_size') IS NOT NULL"):
+                    time.sleep(0.01)
+
+        with pytest.raises(LeaseLost):
+            Runner(scene.project(), sleep_too_long).advance(scene.migration())
+        reader.execute("COMMIT")
+        building.join(30)
+
+    assert scene.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_size'::regclass")
+    assert scene.one("SELECT count(*) FROM crossfade.step WHERE id LIKE '%by_size%'") == 0

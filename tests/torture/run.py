@@ -230,7 +230,7 @@ class Run:
                 self.run_out_leases()
             elif ending.outcome == "waiting":
                 time.sleep(0.05)
-            elif ending.outcome is not None:
+            elif ending.outcome is not None or (act == "rollback" and "has not started" in ending.said):
                 break
             elif self.fault.explains(ending):
                 self.fault.lift(self)

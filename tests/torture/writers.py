@@ -123,8 +123,17 @@ class _Writer:
             self._crew.failures.append(f"{self._token} broke: {type(error).__name__}: {error}")
 
     def connect(self) -> None:
-        self._connected += 1
-        self.connection = self._crew.connect(self._session)
+        """A new session, as soon as the server lets us in."""
+        deadline = time.monotonic() + RECONNECT_FOR
+        while True:
+            self._connected += 1
+            try:
+                self.connection = self._crew.connect(self._session)
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     @property
     def _session(self) -> str:

@@ -19,7 +19,7 @@ from crossfade.steps.step import Check
 def run_check(site: Site, step: Check) -> StepFinished:
     """Ask a check; raises StepRefused with the counts when it finds anything."""
     began = time.monotonic()
-    site.ledger.step_running(site.migration, step.id, str(step.leg))
+    site.begin(step)
     try:
         if step.settle and site.ledger.conflicts(site.migration):
             _settle(site, step)
@@ -38,7 +38,8 @@ def run_check(site: Site, step: Check) -> StepFinished:
     found = {words: count for words, count in counts.items() if count}
     if found:
         said = ", ".join(f"{count:,} {words}" for words, count in found.items())
-        site.ledger.event(site.migration, "check refused", {"step": step.id, "found": found})
+        with site.noting() as ledger:
+            ledger.event(site.migration, "check refused", {"step": step.id, "found": found})
         listed = f"; find them: {step.find}" if step.find else ""
         raise StepRefused(f"{said}", why=f"in {site.name}: {step.title}", fix=step.fix + listed)
     with site.transaction():

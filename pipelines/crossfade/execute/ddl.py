@@ -45,9 +45,10 @@ def run_autocommit(site: Site, step: Autocommit) -> StepFinished:
     """Run statements outside a transaction, unless `done` says that they have had their effect."""
 
     def attempt() -> None:
-        site.ledger.step_running(site.migration, step.id, str(step.leg))
+        site.begin(step)
         if step.done is None or not _true(site.work, step.done):
             for statement in step.statements:
+                site.confirm()
                 site.fault("before statement")
                 site.work.execute(trusted(statement))
         with site.transaction():
@@ -140,7 +141,8 @@ def _tell(
     reason = "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else told(failure)
     site.listen(Retrying(step, attempt, reason, delay, blockers))
     evidence = {"step": step.id, "attempt": attempt, "reason": reason, "blockers": [asdict(b) for b in blockers]}
-    site.ledger.event(site.migration, "attempt failed", evidence)
+    with site.noting() as ledger:
+        ledger.event(site.migration, "attempt failed", evidence)
 
 
 def _out_of_budget(
@@ -148,7 +150,8 @@ def _out_of_budget(
 ) -> LockBudgetExceeded:
     held = "; ".join(map(str, blockers))
     evidence = {"step": step.id, "attempts": attempts, "blockers": [asdict(b) for b in blockers]}
-    site.ledger.event(site.migration, "lock budget used up", evidence)
+    with site.noting() as ledger:
+        ledger.event(site.migration, "lock budget used up", evidence)
     return LockBudgetExceeded(
         f"{step.title}: no success in {attempts} attempts over {site.settings.lock_budget:.0f} s in {site.name}",
         why=f"last: {told(failure)}" + (f"; held by {held}" if held else ""),

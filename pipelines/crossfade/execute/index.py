@@ -25,7 +25,7 @@ def build_index(site: Site, step: BuildIndex) -> StepFinished:
 
     def attempt() -> None:
         began_before = step.id in site.ledger.steps(site.migration)
-        site.ledger.step_running(site.migration, step.id, str(step.leg))
+        site.begin(step)
         state = _state(site, step)
         if state is not None and not (state[1] and (began_before or not state[0])):
             raise StepRefused(
@@ -35,6 +35,7 @@ def build_index(site: Site, step: BuildIndex) -> StepFinished:
             _drop(site, step)
             state = None
         if state is None:
+            site.confirm()
             site.fault("before statement")
             # No lock_timeout: cut short, it would leave an invalid index that costs every write.
             site.work.execute(trusted(step.statement))
@@ -55,7 +56,7 @@ def drop_index(site: Site, step: DropIndex) -> StepFinished:
     """Drop the index if it is there."""
 
     def attempt() -> None:
-        site.ledger.step_running(site.migration, step.id, str(step.leg))
+        site.begin(step)
         site.fault("before statement")
         _drop(site, step)
         with site.transaction():
@@ -71,6 +72,7 @@ def _state(site: Site, step: BuildIndex) -> tuple[bool, bool] | None:
 
 
 def _drop(site: Site, step: BuildIndex | DropIndex) -> None:
+    site.confirm()  # it may be another runner's by now, who is building it
     site.work.execute(
         sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(step.relation.schema_name, step.index))
     )

@@ -160,11 +160,13 @@ class Runner:
             if waiting := self._ask(plan, home.ledger, f"after {leg}", leg):
                 return Outcome(plan.migration, "waiting", tuple(passed), waiting)
             for site in reversed(sites.values()):  # home last: what it says has passed has passed everywhere
-                site.ledger.leg_passed(plan.migration, str(leg))
+                with site.noting() as ledger:
+                    ledger.leg_passed(plan.migration, str(leg))
             passed.append(str(leg))
             self.listen(LegPassed(str(leg), time.monotonic() - began))
         for site in reversed(sites.values()):
-            site.ledger.set_state(plan.migration, "complete")
+            with site.noting() as ledger:
+                ledger.set_state(plan.migration, "complete")
         return Outcome(plan.migration, "complete", tuple(passed))
 
     def _ask(self, plan: Plan, ledger: Ledger, point: str, leg: Leg) -> tuple[Waiting, ...]:
@@ -185,9 +187,11 @@ class Runner:
         """The leg in every database; when one refuses, what the leg did in the others is taken back."""
         for site in sites.values():
             try:
-                site.ledger.leg_started(plan.migration, str(leg))
+                with site.noting() as ledger:
+                    ledger.leg_started(plan.migration, str(leg))
                 run_leg_steps(site, plan, leg)
-                site.ledger.leg_finished(plan.migration, str(leg))
+                with site.noting() as ledger:
+                    ledger.leg_finished(plan.migration, str(leg))
             except (StepRefused, LockBudgetExceeded, ExecutionFailed) as refusal:
                 if len(sites) > 1:
                     self._compensate(plan, sites, leg, site, refusal)
@@ -195,9 +199,9 @@ class Runner:
 
     def _compensate(self, plan: Plan, sites: dict[str, Site], leg: Leg, refused: Site, refusal: CrossfadeError) -> None:
         for site in sites.values():
-            site.ledger.event(
-                plan.migration, f"{leg} is taken back", {"because": refusal.what, "refused in": refused.name}
-            )
+            with site.noting() as ledger:
+                evidence = {"because": refusal.what, "refused in": refused.name}
+                ledger.event(plan.migration, f"{leg} is taken back", evidence)
         self._undo_leg(plan, sites, leg)
 
     def _patiently(self, sites: dict[str, Site], act: Callable[[], T]) -> T:
@@ -221,7 +225,8 @@ class Runner:
 
     def _roll_back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> Outcome:
         for site in sites.values():
-            site.ledger.set_state(plan.migration, "undoing", undo_to=str(stays) if stays else None)
+            with site.noting() as ledger:
+                ledger.set_state(plan.migration, "undoing", undo_to=str(stays) if stays else None)
         for leg in reversed(plan.legs):
             if stays is not None and leg.order <= stays.order:
                 break
@@ -230,14 +235,16 @@ class Runner:
             except Paused:
                 return Outcome(plan.migration, "paused")
         for site in sites.values():
-            site.ledger.set_state(plan.migration, "running" if stays else "undone")
+            with site.noting() as ledger:
+                ledger.set_state(plan.migration, "running" if stays else "undone")
         return Outcome(plan.migration, "undone")
 
     def _undo_leg(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
         for site in reversed(sites.values()):
             if undo_leg_steps(site, plan, leg):
                 self.listen(LegUndone(str(leg)))
-            site.ledger.leg_undone(plan.migration, str(leg))
+            with site.noting() as ledger:
+                ledger.leg_undone(plan.migration, str(leg))
 
     def _refuse_irreversible(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> None:
         for step in plan.steps:

@@ -16,6 +16,7 @@ from crossfade.execute.session import open_session
 from crossfade.ledger import LeaseLost, Ledger, lease
 from crossfade.plan import Settings
 from crossfade.spec import Database
+from crossfade.steps.step import AnyStep
 
 
 class Site:
@@ -73,6 +74,27 @@ class Site:
         except psycopg.Error:
             self.work.close()
             self.work = self.session()
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Before a statement that cannot run in `transaction`: raises LeaseLost unless the lease is ours.
+
+        Whoever takes it over after that ends our sessions, and the statement with them.
+        """
+        if self.stopping.is_set():
+            raise self._lost or LeaseLost(f"the run of {self.migration} is being stopped")
+        lease.fence(self.work, self.lease)
+
+    @contextmanager
+    def noting(self) -> Generator[Ledger]:
+        """The ledger, to be written while the lease is ours."""
+        with self.transaction() as work:
+            yield Ledger(work)
+
+    def begin(self, step: AnyStep) -> None:
+        """Note that a step is under way which does not note it in a transaction of its own."""
+        with self.noting() as ledger:
+            ledger.step_running(self.migration, step.id, str(step.leg))
 
     @contextmanager
     def transaction(self, connection: psycopg.Connection[Any] | None = None) -> Generator[psycopg.Connection[Any]]:

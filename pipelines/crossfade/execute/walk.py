@@ -34,7 +34,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     Raises Paused, StepRefused when rows stay out of reach, ExecutionFailed for what does not pass by itself.
     """
     began = time.monotonic()
-    site.ledger.step_running(site.migration, step.id, str(step.leg))
+    site.begin(step)
     if step.retry is not None:
         with site.transaction() as work:
             work.execute(trusted(step.retry))

@@ -63,11 +63,7 @@ def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, te
                 fix=f"wait for it; if it died, its lease ends in {row[3].total_seconds():.0f} s",
             )
         # A stalled predecessor may hold a share of this row in an open transaction: it would keep us waiting.
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()",
-            (session_name(migration, row[0]),),
-        )
+        _end_sessions(connection, migration, row[0])
         taken = connection.execute(
             "WITH mine AS (SELECT id FROM crossfade.migration WHERE id = %(id)s AND epoch = %(epoch)s FOR UPDATE)"
             " UPDATE crossfade.migration AS m SET epoch = m.epoch + 1, holder = %(holder)s,"
@@ -76,7 +72,17 @@ def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, te
         ).fetchone()
         if taken is None:
             raise LeaseTaken(f"another runner took {migration} just now", fix="run `crossfade status` to see who")
-        return Lease(migration, taken[0], holder)
+    # Again, for one that it opened in between, and in which it saw the lease as its own.
+    _end_sessions(connection, migration, row[0])
+    return Lease(migration, taken[0], holder)
+
+
+def _end_sessions(connection: psycopg.Connection[Any], migration: str, epoch: int) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()",
+        (session_name(migration, epoch),),
+    )
 
 
 def renew(connection: psycopg.Connection[Any], lease: Lease, term: timedelta = TERM) -> None:
