@@ -16,14 +16,17 @@ from crossfade.execute import Progress
 from crossfade.execute.status import read_status
 from crossfade.server import LocalServer
 
-ROWS = 200_000
+ROWS = 1_500
+# A row takes a millisecond, so that a walk lasts long enough to be stopped however fast the machine is.
 ITEMS = f"""
-CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL);
-INSERT INTO items SELECT i, 'Name ' || i FROM generate_series(1, {ROWS}) AS i;
+CREATE FUNCTION slowly(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(0.001); RETURN lower(name); END $$;
+CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, filler text);
+INSERT INTO items SELECT i, 'Name ' || i, repeat('x', 300) FROM generate_series(1, {ROWS}) AS i;
 """
 SPEC = """
-changes: [{{add_column: {{table: items, column: lowered, type: text, up: lower(name)}}}}]
-backfill: {{workers: 1, target: 10ms, pause_when: {{{limit}}}}}
+changes: [{{add_column: {{table: items, column: lowered, type: text, up: slowly(name)}}}}]
+backfill: {{workers: 1, target: 50ms, pause_when: {{{limit}}}}}
 """
 
 
@@ -113,7 +116,7 @@ def test_an_old_transaction_stops_the_walk_until_it_ends(scene: Scene) -> None:
 
 def test_wal_is_written_no_faster_than_the_limit_for_long(scene: Scene) -> None:
     scene.sql(ITEMS)
-    scene.spec(SPEC.format(limit="wal_rate: 8MB"))
+    scene.spec(SPEC.format(limit="wal_rate: 100kB"))
 
     with running(scene) as told:
         until(told, "WAL grows by")

@@ -7,10 +7,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.conftest import Databases
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
-from crossfade.execute import StepRefused
+from crossfade.execute import StepFinished, StepRefused
 
 ROWS = 20_000
 FILL = """
@@ -49,3 +50,35 @@ def test_a_batch_does_not_wait_for_a_row_that_is_held_for_long(scene: Scene) -> 
             scene.up(through="backfill")
 
         assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 999
+
+
+SLOW = """
+CREATE FUNCTION slowly(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(0.001); RETURN lower(name); END $$;
+CREATE TABLE {table} (id int PRIMARY KEY, name text NOT NULL, filler text);
+INSERT INTO {table} SELECT i, 'Name ' || i, repeat('x', 300) FROM generate_series(1, 3000) AS i;
+"""
+
+
+def batches(scene: Scene) -> int:
+    scene.up(through="backfill")
+    return next(each.batches for each in scene.seen(StepFinished) if each.step.kind == "walk")
+
+
+def test_batches_get_shorter_while_clients_wait_for_their_rows(
+    scene: Scene, databases: Databases, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = Scene(tmp_path_factory.mktemp("quiet"), {"quiet": databases("quiet")[0]}, monkeypatch.setenv)
+    for each in (quiet, scene):
+        each.sql(SLOW.format(table="items"))
+        each.spec(FILL.replace("lower(name)", "slowly(name)").replace("workers: 2", "workers: 1"))
+
+    def write(connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:
+        connection.execute("UPDATE items SET filler = 'y' WHERE id = %s", (dice.randrange(1, 3000),))
+
+    undisturbed = batches(quiet)
+    quiet.close()
+    with Writers(scene.connect, *[write] * 8):
+        disturbed = batches(scene)
+
+    assert disturbed > 1.5 * undisturbed

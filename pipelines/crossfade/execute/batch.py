@@ -23,6 +23,7 @@ _BEYOND = 2048
 # lets go, before any client has waited long enough to look for a deadlock, so that none is ever told of one.
 _LONGEST_STATEMENT, _LONGEST_WAIT = 0.9, 0.01
 _WARY_BATCHES = 16
+_NOTHING = sql.SQL("NULL")
 
 
 class Walker:
@@ -84,10 +85,8 @@ class Walker:
             self._wary = _WARY_BATCHES
             return None
 
-    def _write(self, unit: Unit, end: int, statement: str, **timeouts: int) -> int:
-        with self._transaction(unit) as work:
-            for name, milliseconds in timeouts.items():
-                work.execute("SELECT set_config(%s, %s, true)", (name, str(milliseconds)))
+    def _write(self, unit: Unit, end: int, statement: str, **settings: int) -> int:
+        with self._transaction(unit, **settings) as work:
             rows = self._run(work, unit.leaf, f"({unit.next_block},0)", f"({end},0)", statement)
             self._note_progress(work, unit, end, rows)
         return rows
@@ -133,21 +132,25 @@ class Walker:
         return rows
 
     @contextmanager
-    def _transaction(self, unit: Unit) -> Generator[psycopg.Connection[Any]]:
+    def _transaction(self, unit: Unit, **settings: int) -> Generator[psycopg.Connection[Any]]:
         with self._site.transaction(self.connection) as work:
-            self._prepare(work)
-            row = work.execute(sql.SQL("SELECT {}").format(filenode(unit.leaf))).fetchone()
-            if row is None or row[0] != unit.filenode:
+            if self._prepare(work, filenode(unit.leaf), **settings) != unit.filenode:
                 raise Rewritten(unit.leaf)
             yield work
 
-    def _prepare(self, work: psycopg.Connection[Any]) -> None:
+    def _prepare(self, work: psycopg.Connection[Any], look: sql.Composable = _NOTHING, **settings: int) -> Any:
+        """Set what holds for the transaction and give what `look` is there, in one round trip: batches may be short."""
         if self._site.paused:
             raise Paused
-        timeout = f"{int(self._site.settings.lock_timeout * 1000)}ms"
-        work.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+        wanted = {"lock_timeout": int(self._site.settings.lock_timeout * 1000)} | settings
+        values = {name: str(milliseconds) for name, milliseconds in wanted.items()}
         if self._step.silent:
-            work.execute("SELECT set_config('session_replication_role', 'replica', true)")
+            values["session_replication_role"] = "replica"
+        query = sql.SQL(
+            "SELECT {}, (SELECT count(set_config(n, v, true)) FROM unnest(%s::text[], %s::text[]) AS s(n, v))"
+        )
+        row = work.execute(query.format(look), (list(values), list(values.values()))).fetchone()
+        return row[0] if row else None
 
     def _run(
         self, work: psycopg.Connection[Any], leaf: Relation, first: str, last: str, statement: str, *more: str

@@ -6,7 +6,7 @@ batches, smoothed and in bounded steps, so that one slow batch does not throw it
 
 from __future__ import annotations
 
-FIRST, SMALLEST, LARGEST = 64, 1, 16384  # blocks of 8 kB
+FIRST, SMALLEST, LARGEST = 8, 1, 16384  # blocks of 8 kB; `up` may be slow, so the first batch is a probe
 _SMOOTHING = 0.5
 _LOWEST_STEP, _HIGHEST_STEP = 0.5, 2.0
 
@@ -19,9 +19,9 @@ class Pace:
         self._target = target
         self._efficiency = 1.0
 
-    def took(self, seconds: float) -> None:
-        """A batch of the current size took this long."""
-        efficiency = self._target / max(seconds, 0.001)
+    def took(self, seconds: float, share: float) -> None:
+        """A batch of the current size took this long, and the next shall take this share of the wanted time."""
+        efficiency = self._target * share / max(seconds, 0.001)
         self._efficiency = _SMOOTHING * efficiency + (1 - _SMOOTHING) * self._efficiency
         step = min(max(self._efficiency, _LOWEST_STEP), _HIGHEST_STEP)
         self.blocks = min(max(int(self.blocks * step), SMALLEST), LARGEST)

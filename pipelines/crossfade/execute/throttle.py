@@ -16,25 +16,39 @@ from crossfade.ledger import Ledger
 
 _EVERY = 0.5  # seconds between looks: a batch, by default
 
+# A batch gets shorter at once where clients wait for its rows, and longer slowly when none has for a while.
+_SMALLEST_SHARE, _RECOVERY = 1 / 64, 1.1
+
 _LOOK = """
 SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
        (SELECT min(replay_lsn - '0/0'::pg_lsn) FROM pg_stat_replication WHERE state = 'streaming') AS replayed,
        (SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock') AS blocked,
+       (SELECT count(*) FROM pg_stat_activity AS waiting
+         WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
+           AND waiting.application_name <> %(us)s
+           AND EXISTS (SELECT FROM pg_stat_activity AS us
+                        WHERE us.application_name = %(us)s
+                          AND us.pid = ANY (pg_blocking_pids(waiting.pid)))) AS behind_us,
        -- What holds back the horizon of vacuum here: not our own sessions, whose transactions are short.
        (SELECT max(extract(epoch FROM clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
          WHERE datname = current_database() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
-           AND backend_type = 'client backend' AND application_name NOT LIKE 'crossfade%') AS oldest,
+           AND backend_type = 'client backend' AND application_name NOT LIKE 'crossfade%%') AS oldest,
        EXISTS (SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND backend_type = 'autovacuum worker'
-                  AND query LIKE '%(to prevent wraparound)') AS wraparound"""
+                  AND query LIKE '%%(to prevent wraparound)') AS wraparound"""
 
 
 class Throttle:
-    """Looks at the server while a walk runs; `reason` says why it should wait right now, and so does the ledger."""
+    """Looks at the server while a walk runs.
+
+    reason: why the walk should wait right now; the ledger says it too.
+    share: of the wanted duration of a batch; small while clients wait for rows of our batches.
+    """
 
     def __init__(self, site: Site, step: str) -> None:
         self.reason: str | None = None
+        self.share = 1.0
         self._site = site
         self._step = step
         self._noted: str | None = None
@@ -65,9 +79,10 @@ class Throttle:
             connection.close()
 
     def _look(self, connection: psycopg.Connection[Any]) -> str | None:
-        row = connection.execute(_LOOK).fetchone()
+        row = connection.execute(_LOOK, {"us": self._site.application}).fetchone()
         assert row is not None
-        written, replayed, blocked, oldest, wraparound = row
+        written, replayed, blocked, behind_us, oldest, wraparound = row
+        self.share = max(self.share / 2, _SMALLEST_SHARE) if behind_us else min(self.share * _RECOVERY, 1.0)
         limits = self._site.settings
         now = time.monotonic()
         self._written.append((now, int(written)))

@@ -149,7 +149,7 @@ class _Crew:
                 pace.smaller()
                 continue
             troubles = 0
-            pace.took(time.monotonic() - began)
+            pace.took(time.monotonic() - began, self._throttle.share)
             self._count(unit.next_block - before, rows)
             self._check_conflicts()
         return walker
