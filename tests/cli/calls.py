@@ -16,7 +16,14 @@ from typer.testing import CliRunner, Result
 
 from crossfade.cli import app
 
-_PROGRAM = "import sys; sys.argv[0] = 'crossfade'; from crossfade.cli import main; main()"
+# As from a terminal: where the tests themselves run in the background, the shell has SIGINT ignored below it.
+_PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[0] = 'crossfade'
+from crossfade.cli import main
+main()
+"""
 _CODES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

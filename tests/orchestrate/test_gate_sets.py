@@ -10,6 +10,7 @@ from crossfade.orchestrate.gate_sets import gate_sets
 from crossfade.orchestrate.legs import possible_legs
 
 SOAK = "[{soak: 1d}]"
+APPROVAL = "[{approval: {count: 1}}]"
 
 
 def shown(scene: Scene) -> list[str]:
@@ -21,8 +22,8 @@ def shown(scene: Scene) -> list[str]:
     ("more", "checks"),
     [
         ("", []),
-        (f"gates: {{expand: {SOAK}}}\n", ["expand.may_expand"]),
-        (f"gates: {{expand: {{after: {SOAK}}}}}\n", ["expand.expand_gates"]),
+        (f"gates: {{expand: {APPROVAL}}}\n", ["expand.may_expand"]),
+        (f"gates: {{expand: {{after: {APPROVAL}}}}}\n", ["expand.expand_gates"]),
         (f"gates: {{backfill: {SOAK}, validate: {SOAK}}}\n", ["backfill.backfill_gates", "validate.validate_gates"]),
         (f"gates: {{validate: {{before: {SOAK}}}}}\n", ["backfill.may_validate"]),
         (f"gates: {{contract: {SOAK}}}\n", ["validate.may_contract"]),
