@@ -146,6 +146,18 @@ IN_THE_WAY = [
     (to_integer("code", "tidied"), "trigger tidy of public.tidied assigns code after the sync trigger"),
     ("add_column: {table: tidied, column: a, type: text, up: code}", "trigger tidy of public.tidied assigns code"),
     (to_integer("code", "loud"), "trigger always of public.loud would fire for every row that is filled"),
+    (
+        "update_rows: {table: loud, set: {code: lower(code)}}",
+        "trigger always of public.loud would fire for every row that is set",
+    ),
+    (
+        "change_column: {table: users, column: age, to: {comment: years}, enforce: contract}",
+        "`enforce: contract` on public.users.age, which gets no new rule",
+    ),
+    (
+        'change_column: {table: users, column: "camelCase", to: {type: integer}, enforce: validate}',
+        "`enforce: validate` on public.users.camelCase, which gets no new rule",
+    ),
     ("drop_column: {table: users, column: email}", "public.users.email is NOT NULL without a default"),
     ("add_column: {table: users, column: a, type: int, nullable: false}", "public.users.a is to be NOT NULL"),
     ("change_column: {table: orders, column: id, to: {nullable: true}}", "id is in the primary key of public.orders"),
@@ -197,39 +209,6 @@ def test_every_problem_of_a_spec_is_said_at_once_and_where_it_stands(zoo: Scene)
     assert second.where is not None
     assert (first.where.file.name, first.where.line, first.where.column) == ("m.yaml", 6, 5)
     assert second.where.line == 8
-
-
-PARTED = "CREATE TABLE p (id int, at date, code text) PARTITION BY RANGE (at);"
-ONE = PARTED + "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');"
-
-
-@pytest.mark.parametrize(
-    ("schema", "what"),
-    [
-        (ONE + "CREATE VIEW v AS SELECT code FROM p1", "public.p1 (code) is used by view public.v"),
-        (
-            ONE + "ALTER TABLE p1 ADD UNIQUE (code); CREATE TABLE c (code text REFERENCES p1 (code))",
-            "public.p1 (code) is used by foreign key c_code_fkey on public.c",
-        ),
-        (ONE + "ALTER TABLE p1 ADD PRIMARY KEY (code)", "code is in the primary key"),
-        (
-            PARTED + "CREATE TABLE p1 PARTITION OF p DEFAULT PARTITION BY LIST (code)",
-            "public.p1 is partitioned by LIST (code)",
-        ),
-    ],
-)
-def test_what_stands_in_the_way_of_one_partition_is_refused(scene: Scene, schema: str, what: str) -> None:
-    scene.sql(schema)
-
-    (problem,) = refusal(scene, "drop_column: {table: p, column: code}")
-
-    assert problem.what.startswith(what)
-
-
-def test_a_partition_key_is_told_by_its_columns_not_by_its_text(scene: Scene) -> None:
-    scene.sql("CREATE TABLE p (id int, created_at date, at date) PARTITION BY RANGE (created_at)")
-
-    assert refusal(scene, "drop_column: {table: p, column: at}") == ()
 
 
 def test_a_column_that_another_migration_goes_on_keeping_in_step_is_refused(scene: Scene) -> None:

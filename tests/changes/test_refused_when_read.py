@@ -16,6 +16,16 @@ CASES = [
         "add_constraint",
         "says something of `unique` only",
     ),
+    (
+        "create_index: {table: t, name: i, columns: [{column: c, expression: lower(c)}]}",
+        "{column: c",
+        "entry 1 of `columns`: give either `column` or `expression`",
+    ),
+    (
+        "create_table: {table: t, columns: [{name: c, type: int}], unique: [[c, _cf_c]]}",
+        "_cf_c",
+        "entry 2 of entry 1 of `unique`: names that start with _cf_ are crossfade's own",
+    ),
 ]
 
 

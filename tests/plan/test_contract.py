@@ -96,6 +96,7 @@ def test_a_gate_after_the_drop_does_not_guard_it(planning: Planning) -> None:
         ("gates: {contract: [{approval: {}}]}\n", "the gates before contract are never asked"),
         ("contract: {window: {days: mon}}\n", "the window of contract is never asked"),
         (contract("archive: {after: 7d}"), "`after: 7d` of `archive` is not waited for"),
+        (contract("archive: {keep: 30d}"), "`keep: 30d` of `archive` keeps nothing"),
     ],
 )
 def test_what_is_said_of_a_contract_with_nothing_to_do_is_named(planning: Planning, more: str, said: str) -> None:

@@ -166,7 +166,7 @@ def test_an_alternative_of_the_right_shape_is_meant_even_with_more_faults(refuse
 
     wanted = "a name of the database is text, written as in the database, without quotes"
     assert [each.splitlines()[0] for each in found] == [
-        f"8:23: `schema`: {wanted}; found the number 5",
+        "8:23: `schema` wants text, found the number 5",
         "8:26: unknown key `tabel` in entry 1 of `also`",
         f"8:37: entry 2 of `also`: {wanted}; found empty text",
     ]

@@ -205,6 +205,15 @@ class Catalog:
         for partition in self.partitions(table):
             yield from self.tree(partition.name)
 
+    def fired_by_update(self, table: Name) -> tuple[Trigger, ...]:
+        """The users' triggers that an UPDATE of its rows fires, those of single partitions too."""
+        return tuple(
+            trigger
+            for part in self.tree(table)
+            for trigger in part.user_triggers
+            if "update" in trigger.events and trigger.enabled in ("O", "A")
+        )
+
     @cached_property
     def _partitions(self) -> Mapping[Name, tuple[Table, ...]]:
         below: dict[Name, list[Table]] = {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from psycopg import sql
 
 from crossfade.catalog.dependents import words
@@ -11,6 +14,9 @@ from crossfade.changes._context import Context, identifier
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps import carry
+
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_STATEMENT = r"(?:^|;|>>|\bbegin|\bthen|\belse|\bloop)\s*"  # where one begins in PL/pgSQL
 
 
 def rule_name(table: str, column: str, label: str) -> str:
@@ -141,21 +147,47 @@ def _refuse_bound_elsewhere(context: Context, table: Table, columns: frozenset[s
 
 def refuse_lost_with_column(context: Context, table: Table, column: Column) -> None:
     """What belongs to the column itself and would not be on the one that replaces it."""
-    if column.grants:
-        context.refuse(
-            f"{table.name}.{column.name} has privileges of its own: {', '.join(column.grants)}",
-            why="the column that replaces it would be without them, and its users refused",
-            fix="grant on the table instead and revoke those of the column; or do the reverse after this migration",
-        )
-    relation = [i for i in table.indexes if i.reads & {column.name} and not i.primary]
-    keys = [k for k in context.catalog.references_from(table.name) if column.name in k.columns]
-    if table.kind == "partitioned" and (relation or keys):
-        held = f"index {relation[0].name}" if relation else f"foreign key {keys[0].name}"
-        context.refuse(
-            f"{held} of {table.name} reads {column.name}, and {table.name} is partitioned",
-            why="PostgreSQL takes neither a concurrent index nor a NOT VALID foreign key on a partitioned table",
-            fix="drop it first and create it again on each partition after this migration",
-        )
+    for part in context.catalog.tree(table.name):
+        if grants := part.by_name[column.name].grants:
+            context.refuse(
+                f"{part.name}.{column.name} has privileges of its own: {', '.join(grants)}",
+                why="the column that replaces it would be without them, and its users refused",
+                fix="grant on the table instead and revoke those of the column; or do the reverse after this migration",
+            )
+    refuse_lost_in_partitions(context, table, column)
+
+
+def refuse_lost_in_partitions(context: Context, table: Table, column: Column) -> None:
+    """What reads the column in a partitioned table, or in one partition alone, and would not come with it or back."""
+    for part in context.catalog.tree(table.name) if table.kind == "partitioned" else ():
+        built = [f"index {i.name}" for i in part.indexes if column.name in i.reads and not i.primary]
+        built += [
+            f"foreign key {k.name}" for k in context.catalog.references_from(part.name) if column.name in k.columns
+        ]
+        if built:
+            context.refuse(
+                f"{built[0]} of {part.name} reads {column.name}, and {table.name} is partitioned",
+                why="PostgreSQL takes neither a concurrent index nor a NOT VALID foreign key on a partitioned table",
+                fix="drop it first and create it again on each partition after this migration",
+            )
+        if own := next(_of_one_partition(table, part, column), None):
+            context.refuse(
+                f"{part.name} has {own} that {table.name} has not",
+                why="columns are replaced and brought back in the partitioned table, for all of its partitions alike",
+                fix="give it to the partitioned table, or take it from the partition, before this migration",
+            )
+
+
+def _of_one_partition(table: Table, part: Table, column: Column) -> Iterator[str]:
+    checks = {c.name for c in table.constraints}
+    for constraint in part.constraints:
+        if constraint.kind == "check" and column.name in constraint.columns and constraint.name not in checks:
+            yield f"a check {constraint.name} on {column.name}"
+    there = part.by_name[column.name]
+    if there.not_null and not column.not_null:
+        yield f"a NOT NULL on {column.name}"
+    if there.default != column.default:
+        yield f"a default of {column.name}"
 
 
 def refuse_misfits(context: Context, table: Table, column: Column, wanted: str) -> None:
@@ -213,21 +245,31 @@ def refuse_own_sequence(context: Context, table: Table, column: Column) -> None:
 
 def refuse_late_triggers(context: Context, table: Table, columns: frozenset[str]) -> None:
     """A user trigger that assigns a mapped column after ours would go unseen: triggers fire in order of name."""
-    for trigger in table.user_triggers:
-        late = trigger.before and trigger.row and trigger.name > OWN_PREFIX
-        touched = [c for c in sorted(columns) if _assigns(trigger.body, c)]
-        if late and touched:
-            context.refuse(
-                f"trigger {trigger.name} of {table.name} assigns {', '.join(touched)} after the sync trigger",
-                why="BEFORE triggers fire in order of name, so the new side would miss what it writes",
-                fix=f'ALTER TRIGGER "{trigger.name}" ON {table.name} RENAME TO "A_{trigger.name}"',
-            )
+    for part in context.catalog.tree(table.name):
+        for trigger in part.user_triggers:
+            late = trigger.before and trigger.row and trigger.name > OWN_PREFIX
+            touched = [c for c in sorted(columns) if _assigns(trigger.body, c)]
+            if late and touched:
+                context.refuse(
+                    f"trigger {trigger.name} of {part.name} assigns {', '.join(touched)} after the sync trigger",
+                    why="BEFORE triggers fire in order of name, so the new side would miss what it writes",
+                    fix=f'ALTER TRIGGER "{trigger.name}" ON {part.name} RENAME TO "A_{trigger.name}"',
+                )
 
 
 def _assigns(body: str, column: str) -> bool:
-    squeezed = body.lower().replace('"', "").replace(" ", "")
-    name = column.lower()
-    return any(f"new.{name}{sign}" in squeezed for sign in (":=", "=")) or f"into new.{name}" in body.lower()
+    """The function's text assigns the column of the new row, or the new row as a whole."""
+    said = _COMMENT.sub(" ", body).lower().replace('"', "")
+    field = rf"new\.{re.escape(column.lower())}\b"
+    part = r"(?:\s*\[[^]]*\]|\s*\.\s*\w+)*"
+    return any(
+        re.search(pattern, said)
+        for pattern in (
+            rf"\b(?:{field}{part}|new)\s*:=",
+            rf"{_STATEMENT}(?:{field}{part}|new)\s*=",  # elsewhere it compares
+            rf"\binto\s+(?:strict\s+)?(?:[\w.]+\s*,\s*)*(?:{field}|new\b(?!\.))",
+        )
+    )
 
 
 def _named(dependents: list[Dependent]) -> str:

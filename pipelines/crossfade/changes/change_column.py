@@ -28,7 +28,7 @@ from crossfade.changes._ruled import ruled
 from crossfade.changes._types import catalog_only
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps import rules
+from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock, text
 from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
@@ -100,8 +100,23 @@ class ChangeColumn(Change):
         )
         rewritten = wanted != column.type and (rescanned or not catalog_only(column.type, wanted))
         if self.up is None and self.down is None and not rewritten:
+            self._refuse_idle_enforce(context, binds=self.to.nullable is False and not column.not_null, table=table)
             return self._in_place(context, table, column, wanted, rules_leg)
+        held = frozenset({self.column})
+        carried = any(index.unique for index in carry.indexes_reading(table, held))
+        carried = carried or bool(carry.constraints_reading(table, held))
+        not_null = column.not_null if self.to.nullable is None else not self.to.nullable
+        self._refuse_idle_enforce(context, binds=not_null or carried, table=table)
         return self._swap(context, table, column, wanted, rules_leg)
+
+    def _refuse_idle_enforce(self, context: Context, *, binds: bool, table: Table) -> None:
+        """`enforce` where no rule is new: its author thinks that there is one."""
+        if self.enforce is not None and not binds and self.to.check is None and not self._wants_unique(table):
+            context.refuse(
+                f"`enforce: {self.enforce}` on {table.name}.{self.column}, which gets no new rule",
+                why="it says from when a new NOT NULL, check or unique rule binds old writers",
+                fix="delete `enforce`, or say the rule under `to`",
+            )
 
     @property
     def _new_default(self) -> Expression | None:

@@ -12,6 +12,7 @@ from crossfade.changes._obstacles import (
     refuse_dependents,
     refuse_generated,
     refuse_late_triggers,
+    refuse_lost_in_partitions,
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.spec.fragment import Expression
@@ -56,6 +57,7 @@ class DropColumn(Change):
             )
         columns = frozenset({self.column})
         hazards = refuse_dependents(context, table, columns)
+        refuse_lost_in_partitions(context, table, column)
         total = True
         if self.down is not None:
             row = {name: type_ for name, type_ in context.row_types(table).items() if name != self.column}

@@ -62,7 +62,7 @@ class UpdateRows(Change):
 
     def _silent(self, context: Context, table: Table) -> bool:
         """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
-        users = [t for t in table.user_triggers if t.enabled in ("O", "A") and "update" in t.events]
+        users = context.catalog.fired_by_update(table.name)
         if not users or context.head.backfill.fire_triggers:
             return False
         keyed = {
@@ -76,6 +76,12 @@ class UpdateRows(Change):
                 f" trigger {users[0].name} would fire",
                 why="what silences user triggers silences the foreign key's check too",
                 fix="say `backfill: {fire_triggers: true}`",
+            )
+        if always := [t for t in users if t.enabled == "A"]:
+            context.refuse(
+                f"trigger {always[0].name} of {table.name} would fire for every row that is set",
+                why="it is enabled ALWAYS",
+                fix="say `backfill: {fire_triggers: true}` when it does no harm",
             )
         if not context.catalog.role.may_set_replication_role:
             context.refuse(

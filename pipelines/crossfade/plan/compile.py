@@ -223,7 +223,7 @@ def _refuse_gone(table: Name, found: list[tuple[Entry, Pair]]) -> None:
 
 def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) -> bool:
     """User triggers must not fire for rows we fill: needs a right, and the spec must choose where that is missing."""
-    fires = [t for t in table.user_triggers if "update" in t.events and t.enabled in ("O", "A")]
+    fires = catalog.fired_by_update(table.name)
     if not fires or migration.head.backfill.fire_triggers:
         return False
     always = [t for t in fires if t.enabled == "A"]

@@ -9,6 +9,7 @@ from crossfade.changes import Refused
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import STAGES, GatePoint, Migration, Stage
+from crossfade.spec.values import format_duration
 from crossfade.steps.step import AnyStep
 
 _KEPT = timedelta(days=30)  # where an archive stage does not say
@@ -64,6 +65,16 @@ def contract_hazards(
             " you like, and stages cannot be added once the migration has started",
         )
     destroys = any(pair.old for change in compiled for _, pair in change.result.pairs)
+    for stage in migration.stages:
+        if stage.options.keep and not destroys:
+            said = f"`keep: {format_duration(stage.options.keep)}` of `{stage.stage}`"
+            yield PlannedHazard(
+                code="never-asked",
+                risk="warning",
+                change="contract",
+                what=f"{said} keeps nothing: no change of this migration takes a column away",
+                fix="delete it",
+            )
     if not destroys or migration.ends_before("drop"):
         return
     kept = kept_for(migration) is not None

@@ -271,11 +271,14 @@ class _Words:
         return f"docs/language.md#{self.section if self.at else fault.holder or self.section}"
 
     def _name(self, path: DataPath) -> str:
-        full = (*self.at, *path)
-        match full:
-            case ():
-                return "the file"
-            case (*_, str(holder), int(index)):
-                return f"entry {index + 1} of `{holder}`"
-            case _:
-                return f"`{full[-1]}`"
+        return _named((*self.at, *path))
+
+
+def _named(path: DataPath) -> str:
+    match path:
+        case ():
+            return "the file"
+        case (*holder, int(index)):
+            return f"entry {index + 1} of {_named(tuple(holder))}"
+        case _:
+            return f"`{path[-1]}`"

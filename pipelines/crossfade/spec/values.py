@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 _DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -86,7 +86,10 @@ def parse_size(value: Any) -> int:
 
 
 def _check_identifier(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
+        # The type of a mismatch, so that where a mapping may stand instead, its own faults are told.
+        raise PydanticCustomError("string_type", "a name of the database is text")
+    if not value:
         raise ValueError("a name of the database is text, written as in the database, without quotes")
     if "\x00" in value:
         raise ValueError("a name cannot hold a zero byte")
