@@ -106,12 +106,15 @@ class UpdateRows(Change):
             for name in self.set
         )
         noted = sql.SQL(
-            "INSERT INTO crossfade.archive (migration, relation, stored_in, columns) VALUES ({}, {}, {}, {})"
+            "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
+            " VALUES ({}, {}, {}, {}, {}, now() + {})"
         ).format(
             sql.Literal(context.migration),
             sql.Literal(str(table.name)),
             sql.Literal(stored),
             sql.Literal(list(self.set)),
+            sql.Literal(str(BACKFILL)),
+            sql.Literal(context.head.contract.keep),
         )
         step_id = f"{table.name}/update/{context.index}/keep"
         return Ddl(

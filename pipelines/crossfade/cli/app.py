@@ -23,6 +23,7 @@ from crossfade.cli import (
     init,
     pause,
     plan,
+    purge,
     rollback,
     schema,
     status,
@@ -58,6 +59,12 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback(epilog="Begin with: crossfade init my && cd my && crossfade up")
 def crossfade(
     ctx: typer.Context,
@@ -70,6 +77,12 @@ def crossfade(
             show_envvar=False,
         ),
     ] = Path("."),
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", help="Print the version and exit.", callback=_tell_version, is_eager=True
+        ),
+    ] = False,
 ) -> None:
     """PostgreSQL migrations without downtime, as reviewed YAML.
 
@@ -89,7 +102,13 @@ def version() -> None:
 _PANELS = {
     "Begin": {"init": init.init, "demo": demo.demo},
     "Review": {"check": check.check, "plan": plan.plan, "approve": approve.approve},
-    "Run": {"up": up.up, "pause": pause.pause, "resume": pause.resume, "rollback": rollback.rollback},
+    "Run": {
+        "up": up.up,
+        "pause": pause.pause,
+        "resume": pause.resume,
+        "rollback": rollback.rollback,
+        "purge": purge.purge,
+    },
     "Look": {"status": status.status, "conflicts": conflicts.conflicts, "audit": audit.commands},
     "Tools": {"dev": dev.dev, "schema": schema.schema, "version": version},
 }
@@ -100,6 +119,7 @@ _EXAMPLES = {
     "approve": "crossfade approve normalize_emails --team team_identity --reason 'reviewed in #412'",
     "up": "crossfade up\n\ncrossfade up normalize_emails --phase validate\n\ncrossfade up --yes --json",
     "rollback": "crossfade rollback normalize_emails\n\ncrossfade rollback normalize_emails --to validate",
+    "purge": "crossfade purge\n\ncrossfade purge normalize_emails --yes --json",
     "conflicts": "crossfade conflicts normalize_emails\n\ncrossfade conflicts normalize_emails --values --json",
     "schema": "crossfade schema > migration.schema.json\n\ncrossfade schema --write docs",
     "dev": "crossfade dev --port 3001",

@@ -26,7 +26,9 @@ SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases
        CASE WHEN lease_until > clock_timestamp() THEN holder END AS holder,
        paused_at, paused_by, undo_to, problem, finished_at,
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
-         ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg
+         ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg,
+       (SELECT min(keep_until) FROM crossfade.archive AS a
+         WHERE a.migration = m.id AND a.purged_at IS NULL) AS kept_until
   FROM crossfade.migration AS m WHERE %(others)s OR id = ANY (%(known)s) ORDER BY started_at, id"""
 
 _PATHS = """
@@ -79,7 +81,8 @@ class KnownMigration:
     """A migration's row, without its plan.
 
     databases: of one that was not asked for by name; None for others. holder: who works on it now, None when nobody
-    does. last_leg: the last one that passed, None before the first.
+    does. last_leg: the last one that passed, None before the first. kept_until: of the old values kept aside, the
+    earliest.
     """
 
     id: str
@@ -96,6 +99,7 @@ class KnownMigration:
     problem: str | None
     finished_at: datetime | None
     last_leg: str | None
+    kept_until: datetime | None
 
     @property
     def is_finished(self) -> bool:

@@ -26,6 +26,7 @@ from crossfade.execute.errors import (
 from crossfade.execute.fault import from_environment
 from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener, Reconnecting, ignore
+from crossfade.execute.purge import refuse_purged
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
 from crossfade.execute.steps import run_leg_steps, undo_leg_steps
@@ -129,6 +130,8 @@ class Runner:
         starting.write_everywhere(self.project, migration, plan)
         with self._sites(plan) as sites:
             self._refuse_irreversible(plan, sites, stays)
+            for site in sites.values():
+                refuse_purged(plan, site.name, site.work, stays)
             for site in sites.values():
                 site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
                 if site.ledger.paused(plan.migration):

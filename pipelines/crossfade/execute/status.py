@@ -37,6 +37,7 @@ class MigrationStatus:
     waits_for: one sentence; empty when nothing is waited for.
     since: when what `state` says began, where that is known.
     blockers: who holds the lock it waits for now, or did when it was last tried.
+    kept_until: until when old values are kept aside, the earliest; None when none are.
     problem: why it cannot be told, or what a person must look at.
     """
 
@@ -53,6 +54,7 @@ class MigrationStatus:
     since: datetime | None = None
     holder: str | None = None
     blockers: tuple[Blocker, ...] = ()
+    kept_until: datetime | None = None
     problem: str | None = None
 
 
@@ -154,6 +156,7 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
 def _begun(
     blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, Overview | str]
 ) -> MigrationStatus:
+    blank = replace(blank, kept_until=_kept_until(blank, views))
     if known.state == "complete" or known.state == "undone":
         return replace(blank, state=known.state, since=known.finished_at, problem=known.problem)
     mine = [(name, views.get(name, "databases.yaml does not name it")) for name in blank.databases]
@@ -169,6 +172,12 @@ def _begun(
     if known.holder is None and status.problem is None:
         return replace(status, problem=_refused(steps))
     return status
+
+
+def _kept_until(blank: MigrationStatus, views: Mapping[str, Overview | str]) -> datetime | None:
+    mine = [view for name in blank.databases if isinstance(view := views.get(name), Overview)]
+    ends = [known.kept_until for view in mine if (known := view.migrations.get(blank.id)) is not None]
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _unfinished(

@@ -145,11 +145,13 @@ CREATE TRIGGER signed
   BEFORE INSERT OR UPDATE OF id, migration, team, role, roles, plan_digest, reason, approved_at ON crossfade.approval
   FOR EACH ROW EXECUTE FUNCTION crossfade.sign_approval();
 
+-- Tables of old values. leg: a way back past it needs them.
 CREATE TABLE crossfade.archive (
   stored_in text PRIMARY KEY,
   migration text NOT NULL,
   relation text NOT NULL,
   columns text[] NOT NULL,
+  leg text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   keep_until timestamptz,
   purged_at timestamptz

@@ -12,8 +12,6 @@ from crossfade.spec.model import STAGES, GatePoint, Migration, Stage
 from crossfade.spec.values import format_duration
 from crossfade.steps.step import AnyStep
 
-_KEPT = timedelta(days=30)  # where an archive stage does not say
-
 
 def refuse_unfinished(migration: Migration, compiled: Sequence[CompiledChange]) -> None:
     """Contract may leave the old side behind, but not a change half done."""
@@ -45,10 +43,8 @@ def is_reached(migration: Migration, step: AnyStep) -> bool:
 
 def kept_for(migration: Migration) -> timedelta | None:
     """How long old values are kept aside; None: they are not."""
-    for stage in migration.stages:
-        if stage.stage == "archive":
-            return stage.options.keep or _KEPT
-    return None
+    archives = any(stage.stage == "archive" for stage in migration.stages)
+    return migration.head.contract.keep if archives else None
 
 
 def contract_hazards(

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crossfade.execute.status import MigrationStatus
-from crossfade.report.measures import said_ago
+from crossfade.report.measures import said_ago, said_moment
 
 _STYLE = {
     "not started": "dim",
@@ -39,7 +39,7 @@ def print_status(statuses: Iterable[MigrationStatus], console: Console) -> None:
             Text(status.state, style=_STYLE[status.state]),
             Text(_place(status)),
             Text(_progress(status)),
-            _waits_for(status),
+            _waits_for(status, now),
             Text(said_ago(status.since, now) if status.since else ""),
         )
     console.print(table)
@@ -63,13 +63,20 @@ def _progress(status: MigrationStatus) -> str:
     return f"{'━' * filled}{'╌' * (_BAR - filled)} {status.progress:.0%}"
 
 
-def _waits_for(status: MigrationStatus) -> Text:
+def _waits_for(status: MigrationStatus, now: datetime) -> Text:
     working = f"{status.holder} works on it" if status.holder else ""
     held = (f"held by {blocker}" for blocker in status.blockers)
-    words = Text("\n".join(filter(None, (status.waits_for or working, *held))))
+    words = Text("\n".join(filter(None, (status.waits_for or working, *held, _kept(status, now)))))
     if status.problem:
         words = Text("\n").join([*([words] if words else []), Text(status.problem, style="red")])
     return words
+
+
+def _kept(status: MigrationStatus, now: datetime) -> str:
+    if status.kept_until is None:
+        return ""
+    over = "; `crossfade purge` drops them" if status.kept_until <= now and status.state == "complete" else ""
+    return f"old values kept until {said_moment(status.kept_until)}{over}"
 
 
 def _plain(value: Any) -> Any:

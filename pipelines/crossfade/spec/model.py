@@ -99,6 +99,9 @@ class StageOptions(SpecModel):
     gates: Gates = GateSet()
 
 
+_KEPT = timedelta(days=30)  # where an archive stage does not say
+
+
 class Contract(SpecModel):
     """The staged contraction."""
 
@@ -109,6 +112,12 @@ class Contract(SpecModel):
         description="The stages in order. Contract ends with the last one named; of those before it, each in which"
         " something is to be done is run, named or not. The exception is `archive`: unnamed, old values are not kept.",
     )
+
+    @property
+    def keep(self) -> timedelta:
+        """How long old values stay restorable where any are kept."""
+        said = (options.keep for stages in self.stages for options in stages.values() if options is not None)
+        return next((keep for keep in said if keep is not None), _KEPT)
 
 
 class Head(SpecModel):

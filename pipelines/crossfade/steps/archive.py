@@ -137,14 +137,15 @@ def _create(sides: Sides) -> Ddl:
     )
     stored = _stored(sides)
     note = sql.SQL(
-        "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, keep_until)"
-        " VALUES ({}, {}, {}, {}, now() + {}) ON CONFLICT (stored_in) DO UPDATE"
+        "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
+        " VALUES ({}, {}, {}, {}, {}, now() + {}) ON CONFLICT (stored_in) DO UPDATE"
         " SET created_at = now(), keep_until = excluded.keep_until, purged_at = NULL"
     ).format(
         sql.Literal(sides.migration),
         sql.Literal(str(sides.relation)),
         sql.Literal(sides.own("archive")),
         sql.Literal(list(sides.leaving)),
+        sql.Literal(str(_ARCHIVE)),
         sql.Literal(sides.keep),
     )
     return Ddl(
@@ -166,7 +167,7 @@ def _create(sides: Sides) -> Ddl:
                 title=f"drop the archive of {sides.relation}",
                 statements=text(
                     sql.SQL("DROP TABLE IF EXISTS {}").format(stored),
-                    sql.SQL("UPDATE crossfade.archive SET purged_at = now() WHERE stored_in = {}").format(
+                    sql.SQL("DELETE FROM crossfade.archive WHERE stored_in = {}").format(
                         sql.Literal(sides.own("archive"))
                     ),
                 ),
