@@ -8,8 +8,12 @@ from typing import Any
 
 import psycopg
 
+from crossfade.execute.idle import IdleEnder
 from crossfade.execute.masked import masked
 from crossfade.execute.notice import Blocker
+from crossfade.ledger import LeaseLost
+
+_AGAIN = 1.0  # seconds
 
 _BLOCKING = """
 SELECT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(a.state, ''),
@@ -27,23 +31,36 @@ def blocking(connection: psycopg.Connection[Any], pids: list[int]) -> tuple[Bloc
 
 
 class BlockerSample:
-    """Looks once, `after` seconds into a wait, at who blocks backend `pid`; used around one attempt at a lock."""
+    """Looks, `after` seconds into a wait, at who blocks backend `pid`; used around one attempt at a lock.
 
-    def __init__(self, watch: psycopg.Connection[Any], pid: int, after: float) -> None:
+    ending: looks again each second, and has those ended that are idle for too long.
+    """
+
+    def __init__(self, watch: psycopg.Connection[Any], pid: int, after: float, ending: IdleEnder | None = None) -> None:
         self.found: tuple[Blocker, ...] = ()
         self._watch = watch
         self._pid = pid
-        self._timer = threading.Timer(after, self._look)
-        self._timer.daemon = True
+        self._after = after
+        self._ending = ending
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_on, name="blockers", daemon=True)
 
     def __enter__(self) -> BlockerSample:
-        self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._timer.cancel()
+        self._over.set()
+        if self._ending is not None:
+            self._thread.join(timeout=5)  # so that nothing is ended that blocks a later statement
 
-    def _look(self) -> None:
+    def _look_on(self) -> None:
+        if self._over.wait(self._after):
+            return
         # Evidence only: a server that is just going away must not turn a retry into a failure.
         with suppress(psycopg.Error):
             self.found = blocking(self._watch, [self._pid])
+        while self._ending is not None and not self._over.is_set():
+            with suppress(psycopg.Error, LeaseLost):
+                self._ending.end_blockers_of(self._pid)
+            self._over.wait(_AGAIN)

@@ -22,6 +22,7 @@ from crossfade.execute.errors import (
     WitnessChanged,
     is_lost,
 )
+from crossfade.execute.idle import IdleEnder
 from crossfade.execute.notice import Blocker, Retrying, StepFinished
 from crossfade.execute.site import Site
 from crossfade.server_words import advice, needed_right, told
@@ -64,10 +65,12 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
     """
     began = time.monotonic()
     delay, attempts, waited = _FIRST_DELAY, 0, 0.0
+    idle = site.settings.end_idle_blockers
+    ending = IdleEnder(site.watch, site.lease, idle) if idle is not None else None
     while True:
         attempts += 1
         tried = time.monotonic()
-        with BlockerSample(site.watch, site.work.info.backend_pid, site.settings.lock_timeout * 0.6) as sample:
+        with BlockerSample(site.watch, site.work.info.backend_pid, site.settings.lock_timeout * 0.6, ending) as sample:
             try:
                 attempt()
                 return StepFinished(step, time.monotonic() - began, attempts=attempts, lock_wait=waited)
@@ -79,7 +82,8 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
         if not isinstance(failure, PASSING):
             raise _failed(site, step, failure) from None
         if time.monotonic() - began > site.settings.lock_budget:
-            raise _out_of_budget(site, step, attempts, failure, sample.found) from None
+            lacking = ending.refused if ending is not None else None
+            raise _out_of_budget(site, step, attempts, failure, sample.found, lacking) from None
         pause = delay * random.uniform(0.5, 1.5)
         delay = min(delay * 2, _LONGEST_DELAY)
         _tell(site, step, attempts, failure, pause, sample.found)
@@ -146,8 +150,14 @@ def _tell(
 
 
 def _out_of_budget(
-    site: Site, step: AnyStep, attempts: int, failure: psycopg.Error, blockers: tuple[Blocker, ...]
+    site: Site,
+    step: AnyStep,
+    attempts: int,
+    failure: psycopg.Error,
+    blockers: tuple[Blocker, ...],
+    lacking: str | None,
 ) -> LockBudgetExceeded:
+    """lacking: the GRANT that would have let us end an idle one."""
     held = "; ".join(map(str, blockers))
     evidence = {"step": step.id, "attempts": attempts, "blockers": [asdict(b) for b in blockers]}
     with site.noting() as ledger:
@@ -155,7 +165,8 @@ def _out_of_budget(
     return LockBudgetExceeded(
         f"{step.title}: no success in {attempts} attempts over {site.settings.lock_budget:.0f} s in {site.name}",
         why=f"last: {told(failure)}" + (f"; held by {held}" if held else ""),
-        fix="end the session that holds the lock, or try again when the table is quieter; nothing was changed",
+        fix="end the session that holds the lock, or try again when the table is quieter; nothing was changed"
+        + (f"; for `end_idle_blockers`: {lacking}" if lacking else ""),
     )
 
 

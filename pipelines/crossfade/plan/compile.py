@@ -16,7 +16,7 @@ from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refu
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
-from crossfade.plan.rights import rights_hazards
+from crossfade.plan.rights import ending_hazards, rights_hazards
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
 from crossfade.steps.rows import Pair, Sides, shadow_name
@@ -79,6 +79,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         hazards=(
             *_hazards_of_changes(compiled),
             *(h for name, target in targets.items() for h in rights_hazards(name, target.catalog, steps)),
+            *(h for name, target in targets.items() for h in ending_hazards(migration, name, target.catalog)),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),
         ),
@@ -280,6 +281,7 @@ def _settings(migration: Migration) -> Settings:
     backfill, locks = migration.head.backfill, migration.head.locks
     lag = backfill.pause_when.replica_lag
     age = backfill.pause_when.transaction_age
+    idle = locks.end_idle_blockers
     return Settings(
         lock_timeout=locks.timeout.total_seconds(),
         lock_budget=locks.budget.total_seconds(),
@@ -290,4 +292,5 @@ def _settings(migration: Migration) -> Settings:
         pause_blocked_sessions=backfill.pause_when.blocked_sessions,
         pause_wal_rate=backfill.pause_when.wal_rate,
         pause_transaction_age=age.total_seconds() if age is not None else None,
+        end_idle_blockers=idle.total_seconds() if idle is not None else None,
     )

@@ -67,6 +67,7 @@ class Settings(Data):
     pause_blocked_sessions: int | None
     pause_wal_rate: int | None
     pause_transaction_age: float | None = None
+    end_idle_blockers: float | None = None
 
 
 class Plan(Data):

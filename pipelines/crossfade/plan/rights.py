@@ -8,9 +8,11 @@ from psycopg import sql
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.plan.plan import PlannedHazard
+from crossfade.spec.model import Migration
 from crossfade.steps.step import AnyStep, BuildIndex, Walk
 
 _SEES_OTHERS = "pg_read_all_stats"
+_ENDS_OTHERS = "pg_signal_backend"
 _OWNERS = ("ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE")  # what is done under these only an owner may
 
 
@@ -52,3 +54,21 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
             what=f"role {role.name} cannot see who holds a lock in {database}{blind if walks else ''}",
             fix=f"GRANT {_SEES_OTHERS} TO {who}",
         )
+
+
+def ending_hazards(migration: Migration, database: str, catalog: Catalog) -> Iterator[PlannedHazard]:
+    """That sessions of others may be ended, and what the role lacks for it."""
+    after = migration.head.locks.end_idle_blockers
+    if after is None:
+        return
+    role = catalog.role
+    lacking = [] if role.superuser else [r for r in (_ENDS_OTHERS, _SEES_OTHERS) if r not in role.member_of]
+    who = sql.Identifier(role.name).as_string(None)
+    yield PlannedHazard(
+        code="ends-idle-blockers",
+        risk="warning",
+        change="locks",
+        what=f"a session in {database} that is idle in a transaction for {after.total_seconds():g} s and holds a lock"
+        f" that is needed is ended{', were the role allowed to' if lacking else ''}",
+        fix=f"GRANT {', '.join(lacking)} TO {who}" if lacking else None,
+    )

@@ -89,6 +89,9 @@ class Locks(SpecModel):
         default=timedelta(seconds=1), description="lock_timeout of each attempt: what a client may wait."
     )
     budget: Duration = Field(default=timedelta(minutes=10), description="After this much trying the step gives up.")
+    end_idle_blockers: Duration | None = Field(
+        default=None, description="End a session that holds such a lock idle in a transaction for longer than this."
+    )
 
 
 class StageOptions(SpecModel):
