@@ -13,7 +13,7 @@ from psycopg import errors, sql
 
 # Of these classes of SQLSTATE the server's message names objects, settings and sessions. Others quote what a row holds
 # (`invalid input syntax for type integer: "..."`), or may do so in some version or extension.
-_TOLD = {"08", "0A", "21", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
+_TOLD = {"08", "0A", "21", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
 # What the server's message says -> what grants it.
 _RIGHTS = {
     r"^permission denied for schema (.+)$": "GRANT USAGE, CREATE ON SCHEMA {}",

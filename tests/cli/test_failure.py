@@ -102,3 +102,20 @@ def test_a_reader_that_stops_reading_is_no_defect(scene: Scene) -> None:
 
     assert "defect" not in process.stderr.read()
     process.wait(60)
+
+
+def test_an_output_that_is_full_is_no_defect(scene: Scene, call: Call) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from crossfade.cli import main; main()", "schema"],
+            cwd=scene.root,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert "standard output cannot be written: No space left on device" in done.stderr
+    assert "defect" not in done.stderr

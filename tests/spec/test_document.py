@@ -171,7 +171,7 @@ def test_a_missing_file_is_refused_by_its_path(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="the file cannot be read: Is a directory"):
+    with pytest.raises(SpecError, match="the file cannot be read: it is not a plain file"):
         read_document(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -209,3 +210,29 @@ def test_databases_that_cannot_be_read_are_refused_even_then(write: Write, proje
 
     with pytest.raises(SpecError, match="`profile` has no `url`"):
         project(strict=False)
+
+
+@pytest.mark.parametrize("text", ["hello\n", "5\n", "- hello\n", "true\n", "[[hello]]\n"])
+def test_a_file_that_is_no_mapping_is_refused_in_words(add: Add, project: Open, write: Write, text: str) -> None:
+    add("a.yaml", "a")
+    write("migration_specs/word.yaml", text)
+
+    assert "word.yaml:1:" in str(refusal(project))
+
+
+def test_a_spec_that_is_not_a_plain_file_is_told_and_not_passed_over(add: Add, project: Open, tmp_path: Path) -> None:
+    add("a.yaml", "a")
+    (tmp_path / "migration_specs" / "gone.yaml").symlink_to("nowhere.yaml")
+    os.mkfifo(tmp_path / "migration_specs" / "pipe.yaml")
+
+    told = str(refusal(project))
+
+    assert "gone.yaml" in told
+    assert "pipe.yaml:1:1: the file cannot be read: it is not a plain file" in told
+
+
+def test_a_file_far_larger_than_any_spec_is_not_parsed(add: Add, project: Open, write: Write) -> None:
+    add("a.yaml", "a")
+    write("migration_specs/huge.yaml", "A" * 5_000_000)
+
+    assert "it has 5,000,000 bytes" in str(refusal(project))

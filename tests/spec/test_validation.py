@@ -42,7 +42,7 @@ def test_a_missing_key_of_the_file_is_explained_by_its_own_description(refuse: R
     assert found == (
         "1:1: the file has no `database`\n"
         "  why: A name from databases.yaml; changes may name another one each: docs/language.md#migration\n"
-        "  fix: add it, e.g. `database: some text`"
+        "  fix: add it, e.g. `database: app`"
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # as a shell says of a program that Ctrl-C ended
 
+# What writing to a file can meet that has no name here, since the shell has opened it.
+_DISK = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG}
 _IN_URL = re.compile(r"(://[^\s:/@]*):[^\s/@]+@")
 _IN_KEYWORDS = re.compile(r"(password\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 
@@ -37,6 +39,9 @@ def told(error: Exception) -> int | None:
         case OSError(errno=number) if error.filename is not None and number != errno.EPIPE:
             problem = Problem(f"{error.filename}: {error.strerror}", fix="check the path and who may read or write it")
             print_problems([problem], err())
+            return 1
+        case OSError(errno=number) if number in _DISK:
+            print_problems([Problem(f"standard output cannot be written: {error.strerror}")], err())
             return 1
         case _ if type(error).__module__.startswith("psycopg"):
             print_problems([_of_server(error)], err())

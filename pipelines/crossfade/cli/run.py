@@ -55,7 +55,7 @@ class Run:
         statuses = self._statuses(self._project.migrations)
         todo = [migration for migration in self._project.migrations if self._is_tried(migration, statuses)]
         if not todo and len(self._complete) == len(statuses):
-            said = f"{len(statuses)} migrations, all complete" if statuses else "there are no migrations yet"
+            said = _all_complete(len(statuses)) if statuses else "there are no migrations yet"
             typer.echo(f"nothing to do: {said}", err=self._as_json)
         for migration in self._consented(todo, statuses):
             if missing := self._missing(migration):
@@ -187,3 +187,7 @@ def _last_before_loss(plan: Plan) -> Leg | None:
         ):
             return plan.before(leg)
     return None
+
+
+def _all_complete(count: int) -> str:
+    return "the one migration is complete" if count == 1 else f"{count} migrations, all complete"

@@ -30,7 +30,10 @@ def ask(question: str) -> bool:
     """Ask a yes-or-no question, where `no` is the answer of a mere Enter."""
     import typer
 
-    return typer.confirm(question, default=False)
+    try:
+        return typer.confirm(question, default=False)
+    except typer.Abort:  # its word for Ctrl-C, which is told and ends the same everywhere
+        raise KeyboardInterrupt from None
 
 
 def _console(*, stderr: bool) -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -149,11 +150,13 @@ def _unreachable(database: Database, address: str, error: psycopg.Error) -> Data
     reason = lines[0] if lines else type(error).__name__
     try:
         password = conninfo.conninfo_to_dict(address).get("password")
-    except psycopg.ProgrammingError:
-        # The address itself cannot be read, so its text may hold the secret anywhere.
+    except psycopg.ProgrammingError as unread:
+        # The address itself cannot be read, so its text may hold the secret anywhere; but not in a parameter's name.
+        parameter = re.match(r'invalid URI query parameter: "(\w+)"$', str(unread).strip())
         return DatabaseUnreachable(
             f"the address of database `{database.name}` is not a connection URL",
             where=database.where,
+            why=f"it has a parameter `{parameter[1]}`, which libpq does not know" if parameter else None,
             fix="it reads postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         )
     if password:
@@ -162,5 +165,8 @@ def _unreachable(database: Database, address: str, error: psycopg.Error) -> Data
         f"database `{database.name}` cannot be reached",
         where=database.where,
         why=reason,
-        fix=f"check {database.url} and that the server runs",
+        # The server's own answer begins with the severity; there is no SQLSTATE before a session.
+        fix=f"the server answers: correct the role, password or database in {database.url}, or make what is missing"
+        if "FATAL: " in reason
+        else f"check {database.url} and that the server runs",
     )

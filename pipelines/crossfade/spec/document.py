@@ -7,6 +7,7 @@ It is YAML 1.1 without its surprises: only true and false are booleans, only pla
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ _RESOLVERS = {
 # Far above any spec, far below what aliases of aliases can blow up to.
 _MOST_VALUES = 100_000
 _DEEPEST = 100
+_MOST_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,27 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read and parse a file; raises SpecError when it cannot be read or is not one document of our YAML."""
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+            raise _unreadable(path, "it is not a plain file")
+        if found.st_size > _MOST_BYTES:
+            raise _unreadable(path, f"it has {found.st_size:,} bytes, and a spec at most {_MOST_BYTES:,}")
         raw = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(
             "there is no such file", where=Position(path), fix="check the path; it may have been renamed"
         ) from None
     except OSError as error:
-        raise SpecError(
-            f"the file cannot be read: {error.strerror}",
-            where=Position(path),
-            fix="crossfade needs a plain file that its user may read",
-        ) from None
+        raise _unreadable(path, error.strerror or "") from None
     return parse_document(_decoded(raw, path), path)
+
+
+def _unreadable(path: Path, why: str) -> SpecError:
+    return SpecError(
+        f"the file cannot be read: {why}",
+        where=Position(path),
+        fix="crossfade needs a plain file that its user may read",
+    )
 
 
 def parse_document(text: str, path: Path) -> Document:

@@ -87,7 +87,7 @@ def _spec_files(folder: Path) -> list[Path]:
         path
         for path in folder.rglob("*")
         if path.suffix in {".yaml", ".yml"}
-        and path.is_file()
+        and not path.is_dir()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     return sorted(files, key=_file_order)

@@ -245,7 +245,7 @@ class _Words:
                 return f"write {_YES_NO[value.lower()]}"
             if guess := nearest(value, choices(fault.error)):
                 return f"did you mean `{guess}`?"
-            if alternatives == ["a mapping"] and isinstance(place[-1], int) and value.isidentifier():
+            if alternatives == ["a mapping"] and place and isinstance(place[-1], int) and value.isidentifier():
                 return f"write `- {value}: {{}}`"
         if fault.field and fault.field[0] == fault.path[-1]:
             return f"write it e.g. as `{example(*fault.field)}`"

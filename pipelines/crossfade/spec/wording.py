@@ -42,6 +42,8 @@ _BOUNDS = {
     "too_short": "at least {min_length} entries",
 }
 _SAMPLES: Mapping[object, str] = {bool: "true", int: "1", float: "0.5", str: "some text"}
+# Where the type alone would give a name that misleads.
+_KEYS: Mapping[str, str] = {"column": "email", "database": "app"}
 _LONGEST_QUOTE = 60
 
 
@@ -97,7 +99,7 @@ def example(key: str, field: FieldInfo) -> str:
         return f"{key}: {_yaml(field.examples[0])}"
     if field.default and isinstance(field.default, (str, int, float, timedelta)):
         return f"{key}: {_yaml(field.default)}"
-    return f"{key}: {_sample(field.annotation)}"
+    return f"{key}: {_KEYS.get(key) or _sample(field.annotation)}"
 
 
 def _yaml(value: Any) -> str:
