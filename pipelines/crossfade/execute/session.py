@@ -18,11 +18,16 @@ from crossfade.spec import Database, search_path
 OLDEST = 140000
 _POOLER_TRIES = 5  # between two looks, another client may have taken the connection
 
+# Those before row_security give a fragment its meaning, as in our triggers (steps/plpgsql.py).
 # row_security off: a policy that would hide rows from us is an error, not silence. idle_in_transaction: a stalled
 # runner's locks end with it. client_connection_check_interval: a killed runner's statement ends within seconds.
 _WORK = {
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
     "row_security": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",

@@ -13,7 +13,7 @@ def settings(sides: Sides) -> sql.Composable:
     path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *sides.search_path, "pg_temp")))
     return sql.SQL(
         "SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD' SET intervalstyle TO 'postgres'"
-        " SET extra_float_digits TO 1 SET bytea_output TO 'hex'"
+        " SET extra_float_digits TO 1 SET bytea_output TO 'hex' SET standard_conforming_strings TO 'on'"
     ).format(path)
 
 
