@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 from tests.conftest import fast_directory
@@ -53,18 +54,16 @@ def _arguments() -> argparse.Namespace:
 
 
 def _cases(asked: argparse.Namespace) -> Iterator[tuple[Kind, Shape, type[Fault], int]]:
-    """Every combination with the first seed, then with the next one."""
+    """Every combination with the first seed, in an order of its own, then with the next one."""
     kinds = [KINDS[asked.kind]] if asked.kind else [*KINDS.values()]
     shapes = [SHAPES[asked.shape]] if asked.shape else [*SHAPES.values()]
     faults = [FAULTS[asked.fault]] if asked.fault else [*FAULTS.values()]
     for seed in [asked.seed] if asked.seed is not None else count():
         if seed >= asked.seeds and asked.seed is None:
             return
-        for kind in kinds:
-            for shape in shapes:
-                for fault in faults:
-                    if kind.fits(shape):
-                        yield kind, shape, fault, seed
+        cases = [case for case in product(kinds, shapes, faults) if case[0].fits(case[1])]
+        random.Random(seed).shuffle(cases)
+        yield from ((*case, seed) for case in cases)
 
 
 def _line(result: report.Result) -> str:

@@ -254,12 +254,23 @@ class _Writer:
             return
         stamp = self._stamp()
         # A stamp is unique: there are constraints on it.
-        stamped = [(ident, values | {"stamp": f"{stamp} of {ident}"}) for ident, values in changes]
+        stamped = [
+            (ident, self._certain(ident, values) | {"stamp": f"{stamp} of {ident}"}) for ident, values in changes
+        ]
         first, written = stamped[0]
         statements = [self._update(ident, values) for ident, values in stamped]
         if self._committed(statements, first, written["stamp"], give_up=give_up):
             for ident, values in stamped:
                 self._model.update(ident, values)
+
+    def _certain(self, ident: int, values: dict[str, Value]) -> dict[str, Value]:
+        """In contract, without what changes the old side before cutover and nothing after it ('9' to '00009')."""
+        row, swaps = self._model.rows[ident], {pair.old: pair for pair in self._kind.pairs if pair.swap}
+        return {
+            column: value
+            for column, value in values.items()
+            if not self._crew.manners.settled or column not in swaps or swaps[column].up(value) != row.new[column]
+        }
 
     def _update(self, ident: int, values: Mapping[str, Value]) -> tuple[str, tuple[Value, ...]]:
         assigned = ", ".join(f"{self._names.q(name)} = %s" for name in values)

@@ -6,6 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from tests.torture.faults.fault import Fault
+from tests.torture.faults.sessions import is_unanswered
 from tests.torture.processes import Ending, RunnerProcess
 
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ class StalledRunner(Fault):
         return True
 
     def explains(self, ending: Ending) -> bool:
-        # 25P03: it stalled in a transaction before it had a lease, and the server ended its session.
-        lost = ending.error == "Server" and "25P03" in ending.said
-        return self._woken and (lost or ending.error in ("LeaseLost", "LeaseTaken"))
+        # Before it had the lease, or while it took it, it stalled in a session that has been ended since.
+        lost = is_unanswered(ending) or (ending.error == "Server" and "25P03" in ending.said)
+        # Refused: it stalled before it planned, and then found what the other one had made.
+        return self._woken and (lost or ending.error in ("LeaseLost", "LeaseTaken", "Refused"))
 
 
 class ClockJump(Fault):
