@@ -102,7 +102,7 @@ class CreateTable(Change):
                     leg=EXPAND,
                     database=context.database,
                     title=f"drop table {name}",
-                    locks=tuple(locks),
+                    locks=(*lock(relation(name), "ACCESS EXCLUSIVE"), *locks),
                     statements=text(sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(name))),
                 ),
             ),

@@ -30,6 +30,7 @@ from crossfade.execute.purge import refuse_purged
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
 from crossfade.execute.steps import run_leg_steps, undo_leg_steps
+from crossfade.execute.successors import refuse_while_stood_on
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -123,10 +124,11 @@ class Runner:
 
         evidence: why and from where, for the event.
         A pause was for what was being done, so it ends here; a later one stops the way back after the step at hand.
-        Raises Blocked when a step that is done cannot be taken back.
+        Raises Blocked when a later migration stands on this one, or a step that is done cannot be taken back.
         """
         plan = starting.frozen_plan(self.project, migration)
         stays = _leg_named(plan, to)
+        refuse_while_stood_on(self.project, plan)
         starting.write_everywhere(self.project, migration, plan)
         with self._sites(plan) as sites:
             self._refuse_irreversible(plan, sites, stays)

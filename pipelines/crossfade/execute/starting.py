@@ -76,10 +76,11 @@ def find_record(project: Project, migration: Migration) -> MigrationRecord | Non
     with reading(project.databases[migration.head.database]) as connection:
         if not is_installed(connection):
             return None
-        return _readable(connection).migration(migration.id)
+        return readable_ledger(connection).migration(migration.id)
 
 
-def _readable(connection: psycopg.Connection[Any]) -> Ledger:
+def readable_ledger(connection: psycopg.Connection[Any]) -> Ledger:
+    """The ledger of a database; raises LedgerError when the role may not read it."""
     try:
         connection.execute("SELECT FROM crossfade.migration LIMIT 0")
     except errors.InsufficientPrivilege:
@@ -194,7 +195,7 @@ def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[
         with reading(project.databases[name]) as connection:
             if not is_installed(connection):
                 continue
-            for record in _readable(connection).migrations():
+            for record in readable_ledger(connection).migrations():
                 if record.id == migration.id or record.state not in ("running", "undoing"):
                     continue
                 steps = thaw(record).steps
