@@ -4,7 +4,7 @@ A module without a leading underscore is a kind: `add_column` holds the Change `
 underscore are what kinds share.
 """
 
-from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Refused, Risk
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused, Risk
 from crossfade.changes._context import Arrival, Context, Facts, Probe
 from crossfade.changes._kinds import CHANGES
 
@@ -17,6 +17,7 @@ __all__ = [
     "Facts",
     "Hazard",
     "Mapped",
+    "Need",
     "Probe",
     "Refused",
     "Risk",

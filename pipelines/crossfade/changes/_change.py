@@ -48,17 +48,31 @@ class Mapped:
 
 
 @dataclass(frozen=True)
+class Need:
+    """A column, as the table has it before the migration, that an index or rule of the change goes with.
+
+    follows: written after the change that replaces the column, the index or rule is made over the new one.
+    """
+
+    table: Name
+    column: str
+    follows: bool
+
+
+@dataclass(frozen=True)
 class Compiled:
     """What a change comes to.
 
     steps: its own steps, in order within each leg.
     pairs: columns to be kept in step; the plan makes one transition a table of all of them.
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
+    needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
 
     steps: tuple[AnyStep, ...] = ()
     pairs: tuple[tuple[Name, Pair], ...] = ()
     adds: tuple[tuple[Name, str, str], ...] = ()
+    needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     maps: tuple[Mapped, ...] = ()
 

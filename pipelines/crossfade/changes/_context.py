@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from psycopg import sql
 
 from crossfade.catalog.model import Catalog, Column, Name, Table
-from crossfade.changes._change import Refused
+from crossfade.changes._change import Need, Refused
 from crossfade.errors import Position
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Head
@@ -109,6 +109,11 @@ class Context:
     def physical_names(self, table: Table) -> dict[str, str]:
         """Author's name -> physical name, of the columns that earlier changes bring."""
         return {name: arrival.physical for name, arrival in self.arrivals.get(table.name, {}).items()}
+
+    def needs(self, table: Table, columns: Iterable[str]) -> tuple[Need, ...]:
+        """The columns of the new shape that no earlier change brings, as what an index or rule over them needs."""
+        arriving = self.arrivals.get(table.name, {})
+        return tuple(Need(table.name, column, follows=True) for column in columns if column not in arriving)
 
     def refuse(self, what: str, *, why: str | None = None, fix: str | None = None) -> NoReturn:
         raise Refused(what, where=self.where, why=why, fix=fix)

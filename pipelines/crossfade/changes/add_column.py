@@ -8,7 +8,7 @@ from psycopg import sql
 from pydantic import Field
 
 from crossfade.catalog.model import Table
-from crossfade.changes._change import Change, Compiled, Mapped
+from crossfade.changes._change import Change, Compiled, Mapped, Need
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
@@ -135,7 +135,9 @@ class AddColumn(Change):
             )
         adds = ((table.name, self.column, wanted),)
         hazards = (prepared_hazard(table, "note", "after expand"),)
-        return Compiled(steps=(added, *ruled(context, place, found)), adds=adds, hazards=hazards)
+        read = self.check.columns(table.name.name) if self.check is not None else ()
+        needs = tuple(Need(table.name, name, follows=False) for name in sorted(read))
+        return Compiled(steps=(added, *ruled(context, place, found)), adds=adds, hazards=hazards, needs=needs)
 
     def _mapped(self, context: Context, table: Table, wanted: str, new_row: dict[str, str]) -> Compiled:
         """Existing rows are filled, and both versions' writes kept in step."""

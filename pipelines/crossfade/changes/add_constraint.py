@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Table
-from crossfade.changes._change import Change, Compiled, Hazard
+from crossfade.changes._change import Change, Compiled, Hazard, Need
 from crossfade.changes._context import Context, relation
 from crossfade.changes._mapping import checked
 from crossfade.changes._ruled import ruled
@@ -72,9 +72,11 @@ class AddConstraint(Change):
             condition = self.check.render(table.name.name, None, context.physical_names(table))
             shown = f"the check {self.name}"
             rule = rules.check(place, self.name, condition, subject=self.name, shown=shown)
-            return Compiled(steps=ruled(context, place, [rule]))
+            needs = context.needs(table, sorted(self.check.columns(table.name.name)))
+            return Compiled(steps=ruled(context, place, [rule]), needs=needs)
         if self.unique is not None:
-            return Compiled(steps=ruled(context, place, [self._unique(context, table, place, self.unique)]))
+            rule = self._unique(context, table, place, self.unique)
+            return Compiled(steps=ruled(context, place, [rule]), needs=context.needs(table, self.unique))
         assert self.foreign_key is not None
         return self._foreign_key(context, table, place, self.foreign_key)
 
@@ -95,7 +97,7 @@ class AddConstraint(Change):
 
     def _foreign_key(self, context: Context, table: Table, place: Place, key: ForeignKey) -> Compiled:
         parent = context.table(key.references.table)
-        referenced = key.references.columns or _primary_key(context, parent)
+        referenced = key.references.columns or primary_key(context, parent)
         columns = tuple(context.physical(table, column) for column in key.columns)
         for column in referenced:
             context.column(parent, column)
@@ -131,10 +133,12 @@ class AddConstraint(Change):
                     "add create_index over these columns to this migration",
                 )
             )
-        return Compiled(steps=ruled(context, place, [rule]), hazards=tuple(hazards))
+        needs = (*context.needs(table, key.columns), *(Need(parent.name, name, follows=False) for name in referenced))
+        return Compiled(steps=ruled(context, place, [rule]), hazards=tuple(hazards), needs=needs)
 
 
-def _primary_key(context: Context, parent: Table) -> tuple[str, ...]:
+def primary_key(context: Context, parent: Table) -> tuple[str, ...]:
+    """The columns that a foreign key references when it names none."""
     keys = [constraint.columns for constraint in parent.constraints if constraint.kind == "primary_key"]
     if not keys:
         context.refuse(f"{parent.name} has no primary key", fix="name the referenced columns")

@@ -8,7 +8,7 @@ from psycopg import sql
 from pydantic import Field, field_validator, model_validator
 
 from crossfade.catalog.model import Column, Table
-from crossfade.changes._change import Change, Compiled, Hazard, Mapped
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
@@ -174,7 +174,9 @@ class ChangeColumn(Change):
             steps.append(self._alter(context, table, stage_leg("cutover"), "default", after, before))
         if "comment" in self.to.model_fields_set:
             steps.append(self._comment(context, table, column))
-        return Compiled(steps=tuple(steps), hazards=hazards)
+        read = self.to.check.columns(table.name.name) if self.to.check is not None else frozenset[str]()
+        needs = tuple(Need(table.name, name, follows=False) for name in sorted(read | {self.column}))
+        return Compiled(steps=tuple(steps), hazards=hazards, needs=needs)
 
     def _alter(self, context: Context, table: Table, leg: Leg, what: str, forth: str, back: str) -> Ddl:
         def statement(clause: str) -> tuple[str, ...]:

@@ -102,7 +102,21 @@ class CreateIndex(Change):
             undo=(rules.drop_index(place, self.name, f"{step_id}/undo"),),
             undo_title="drop the index",
         )
-        return Compiled(steps=(*self._asked(context, step_id), built) if self.unique else (built,))
+        return Compiled(
+            steps=(*self._asked(context, step_id), built) if self.unique else (built,),
+            needs=context.needs(table, sorted(self._read(bare))),
+        )
+
+    def _read(self, table: str) -> set[str]:
+        """The columns it names, in keys, INCLUDE and WHERE."""
+        parts = [part for part in self.columns if isinstance(part, IndexPart)]
+        expressions = [expression for expression in (self.where, *(part.expression for part in parts)) if expression]
+        return {
+            *self.include,
+            *(part for part in self.columns if isinstance(part, str)),
+            *(part.column for part in parts if part.column is not None),
+            *(column for expression in expressions for column in expression.columns(table)),
+        }
 
     def _refuse_taken(self, context: Context, table: Table) -> None:
         catalog, name = context.catalog, Name(table.name.schema, self.name)

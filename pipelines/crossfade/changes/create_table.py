@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from psycopg import sql
 from pydantic import Field
 
 from crossfade.catalog.model import Name
-from crossfade.changes._change import Change, Compiled, Hazard
+from crossfade.changes._change import Change, Compiled, Hazard, Need
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import expect
-from crossfade.changes.add_constraint import ForeignKey
+from crossfade.changes.add_constraint import ForeignKey, primary_key
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps.compose import lock, names, text
@@ -108,7 +108,17 @@ class CreateTable(Change):
             ),
             undo_title="drop the table",
         )
-        return Compiled(steps=(step,), hazards=_missing_right(context, name.schema))
+        return Compiled(
+            steps=(step,), hazards=_missing_right(context, name.schema), needs=tuple(self._needs(context, name))
+        )
+
+    def _needs(self, context: Context, name: Name) -> Iterator[Need]:
+        for key in self.foreign_keys.values():
+            if context.name(key.references.table) == name:
+                continue
+            parent = context.table(key.references.table)
+            for column in key.references.columns or primary_key(context, parent):
+                yield Need(parent.name, column, follows=False)
 
     def _column(self, column: TableColumn, type_: str) -> sql.Composable:
         clauses: list[sql.Composable] = [sql.Identifier(column.name), trusted(type_)]

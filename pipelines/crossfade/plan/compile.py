@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import psycopg
 from crossfade.catalog.model import Catalog, Name, Table
 from crossfade.changes import Arrival, Change, Context, Refused
 from crossfade.errors import Problem
+from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
@@ -57,10 +58,11 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
             problems.extend(refused.problems)
     if problems:
         raise Refused.of(problems)
-    _refuse_doubled(compiled)
+    refuse_doubled(compiled)
+    refuse_lost(compiled, {name: target.catalog for name, target in targets.items()})
     refuse_unfinished(migration, compiled)
     whole = [*_own_steps(compiled), *_transitions(migration, compiled, targets)]
-    _assert_distinct(whole)
+    assert_distinct(whole)
     steps = [step for step in whole if is_reached(migration, step)]
     left_out = [step for step in whole if not is_reached(migration, step)]
     legs = legs_of(migration, steps)
@@ -87,35 +89,6 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         sizes=tuple(_sizes(steps, targets)),
         settings=_settings(migration),
     )
-
-
-def _refuse_doubled(compiled: list[CompiledChange]) -> None:
-    """Two changes that do one and the same thing."""
-    seen: dict[tuple[str, str], Entry] = {}
-    for change in compiled:
-        for step in _with_undo(change.result.steps):
-            before = seen.setdefault((change.database, step.id), change.entry)
-            if before is not change.entry:
-                raise Refused(
-                    f"this does what the change in line {before.where.line} does",
-                    where=change.entry.where,
-                    why=f"both would {step.title}",
-                    fix="say it once",
-                )
-
-
-def _assert_distinct(steps: Iterable[AnyStep]) -> None:
-    """The ledger tells steps apart by id, those of an undo too."""
-    seen: set[tuple[str, str]] = set()
-    for step in _with_undo(steps):
-        assert (step.database, step.id) not in seen, f"two steps are called {step.id}"
-        seen.add((step.database, step.id))
-
-
-def _with_undo(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
-    for step in steps:
-        yield step
-        yield from _with_undo(step.undo)
 
 
 def _change(entry: Entry) -> Change:
@@ -168,8 +141,7 @@ def _transitions(migration: Migration, compiled: list[CompiledChange], targets: 
     steps: list[AnyStep] = []
     for (database, name), found in pairs.items():
         table = targets[database].catalog.tables[name]
-        _refuse_overlap(found)
-        _refuse_gone(name, found)
+        refuse_overlap(name, found)
         sides = Sides(
             migration=migration.id,
             database=database,
@@ -182,44 +154,6 @@ def _transitions(migration: Migration, compiled: list[CompiledChange], targets: 
         )
         steps.extend(transition(sides))
     return steps
-
-
-def _refuse_overlap(found: list[tuple[Entry, Pair]]) -> None:
-    seen: dict[str, Entry] = {}
-    written: dict[str, Entry] = {}
-    for entry, pair in found:
-        for column in pair.down if pair.new else ():
-            replaced = any(column in other.old and other.new for _, other in found if other is not pair)
-            if replaced or column in written:
-                raise Refused(
-                    f"column {column} gets its value from two changes",
-                    where=entry.where,
-                    why="a row could not be told which of them the new version wrote last",
-                    fix=f"give `down` for {column} in one change only",
-                )
-            written[column] = entry
-        for column in (*pair.old, *(new.name for new in pair.new if not pair.swap)):
-            if column in seen:
-                raise Refused(
-                    f"column {column} is changed twice in one migration",
-                    where=entry.where,
-                    fix="say all of it in one change, or make a second migration that comes `after` this one",
-                )
-            seen[column] = entry
-
-
-def _refuse_gone(table: Name, found: list[tuple[Entry, Pair]]) -> None:
-    """`down` is over the new row, which has no column that is renamed or dropped beside it."""
-    gone = {name for _, pair in found if not pair.swap for name in pair.old}
-    for entry, pair in found:
-        read = {name for down in pair.down.values() for name in down.columns(table.name)}
-        if lost := sorted(gone & read - {new.name for new in pair.new}):
-            raise Refused(
-                f"down reads {lost[0]}, which another change of this migration takes away",
-                where=entry.where,
-                why="from retire on the new row is without it, and every write of the new version would fail",
-                fix="make it two migrations, one `after` the other",
-            )
 
 
 def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) -> bool:

@@ -1,0 +1,138 @@
+"""Changes of one migration that undo one another's work: refused when planning, since nothing would fail later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from crossfade.catalog.model import Catalog, Name
+from crossfade.changes import Need, Refused
+from crossfade.errors import Problem
+from crossfade.plan.compiled import CompiledChange
+from crossfade.spec.model import Entry
+from crossfade.steps.rows import Pair
+from crossfade.steps.step import AnyStep
+
+
+def refuse_doubled(compiled: Sequence[CompiledChange]) -> None:
+    """Two changes that do one and the same thing."""
+    seen: dict[tuple[str, str], Entry] = {}
+    for change in compiled:
+        for step in _with_undo(change.result.steps):
+            before = seen.setdefault((change.database, step.id), change.entry)
+            if before is not change.entry:
+                raise Refused(
+                    f"this does what the change in line {before.where.line} does",
+                    where=change.entry.where,
+                    why=f"both would {step.title}",
+                    fix="say it once",
+                )
+
+
+def assert_distinct(steps: Iterable[AnyStep]) -> None:
+    """The ledger tells steps apart by id, those of an undo too."""
+    seen: set[tuple[str, str]] = set()
+    for step in _with_undo(steps):
+        assert (step.database, step.id) not in seen, f"two steps are called {step.id}"
+        seen.add((step.database, step.id))
+
+
+def _with_undo(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
+    for step in steps:
+        yield step
+        yield from _with_undo(step.undo)
+
+
+def refuse_lost(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> None:
+    """An index or rule over a column that another change takes away: PostgreSQL drops both without a word."""
+    takes = {
+        (change.database, table, column): (change.entry, pair)
+        for change in compiled
+        for table, pair in change.result.pairs
+        for column in pair.old
+    }
+    problems: list[Problem] = []
+    for change in compiled:
+        found = (
+            (need, takes[place])
+            for need in change.result.needs
+            for table in _with_parents(catalogs[change.database], need.table)
+            if (place := (change.database, table, need.column)) in takes
+        )
+        if first := next(found, None):
+            problems.extend(_lost(change.entry, *first).problems)
+    if problems:
+        raise Refused.of(problems)
+
+
+def _with_parents(catalog: Catalog, name: Name | None) -> Iterator[Name]:
+    """The table, and the partitioned tables above it, which take their columns away from it too."""
+    while name is not None:
+        yield name
+        name = catalog.tables[name].partition_of
+
+
+def _lost(entry: Entry, need: Need, taken: tuple[Entry, Pair]) -> Refused:
+    taker, pair = taken
+    apart = "make it two migrations, one `after` the other"
+    if not pair.new:
+        fix = f"leave one of both out, or {apart}"
+    elif need.follows:
+        name = pair.new[0].name
+        fix = f"write this change below that one, with the column's new name {name}; or {apart}"
+        if name == need.column:
+            fix = f"write this change below that one: it is made over the new column then; or {apart}"
+    else:
+        fix = apart
+    return Refused(
+        f"{entry.kind} needs {need.table}.{need.column}, which {taker.kind} in line {taker.where.line} takes away",
+        where=entry.where,
+        why="what is made over the old column goes when that column is dropped",
+        fix=fix,
+    )
+
+
+def refuse_overlap(table: Name, found: Sequence[tuple[Entry, Pair]]) -> None:
+    """Pairs of one table that change the same column, or read one that another takes away."""
+    _refuse_changed_twice(found)
+    _refuse_gone(table, found)
+
+
+def _refuse_changed_twice(found: Sequence[tuple[Entry, Pair]]) -> None:
+    seen: dict[str, Entry] = {}
+    written: dict[str, Entry] = {}
+    for entry, pair in found:
+        for column in pair.down if pair.new else ():
+            replaced = any(column in other.old and other.new for _, other in found if other is not pair)
+            if replaced or column in written:
+                raise Refused(
+                    f"column {column} gets its value from two changes",
+                    where=entry.where,
+                    why="a row could not be told which of them the new version wrote last",
+                    fix=f"give `down` for {column} in one change only",
+                )
+            written[column] = entry
+        for column in (*pair.old, *(new.name for new in pair.new if not pair.swap)):
+            if column in seen:
+                raise Refused(
+                    f"column {column} is changed twice in one migration",
+                    where=entry.where,
+                    fix="say all of it in one change, or make a second migration that comes `after` this one",
+                )
+            seen[column] = entry
+
+
+def _refuse_gone(table: Name, found: Sequence[tuple[Entry, Pair]]) -> None:
+    """`down` and `check` are over the new row, which has no column that is renamed or dropped beside it."""
+    gone = {name for _, pair in found if not pair.swap for name in pair.old}
+    for entry, pair in found:
+        kept = {new.name for new in pair.new}
+        read = [("down", down, "every write of the new version would fail") for down in pair.down.values()]
+        read += [("check", rule.condition, "the check would go with it") for rule in pair.checks]
+        for field, expression, outcome in read:
+            if lost := sorted(gone & expression.columns(table.name) - kept):
+                raise Refused(
+                    f"{field} reads {lost[0]}, which another change of this migration takes away",
+                    where=entry.where,
+                    why=f"from retire on the new row is without it, and {outcome}",
+                    fix="make it two migrations, one `after` the other",
+                )
