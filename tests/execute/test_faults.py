@@ -14,7 +14,17 @@ from psycopg import conninfo
 from tests.scene import Scene
 
 from crossfade.catalog import UnsupportedServer
-from crossfade.execute import Blocked, DatabaseUnreachable, Progress, SpecEdited, StepRefused
+from crossfade.execute import (
+    Blocked,
+    DatabaseUnreachable,
+    ExecutionFailed,
+    Notice,
+    Progress,
+    Runner,
+    SpecEdited,
+    StepFinished,
+    StepRefused,
+)
 from crossfade.ledger import Ledger
 from crossfade.server import LocalServer
 
@@ -26,6 +36,7 @@ LOWERED = """
 changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]
 backfill: {target: 20ms}
 """
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade%m'"
 
 
 def wait_for_progress(scene: Scene) -> None:
@@ -45,13 +56,40 @@ def test_sessions_that_are_ended_in_the_middle_of_a_walk_are_opened_again(scene:
     run.start()
     wait_for_progress(scene)
 
-    scene.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade%m'")
+    scene.sql(END_SESSIONS)
     run.join(60)
 
     assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 20000
     record = scene.ledger().migration("m")
     assert record is not None
     assert record.state == "complete"
+
+
+def test_an_outage_is_waited_for_however_long_the_run_had_lasted(scene: Scene) -> None:
+    scene.sql(ITEMS)
+    scene.spec(LOWERED + "locks: {timeout: 100ms, budget: 1s}\n")
+    ended_at: list[str] = []
+
+    def end_sessions_late(notice: Notice) -> None:
+        if isinstance(notice, StepFinished) and notice.step.leg.phase == "backfill" and not ended_at:
+            time.sleep(1.1)
+            ended_at.append(notice.step.id)
+            scene.sql(END_SESSIONS)
+
+    assert Runner(scene.project(), end_sessions_late).advance(scene.migration()).ended == "complete"
+    assert ended_at
+
+
+def test_a_statement_that_ends_its_own_session_is_not_tried_for_ever(scene: Scene) -> None:
+    scene.spec(
+        """
+changes: [{sql: {up: SELECT pg_terminate_backend(pg_backend_pid()), down: SELECT 1}}]
+locks: {timeout: 100ms, budget: 2s}
+"""
+    )
+
+    with pytest.raises(ExecutionFailed, match="a database did not answer"):
+        scene.up()
 
 
 def test_a_server_that_is_killed_and_comes_back_is_waited_for(

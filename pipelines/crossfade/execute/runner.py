@@ -210,14 +210,22 @@ class Runner:
         self._undo_leg(plan, sites, leg)
 
     def _patiently(self, sites: dict[str, Site], act: Callable[[], T]) -> T:
-        """Go on when a database went away and came back: the ledgers tell what is done."""
-        began = time.monotonic()
+        """Go on when a database went away and came back: the ledgers tell what is done.
+
+        Each outage is waited for as long as the lock budget.
+        """
+        done: list[tuple[object, ...]] = []
+        began: float | None = None  # of the outage at hand
         while True:
             try:
                 for site in sites.values():
                     site.revive()
+                # Only what got done ends an outage: a statement that the server dies of must not be tried for ever.
+                before, done = done, [site.done() for site in sites.values()]
+                began = None if done != before else began
                 return act()
             except (psycopg.Error, DatabaseUnreachable) as error:
+                began = began or time.monotonic()
                 lost = isinstance(error, DatabaseUnreachable) or is_lost(error)
                 settings = next(iter(sites.values())).settings
                 if not lost or time.monotonic() - began > settings.lock_budget:

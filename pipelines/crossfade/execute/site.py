@@ -76,6 +76,11 @@ class Site:
             self.work = self.session()
         self.confirm()
 
+    def done(self) -> tuple[object, ...]:
+        """What there is to show for the work so far; it differs once a step or a batch has been done or undone."""
+        steps = frozenset((step.id, step.state) for step in self.ledger.steps(self.migration).values())
+        return steps, frozenset(self.ledger.progress(self.migration).values())
+
     def confirm(self) -> None:
         """Before a statement that cannot run in `transaction`: raises LeaseLost unless the lease is ours.
 
