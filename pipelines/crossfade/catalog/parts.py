@@ -42,7 +42,7 @@ class Column:
     collation: Name | None  # only when it differs from the type's
     comment: str | None
     grants: tuple[str, ...]  # column-level aclitem texts, sorted
-    storage: str  # attstorage letter
+    storage: str | None  # attstorage letter, only when it differs from the type's
     statistics_target: int | None
     compression: Compression | None = None  # only when set for the column
     options: tuple[str, ...] = ()  # attoptions, e.g. n_distinct=-1

@@ -32,6 +32,7 @@ from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock, text
 from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
+from crossfade.steps.tuning import Tuning
 
 
 class Target(SpecModel):
@@ -248,6 +249,7 @@ class ChangeColumn(Change):
         not_null = column.not_null if self.to.nullable is None else not self.to.nullable
         default = None if self._drops_default else column.default
         texts = all(type_.partition("(")[0] in ("text", "character varying") for type_ in (wanted, column.type))
+        tuning = Tuning.of(column)
         new = NewColumn(
             name=self.column,
             type=wanted,
@@ -255,6 +257,7 @@ class ChangeColumn(Change):
             default=self._new_default.text if self._new_default is not None else default,
             not_null=not_null,
             comment=self.to.comment if "comment" in self.to.model_fields_set else column.comment,
+            tuning=tuning if wanted == column.type or texts else tuning.for_another_type(),
         )
         pair = Pair(
             title=f"{table.name}.{self.column}",

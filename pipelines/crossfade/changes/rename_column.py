@@ -17,6 +17,7 @@ from crossfade.changes._prepared import prepared_hazard
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import NewColumn, Pair
+from crossfade.steps.tuning import Tuning
 
 
 class RenameColumn(Change):
@@ -55,6 +56,7 @@ class RenameColumn(Change):
                     default=column.default,
                     not_null=column.not_null,
                     comment=column.comment,
+                    tuning=Tuning.of(column),
                 ),
             ),
             up={self.to: up},

@@ -13,6 +13,7 @@ from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
 from crossfade.steps.sync import install_sync, remove_sync
+from crossfade.steps.tuning import Tuning
 
 _ARCHIVE, _DROP = stage_leg("archive"), stage_leg("drop")
 
@@ -305,6 +306,8 @@ def _added_again(sides: Sides, name: str) -> Iterator[sql.Composable]:
     if column.default is not None and not column.default_volatile and not sides.follows(name):
         clauses.append(sql.SQL("DEFAULT {}").format(trusted(column.default)))
     yield sides.alter("ADD COLUMN {} {}", sides.hidden(name), sql.SQL(" ").join(clauses))
+    for clause in Tuning.of(column).clauses(sides.hidden(name)):
+        yield sides.alter("{}", clause)
     if column.comment is not None:
         hidden = sql.Identifier(sides.relation.schema_name, sides.relation.name, sides.hidden(name))
         yield sql.SQL("COMMENT ON COLUMN {} IS {}").format(hidden, sql.Literal(column.comment))

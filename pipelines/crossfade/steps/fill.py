@@ -186,6 +186,8 @@ def _add_columns(sides: Sides) -> Iterator[sql.Composable]:
     for column in sides.arriving:
         collation = sql.SQL(" COLLATE {}").format(trusted(column.collation)) if column.collation else sql.SQL("")
         yield sides.alter("ADD COLUMN {} {}{}", sides.physical(column), trusted(column.type), collation)
+        for clause in column.tuning.clauses(sides.physical(column)):
+            yield sides.alter("{}", clause)
         if column.comment:
             yield _comment_on(sides, sides.physical(column), column.comment)
     if sides.synced:

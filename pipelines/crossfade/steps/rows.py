@@ -20,6 +20,7 @@ from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Stage
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Leg, Relation
+from crossfade.steps.tuning import Tuning
 
 Moment = Literal["side by side", "swapped", "retired"]
 
@@ -34,6 +35,7 @@ class NewColumn:
     default: str | None = None  # SQL text; set when the pair is turned
     not_null: bool = False
     comment: str | None = None
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ SELECT a.attrelid AS relation,
        l.collname AS collation_name,
        comment.description AS comment,
        a.attacl::text[] AS grants,
-       a.attstorage::text AS storage,
+       nullif(a.attstorage, t.typstorage)::text AS storage,
        nullif(a.attstattarget, -1)::int AS statistics_target,
        nullif(a.attcompression, '')::text AS compression,
        a.attoptions AS options
