@@ -137,16 +137,40 @@ def test_the_server_is_described_with_the_sessions_settings(after: After, connec
 
 
 def test_an_exclusive_lock_is_named_with_its_holder_and_without_his_query(
-    after: After, connection: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: Connection, other: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after("CREATE TABLE t (a text DEFAULT 'x')")
     monkeypatch.setattr(snapshot, "LOCK_TIMEOUT", "20ms")
-    other.execute("LOCK TABLE t; SELECT 'secret'")
+    other.execute("LOCK TABLE pg_description; SELECT 'secret'")
     with pytest.raises(CatalogLocked) as caught:
         read_catalog(connection)
-    assert caught.value.holders == (f"public.t by pid {other.info.backend_pid} (the other one)",)
     assert "secret" not in str(caught.value)
     assert connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def test_a_table_that_is_locked_exclusively_is_told_and_keeps_no_other_from_being_read(
+    after: After, connection: Connection, other: Connection
+) -> None:
+    after(
+        "CREATE TABLE parent (id int PRIMARY KEY, a text DEFAULT 'x' CHECK (a <> ''), UNIQUE (a));"
+        "CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent, n int DEFAULT 7, big text);"
+        "CREATE INDEX parent_lower ON parent (lower(a)) WHERE a > 'b';"
+        "CREATE VIEW both_tables AS SELECT a, n FROM parent JOIN child ON child.parent = parent.id;"
+        "CREATE VIEW above AS SELECT a FROM both_tables;"
+        "CREATE FUNCTION longest() RETURNS text LANGUAGE sql AS 'SELECT max(a) FROM parent'"
+    )
+    other.execute("LOCK TABLE parent")
+
+    connection.execute("SET lock_timeout = '100ms'")
+    began = time.monotonic()
+    catalog = read_catalog(connection)
+
+    assert time.monotonic() - began < 2
+    assert catalog.locked[Name("public", "parent")] == f"pid {other.info.backend_pid} (the other one)"
+    assert Name("public", "child") not in catalog.locked
+    child = catalog.tables[Name("public", "child")]
+    assert child.by_name["n"].default == "7"
+    assert [key.parent for key in catalog.references_from(child.name)] == [Name("public", "parent")]
+    assert {Name("public", "both_tables"), Name("public", "above")} <= catalog.views.keys()
 
 
 def test_reading_does_not_keep_others_from_changing_a_table(

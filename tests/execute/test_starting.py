@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.scene import Scene
 
+from crossfade.catalog import CatalogLocked
 from crossfade.changes import CHANGES
 from crossfade.execute import Blocked, Runner
 from crossfade.gates import GATES
@@ -36,3 +37,22 @@ def test_a_phase_there_is_not_is_refused_before_the_plan_is_frozen(items: Scene)
         items.up(through="retire")
 
     assert items.one("SELECT to_regnamespace('crossfade') IS NULL")
+
+
+def test_a_plan_is_made_while_another_table_is_locked_exclusively(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY, a int DEFAULT 1)")
+    scene.spec("changes: [{add_column: {table: items, column: extra, type: text}}]\n")
+    with scene.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE other")
+
+        assert scene.up().ended == "complete"
+
+
+def test_a_table_of_its_own_that_stays_locked_exclusively_is_named_with_its_holder(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    scene.spec("changes: [{add_column: {table: items, column: extra, type: text}}]\n")
+    with scene.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE items")
+
+        with pytest.raises(CatalogLocked, match=f"public.items by pid {holder.info.backend_pid}"):
+            scene.up()

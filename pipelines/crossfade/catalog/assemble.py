@@ -74,6 +74,7 @@ def assemble(rows: Rows, columns: Columns) -> Catalog:
             domains=_by_name(of.domain(row) for row in types if row.kind == "d"),
             composites=_by_name(of.composite(row) for row in types if row.kind == "c"),
             functions={str(function): function for function in sorted(functions, key=str)},
+            locked={of.name(row): row.holders for row in rows["locked"]},
         )
     )
 

@@ -1,19 +1,20 @@
 """Reading the catalog: about a dozen queries on one read-only snapshot, in three round trips.
 
-Nothing is locked beyond the instant a definition is printed, which takes ACCESS SHARE. A table that is
-locked exclusively for longer than `LOCK_TIMEOUT` makes the reading fail in words instead of queueing.
+Nothing is locked beyond the instant a definition is printed, which takes ACCESS SHARE. A table that is locked
+exclusively is not waited for: what would have to be opened for is left out, and the table is told in `Catalog.locked`.
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import namedtuple_row
 
@@ -25,6 +26,7 @@ from crossfade.catalog.rows import Row
 OLDEST_VERSION = 140000
 LOCK_TIMEOUT = "3s"
 ATTEMPTS = 5
+_LOCK_ATTEMPTS = 2  # one that was taken while we read is left out by the second
 
 # What planning asks of a server's configuration; a name the version does not know is left out.
 SETTINGS = (
@@ -72,7 +74,7 @@ def read_catalog(connection: psycopg.Connection[Any], *, schemas: Collection[str
     savepoint is used, which sees what was done there, and one moment only if that transaction does. Both are
     rolled back, and every setting with them.
 
-    Raises UnsupportedServer below PostgreSQL 14, CatalogLocked when an exclusive lock stays in the way.
+    Raises UnsupportedServer below PostgreSQL 14, CatalogLocked when exclusive locks come in the way time and again.
     """
     if connection.info.server_version < OLDEST_VERSION:
         raise _unsupported(connection.info.server_version)
@@ -82,7 +84,9 @@ def read_catalog(connection: psycopg.Connection[Any], *, schemas: Collection[str
             with _collector_paused():
                 return _read(connection, None if schemas is None else list(schemas))
         except psycopg.errors.LockNotAvailable:
-            raise _locked(connection) from None
+            if attempt >= _LOCK_ATTEMPTS:
+                raise _locked(connection) from None
+            attempt += 1
         except psycopg.errors.InternalError_:
             # "cache lookup failed", "could not open relation": dropped by others after the snapshot.
             if attempt == ATTEMPTS:
@@ -93,8 +97,8 @@ def read_catalog(connection: psycopg.Connection[Any], *, schemas: Collection[str
 def _read(connection: psycopg.Connection[Any], schemas: list[str] | None) -> Catalog:
     asked = {"schemas": schemas, "settings": list(SETTINGS), "lock_timeout": LOCK_TIMEOUT}
     with connection.pipeline(), _snapshot(connection):
-        rows = _received(_sent(connection, ("server", "session", "scope", "volatile"), asked))
-        scope = rows["scope"][0]._asdict()
+        rows = _received(_sent(connection, ("server", "session", "scope", "volatile", "locked"), asked))
+        scope = rows["scope"][0]._asdict() | {"locked": [row.oid for row in rows["locked"]]}
         rows |= _received(_sent(connection, ("columns",), scope))
         since_15 = connection.info.server_version >= 150000
         rest = _sent(connection, (*_QUERIES, *(_QUERIES_15 if since_15 else _QUERIES_14)), scope)
@@ -156,7 +160,11 @@ def _unsupported(version: int) -> UnsupportedServer:
 
 def _locked(connection: psycopg.Connection[Any]) -> CatalogLocked:
     """Names who holds ACCESS EXCLUSIVE on what; never the text of a query, which may hold row values."""
-    rows: list[Row] = connection.cursor(row_factory=namedtuple_row).execute(_query("holders")).fetchall()
+    rows: list[Row] = []
+    # What is locked may be a table of the catalog, which this reads too.
+    with suppress(psycopg.errors.LockNotAvailable), connection.transaction(force_rollback=True):
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT))
+        rows = connection.cursor(row_factory=namedtuple_row).execute(_query("holders")).fetchall()
     holders = tuple(f"{row.relation} by pid {row.pid} ({row.application_name})" for row in rows)
     error = CatalogLocked(
         f"the catalog could not be read, because a table stayed locked exclusively for {LOCK_TIMEOUT}",

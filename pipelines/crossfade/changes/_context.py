@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol
 
 from psycopg import sql
 
+from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.model import Catalog, Column, Name, Table
 from crossfade.changes._change import Need, Refused
 from crossfade.errors import Position
@@ -83,6 +84,7 @@ class Context:
         """The table as it is now; refuses one that does not exist."""
         name = self.name(table)
         found = self.catalog.tables.get(name)
+        self._refuse_locked(name)
         if found is None:
             near = _nearest(name.name, [known.name for known in self.catalog.tables if known.schema == name.schema])
             hint = f"did you mean {near}?" if near else f"the schema {name.schema} of {self.database} has no such table"
@@ -90,6 +92,18 @@ class Context:
         if found.kind == "foreign":
             self.refuse(f"{name} is a foreign table", why="triggers and physical walks need a table of this server")
         return found
+
+    def _refuse_locked(self, name: Name) -> None:
+        """One that somebody holds exclusively could not be read whole, nor could a partition of it."""
+        parts = [name, *(leaf.name for leaf in self.catalog.leaves(name))] if name in self.catalog.tables else [name]
+        held = [f"{part} by {self.catalog.locked[part]}" for part in parts if part in self.catalog.locked]
+        if held:
+            raise CatalogLocked(
+                f"table {name} is locked exclusively in database {self.database}, so it cannot be planned for now",
+                where=self.where,
+                why="; ".join(held),
+                fix="wait until that session is done, or end its transaction, and try again",
+            )
 
     def column(self, table: Table, column: str) -> Column:
         """The column as it is now; refuses one that does not exist."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import psycopg
 from psycopg import errors
 from pydantic import ValidationError
 
+from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.execute.errors import Blocked, SpecEdited
@@ -19,6 +21,8 @@ from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_i
 from crossfade.plan import Plan, Target, compile_plan, databases_of
 from crossfade.spec import Database, Migration, Project
 from crossfade.steps.step import Walk
+
+_PATIENCE, _BETWEEN = 3.0, 0.5  # seconds
 
 
 def current_plan(project: Project, migration: Migration) -> Plan:
@@ -94,8 +98,16 @@ def readable_ledger(connection: psycopg.Connection[Any]) -> Ledger:
 
 
 def _compile(project: Project, migration: Migration) -> Plan:
-    with _targets(project, databases_of(migration)) as targets:
-        return compile_plan(migration, targets.__getitem__)
+    """Raises CatalogLocked when one of its tables stays locked exclusively for longer than short DDL takes."""
+    began = time.monotonic()
+    while True:
+        try:
+            with _targets(project, databases_of(migration)) as targets:
+                return compile_plan(migration, targets.__getitem__)
+        except CatalogLocked:
+            if time.monotonic() - began > _PATIENCE:
+                raise
+        time.sleep(_BETWEEN)
 
 
 def _compile_beside_others(project: Project, migration: Migration) -> Plan:

@@ -12,7 +12,7 @@ SELECT a.attrelid AS relation,
              FROM pg_constraint k
             WHERE k.contype = 'n' AND NOT k.convalidated AND k.conrelid <> 0
        ) AS not_null,
-       CASE WHEN has_table_privilege(d.adrelid, 'SELECT') IS NOT NULL
+       CASE WHEN has_table_privilege(d.adrelid, 'SELECT') IS NOT NULL AND d.adrelid <> ALL (%(locked)s::oid[])
             THEN pg_get_expr(d.adbin, d.adrelid) END AS "default",
        nullif(a.attidentity, '')::text AS identity,
        nullif(a.attgenerated, '')::text AS generated,

@@ -8,6 +8,7 @@ SELECT k.conrelid AS relation,
        k.conkey::int[] AS positions,
        k.confkey::int[] AS referenced_positions,
        CASE WHEN has_table_privilege(k.conrelid, 'SELECT') IS NOT NULL
+             AND (k.contype NOT IN ('c', 'x') OR k.conrelid <> ALL (%(locked)s::oid[]))
              AND (k.confrelid = 0 OR has_table_privilege(k.confrelid, 'SELECT') IS NOT NULL)
             THEN pg_get_constraintdef(k.oid) END AS definition,
        k.convalidated AS validated,

@@ -31,7 +31,7 @@ SELECT e.relation,
             WHEN c.relkind = 'm' THEN 'materialized view' ELSE 'view' END AS kind,
        CASE WHEN r.rulename <> '_RETURN' THEN r.rulename || ' on ' ELSE '' END || n.nspname || '.' || c.relname
            AS name,
-       CASE WHEN r.rulename <> '_RETURN' AND has_table_privilege(r.ev_class, 'SELECT') IS NOT NULL
+       CASE WHEN r.rulename <> '_RETURN' AND has_table_privilege(r.ev_class, 'SELECT') IS NOT NULL AND r.ev_class <> ALL (%(locked)s::oid[])
             THEN pg_get_ruledef(r.oid) END AS definition,
        array_agg(e.position) AS positions
   FROM edge e
@@ -52,7 +52,7 @@ SELECT e.relation, NULL, 'policy', p.polname || ' on ' || n.nspname || '.' || c.
 HAVING p.polrelid <> e.relation OR max(e.position) > 0
 
  UNION ALL
-SELECT e.relation, NULL, 'statistics', n.nspname || '.' || s.stxname, pg_get_statisticsobjdef(s.oid),
+SELECT e.relation, NULL, 'statistics', n.nspname || '.' || s.stxname, CASE WHEN e.relation <> ALL (%(locked)s::oid[]) THEN pg_get_statisticsobjdef(s.oid) END,
        array_agg(e.position)
   FROM edge e
   JOIN pg_statistic_ext s ON e.classid = 'pg_statistic_ext'::regclass AND s.oid = e.objid

@@ -5,7 +5,12 @@ SELECT n.nspname AS schema,
        f.proname AS name,
        oidvectortypes(f.proargtypes) AS arguments,
        l.lanname AS language,
-       CASE WHEN f.pronamespace = ANY (%(namespaces)s::oid[]) THEN pg_get_functiondef(f.oid) END AS definition,
+       CASE WHEN f.pronamespace = ANY (%(namespaces)s::oid[])
+            THEN CASE WHEN EXISTS (SELECT FROM pg_depend d  -- its body in standard SQL is printed from what it reads
+                                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = f.oid
+                                      AND d.refclassid = 'pg_class'::regclass
+                                      AND d.refobjid = ANY (%(locked)s::oid[])) THEN ''
+                      ELSE pg_get_functiondef(f.oid) END END AS definition,
        f.prosrc AS body,
        pg_get_userbyid(f.proowner) AS owner,
        coalesce(f.proacl, acldefault('f', f.proowner))::text[] AS grants,

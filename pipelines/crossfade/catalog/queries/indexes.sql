@@ -4,6 +4,7 @@ SELECT i.indrelid AS relation,
        n.nspname AS schema,
        c.relname AS name,
        CASE WHEN has_table_privilege(i.indexrelid, 'SELECT') IS NOT NULL
+             AND i.indexrelid <> ALL (%(locked)s::oid[]) AND i.indrelid <> ALL (%(locked)s::oid[])
             THEN pg_get_indexdef(i.indexrelid) END AS definition,
        method.amname AS method,
        i.indkey::int[] AS positions,
@@ -20,8 +21,8 @@ SELECT i.indrelid AS relation,
        i.indisready AS ready,
        i.indisreplident AS replica_identity,
        k.conname AS "constraint",
-       CASE WHEN c.relkind = 'i' THEN pg_relation_size(c.oid) ELSE 0 END AS size,
-       CASE WHEN has_table_privilege(i.indrelid, 'SELECT') IS NOT NULL
+       CASE WHEN c.relkind = 'i' AND c.oid <> ALL (%(locked)s::oid[]) THEN pg_relation_size(c.oid) ELSE 0 END AS size,
+       CASE WHEN has_table_privilege(i.indrelid, 'SELECT') IS NOT NULL AND i.indrelid <> ALL (%(locked)s::oid[])
             THEN pg_get_expr(i.indpred, i.indrelid) END AS predicate,
        pn.nspname AS parent_schema,
        parent.relname AS parent,

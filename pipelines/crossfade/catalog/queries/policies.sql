@@ -5,9 +5,9 @@ SELECT p.polrelid AS relation,
        p.polpermissive AS permissive,
        ARRAY(SELECT CASE WHEN r = 0 THEN 'public' ELSE pg_get_userbyid(r) END
                FROM unnest(p.polroles) AS r ORDER BY 1) AS roles,
-       CASE WHEN has_table_privilege(p.polrelid, 'SELECT') IS NOT NULL
+       CASE WHEN has_table_privilege(p.polrelid, 'SELECT') IS NOT NULL AND p.polrelid <> ALL (%(locked)s::oid[])
             THEN pg_get_expr(p.polqual, p.polrelid) END AS using,
-       CASE WHEN has_table_privilege(p.polrelid, 'SELECT') IS NOT NULL
+       CASE WHEN has_table_privilege(p.polrelid, 'SELECT') IS NOT NULL AND p.polrelid <> ALL (%(locked)s::oid[])
             THEN pg_get_expr(p.polwithcheck, p.polrelid) END AS "check",
        ARRAY(SELECT d.refobjsubid
                FROM pg_depend d

@@ -14,7 +14,7 @@ SELECT c.oid AS relation,
                  || coalesce(' (' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
                                         FROM pg_attribute a
                                        WHERE a.attrelid = c.oid AND a.attnum = ANY (m.prattrs)) || ')', '')
-                 || coalesce(' WHERE ' || pg_get_expr(m.prqual, c.oid), '')
+                 || coalesce(' WHERE ' || CASE WHEN c.oid <> ALL (%(locked)s::oid[]) THEN pg_get_expr(m.prqual, c.oid) END, '')
        END AS definition
   FROM pg_class c
   CROSS JOIN pg_publication p

@@ -10,23 +10,25 @@ SELECT c.oid,
        c.relreplident::text AS replica_identity,
        coalesce(c.reloptions, '{}')
            || ARRAY(SELECT 'toast.' || o FROM unnest(toast.reloptions) AS o) AS options,
-       CASE WHEN c.relkind = 'p' AND has_table_privilege(c.oid, 'SELECT') IS NOT NULL
+       CASE WHEN c.relkind = 'p' AND has_table_privilege(c.oid, 'SELECT') IS NOT NULL AND c.oid <> ALL (%(locked)s::oid[])
             THEN pg_get_partkeydef(c.oid) END AS partition_key,
-       CASE WHEN c.relispartition AND has_table_privilege(c.oid, 'SELECT') IS NOT NULL
+       CASE WHEN c.relispartition AND has_table_privilege(c.oid, 'SELECT') IS NOT NULL AND c.oid <> ALL (%(locked)s::oid[])
             THEN pg_get_expr(c.relpartbound, c.oid) END AS partition_bound,
        c.relispartition AS is_partition,
        coalesce(parents.schemas, '{}') AS parent_schemas,
        coalesce(parents.names, '{}') AS parent_names,
        comment.description AS comment,
-       CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END AS heap_size,
-       CASE WHEN c.reltoastrelid <> 0 THEN pg_relation_size(c.reltoastrelid) ELSE 0 END AS toast_size,
+       CASE WHEN c.relkind IN ('r', 'm') AND c.oid <> ALL (%(locked)s::oid[]) THEN pg_relation_size(c.oid) ELSE 0 END AS heap_size,
+       CASE WHEN c.reltoastrelid <> 0 AND c.reltoastrelid <> ALL (%(locked)s::oid[])
+            THEN pg_relation_size(c.reltoastrelid) ELSE 0 END AS toast_size,
        c.reltuples::bigint AS rows,
        c.relpersistence = 'u' AS unlogged,
        space.spcname AS tablespace,
        method.amname AS access_method,
        extension.extname AS extension,
        c.relispopulated AS populated,
-       CASE WHEN c.relkind IN ('v', 'm') AND has_table_privilege(c.oid, 'SELECT') IS NOT NULL
+       CASE WHEN c.relkind IN ('v', 'm') AND c.oid = ANY (%(locked)s::oid[]) THEN ''
+            WHEN c.relkind IN ('v', 'm') AND has_table_privilege(c.oid, 'SELECT') IS NOT NULL
             THEN pg_get_viewdef(c.oid) END AS definition
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -2,7 +2,7 @@
 -- keys do, but have no constraint.
 SELECT t.tgrelid AS relation,
        t.tgname AS name,
-       CASE WHEN has_table_privilege(t.tgrelid, 'SELECT') IS NOT NULL
+       CASE WHEN has_table_privilege(t.tgrelid, 'SELECT') IS NOT NULL AND t.tgrelid <> ALL (%(locked)s::oid[])
             THEN pg_get_triggerdef(t.oid) END AS definition,
        fn.nspname AS function_schema,
        f.proname AS function,
