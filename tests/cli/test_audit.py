@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.cli.calls import Call
 from tests.cli.specs import LOWER, users
 from tests.scene import Scene
@@ -94,3 +96,20 @@ def test_where_no_row_is_in_conflict_that_is_said(scene: Scene, call: Call) -> N
     call("up", "--yes")
 
     assert call("conflicts", "m").stdout == "m has no open conflicts\n"
+
+
+def test_who_may_not_read_the_ledger_is_told_the_right_to_look_and_no_more(
+    scene: Scene, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users(scene)
+    call("up", "--yes")
+    reader = f"reader_{uuid4().hex[:8]}"
+    scene.sql(f"CREATE ROLE {reader} LOGIN PASSWORD 'secret'")
+    try:
+        monkeypatch.setenv("APP_URL", make_conninfo(scene.urls["app"], user=reader, password="secret"))
+
+        for said in (call("audit", "verify").stdout, call("audit", "log").stderr):
+            assert f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {reader}" in said
+            assert "GRANT ALL" not in said
+    finally:
+        scene.sql(f"DROP ROLE {reader}")

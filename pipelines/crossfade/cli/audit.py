@@ -61,7 +61,8 @@ def log(
 ) -> None:
     """Show what happened, oldest first: steps, gates, approvals, attempts and who did it."""
     from crossfade.execute import reading
-    from crossfade.ledger import Ledger, is_installed
+    from crossfade.execute.starting import readable_ledger
+    from crossfade.ledger import is_installed
     from crossfade.plan import databases_of
 
     project = open_project(ctx)
@@ -72,7 +73,7 @@ def log(
         try:
             with reading(project.databases[name], "crossfade audit") as connection:
                 if is_installed(connection):
-                    ledger = Ledger(connection)
+                    ledger = readable_ledger(connection)
                     found = ledger.newest_events(last, migration) if last is not None else ledger.events(migration)
                     events += [(name, event) for event in found]
         except CrossfadeError as error:
@@ -90,6 +91,7 @@ def log(
 
 def _verified(database: Database) -> dict[str, Any]:
     from crossfade.execute import reading
+    from crossfade.execute.starting import readable_ledger
     from crossfade.ledger import is_installed, verify
 
     result: dict[str, Any] = {"database": database.name, "sound": False, "events": None, "problem": None}
@@ -97,9 +99,10 @@ def _verified(database: Database) -> dict[str, Any]:
         with reading(database, "crossfade audit") as connection:
             if not is_installed(connection):
                 return result | {"sound": True, "events": 0}
+            readable_ledger(connection)
             count, tampered = verify(connection)
     except CrossfadeError as error:
-        return result | {"problem": ": ".join(part for part in (error.what, error.why) if part)}
+        return result | {"problem": "; ".join(part for part in (error.what, error.why, error.fix) if part)}
     if tampered is not None:
         return result | {"events": count, "problem": f"event {tampered.seq} {tampered.what}"}
     return result | {"sound": True, "events": count}

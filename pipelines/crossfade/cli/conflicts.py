@@ -30,14 +30,14 @@ def conflicts(
     trigger maps the row; what was mended elsewhere is tried again when `crossfade up` runs.
     """
     from crossfade.execute import reading
-    from crossfade.ledger import Ledger
+    from crossfade.execute.starting import readable_ledger
 
     project = open_project(ctx)
     record = record_of(project, migration_named(project, migration))
     found: list[tuple[str, ConflictRecord]] = []
     for name in record.plan["databases"]:
         with reading(database_named(project, name), "crossfade conflicts") as connection:
-            found += [(name, each) for each in Ledger(connection).conflicts(migration)]
+            found += [(name, each) for each in readable_ledger(connection).conflicts(migration)]
     if as_json:
         listed = [_data(database, each, values=values) for database, each in found]
         typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
