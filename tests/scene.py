@@ -81,7 +81,7 @@ class Scene:
         return self.runner().advance(self.migration(id), through=through)
 
     def rollback(self, *, to: str | None = None, id: str = "m") -> Outcome:  # noqa: A002
-        return self.runner().rollback(self.migration(id), to=to)
+        return self.runner().rollback(id, to=to)
 
     def start_process(self, *, fault: str = "", through: str | None = None, id: str = "m") -> subprocess.Popen[str]:  # noqa: A002
         """`advance` in a process of its own, which a fault may kill."""

@@ -74,3 +74,16 @@ def test_a_rollback_without_consent_or_to_a_stage_there_is_not_changes_nothing(w
     assert "it has: expand, backfill, validate, cutover, archive, drop" in nowhere.stderr
     assert "nothing was done" in said
     assert state(waiting) == before
+
+
+def test_a_migration_whose_spec_is_gone_is_held_told_of_and_taken_back_by_its_id(waiting: Scene, call: Call) -> None:
+    (waiting.root / "migration_specs" / "m.yaml").unlink()
+
+    for command in (
+        ["pause", "m"],
+        ["resume", "m"],
+        ["conflicts", "m"],
+        ["audit", "log", "m"],
+        ["rollback", "m", "--yes"],
+    ):
+        assert call(*command).exit_code == 0, command

@@ -23,7 +23,7 @@ def pausing(scene: Scene, kind: type[Notice], *, throttled: bool = False) -> Run
     def listen(notice: Notice) -> None:
         wanted = isinstance(notice, kind) and (not throttled or getattr(notice, "throttled", None))
         if wanted and not scene.ledger().paused("m"):
-            pause(scene.project(), scene.migration())
+            pause(scene.project(), "m")
 
     return Runner(scene.project(), listen)
 
@@ -41,7 +41,7 @@ def test_a_phase_of_several_steps_stops_after_the_step_at_hand(items: Scene) -> 
     assert outcome.ended == "paused"
     assert items.columns("items") == ["id", "one"]
 
-    resume(items.project(), items.migration())
+    resume(items.project(), "m")
     assert items.up().ended == "complete"
     assert items.columns("items") == ["id", "one", "two"]
 
@@ -89,7 +89,7 @@ def test_a_paused_migration_can_be_taken_back(items: Scene) -> None:
 def test_a_pause_on_the_way_back_stops_it_and_rolling_back_again_goes_on(items: Scene) -> None:
     items.up(through="expand")
 
-    stopped = pausing(items, StepFinished).rollback(items.migration())
+    stopped = pausing(items, StepFinished).rollback("m")
 
     assert stopped.ended == "paused"
     assert items.ledger().migration("m").state == "undoing"  # pyright: ignore[reportOptionalMemberAccess]
@@ -101,4 +101,4 @@ def test_what_is_complete_cannot_be_paused(items: Scene) -> None:
     items.up()
 
     with pytest.raises(Blocked, match="m is complete"):
-        pause(items.project(), items.migration())
+        pause(items.project(), "m")

@@ -7,7 +7,7 @@ from tests.scene import Scene
 
 from crossfade.catalog import CatalogLocked
 from crossfade.changes import CHANGES
-from crossfade.execute import Blocked, Runner
+from crossfade.execute import Blocked, Runner, SpecEdited, pause, resume
 from crossfade.gates import GATES
 from crossfade.spec import load_project
 
@@ -56,3 +56,50 @@ def test_a_table_of_its_own_that_stays_locked_exclusively_is_named_with_its_hold
 
         with pytest.raises(CatalogLocked, match=f"public.items by pid {holder.info.backend_pid}"):
             scene.up()
+
+
+def test_a_migration_whose_spec_was_edited_is_taken_back_by_what_the_ledger_keeps(items: Scene) -> None:
+    items.spec(ADD)
+    items.up(through="expand")
+    items.spec(ADD.replace("extra", "other"))
+    with pytest.raises(SpecEdited):
+        items.up()
+
+    assert items.rollback().ended == "undone"
+    assert items.columns("items") == ["id"]
+    items.up()
+    assert items.columns("items") == ["id", "other"]
+
+
+def test_a_migration_whose_spec_is_gone_can_be_paused_and_taken_back(items: Scene) -> None:
+    items.spec(ADD)
+    items.up(through="expand")
+    (items.root / "migration_specs" / "m.yaml").unlink()
+
+    pause(items.project(), "m")
+    resume(items.project(), "m")
+
+    assert items.rollback().ended == "undone"
+    assert items.columns("items") == ["id"]
+
+
+def test_a_migration_that_neither_a_spec_nor_a_ledger_knows_is_told_so(items: Scene) -> None:
+    items.spec(ADD)
+    items.up()
+
+    with pytest.raises(Blocked, match="there is no migration nothing"):
+        items.rollback(id="nothing")
+
+
+def test_a_spec_that_is_edited_before_anything_was_done_is_planned_anew(items: Scene) -> None:
+    never = 'gates: {expand: [{sql: "SELECT false"}]}\n'
+    items.spec(ADD + never)
+    assert items.up().ended == "waiting"
+    items.spec(ADD.replace("extra", "other"))
+
+    assert items.up().ended == "complete"
+
+    assert items.columns("items") == ["id", "other"]
+    kinds = [event.kind for event in items.ledger().events("m")]
+    assert kinds.index("migration started") < kinds.index("migration planned anew")
+    assert not items.ledger().gates("m")

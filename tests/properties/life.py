@@ -103,7 +103,7 @@ class Life(RuleBasedStateMachine):
         self._roll_back(self._leg(to) if to else None, meanwhile)
 
     def _roll_back(self, to: str | None, meanwhile: Meanwhile | None) -> None:
-        self._run(lambda runner: runner.rollback(self.scene.migration(), to=to), meanwhile)
+        self._run(lambda runner: runner.rollback("m", to=to), meanwhile)
 
     def _finish_undoing(self) -> None:
         """A way back that was cut off or paused ends before anything goes forward."""
@@ -149,7 +149,7 @@ class Life(RuleBasedStateMachine):
                     self.things.write(one)
             if meanwhile.pause == count and count not in ours:
                 ours.add(count)
-                pause(self.scene.project(), self.scene.migration())
+                pause(self.scene.project(), "m")
             if meanwhile.crash == count:
                 raise Crash
 
@@ -165,6 +165,6 @@ class Life(RuleBasedStateMachine):
             if not self.things.in_conflict:
                 raise
         if self.scene.ledger().paused("m"):
-            resume(self.scene.project(), self.scene.migration())
+            resume(self.scene.project(), "m")
         self.things.look()
         return outcome

@@ -126,7 +126,7 @@ def _run(order: Order) -> Ending:
         if order.act == "advance":
             outcome = runner.advance(migration, through=order.leg)
         else:
-            outcome = runner.rollback(migration, to=order.leg)
+            outcome = runner.rollback(migration.id, to=order.leg)
     except CrossfadeError as refusal:
         return Ending(error=type(refusal).__name__, said=str(refusal))
     except psycopg.Error as refusal:

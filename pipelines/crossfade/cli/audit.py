@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfade.cli.failure import print_problems
-from crossfade.cli.project import AsJson, database_named, migration_named, open_project
+from crossfade.cli.project import AsJson, database_named, open_project, record_of
 from crossfade.cli.terminal import err, out
 from crossfade.errors import CrossfadeError
 
 if TYPE_CHECKING:
     from crossfade.ledger import EventRecord
-    from crossfade.spec import Database
+    from crossfade.spec import Database, Project
 
 commands = typer.Typer(no_args_is_help=True)
 
@@ -63,10 +63,9 @@ def log(
     from crossfade.execute import reading
     from crossfade.execute.starting import readable_ledger
     from crossfade.ledger import is_installed
-    from crossfade.plan import databases_of
 
     project = open_project(ctx)
-    names = databases_of(migration_named(project, migration)) if migration is not None else tuple(project.databases)
+    names = tuple(project.databases) if migration is None else _databases_that_tell(project, migration)
     events: list[tuple[str, EventRecord]] = []
     failed = False
     for name in names:
@@ -87,6 +86,14 @@ def log(
             out().print(_line(name, event, many=len(names) > 1), soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _databases_that_tell(project: Project, migration: str) -> tuple[str, ...]:
+    """By the spec, which may not have started; by the ledger when that is gone or wrong."""
+    from crossfade.plan import databases_of
+
+    spec = next((known for known in project.migrations if known.id == migration), None)
+    return databases_of(spec) if spec is not None else tuple(record_of(project, migration).plan["databases"])
 
 
 def _verified(database: Database) -> dict[str, Any]:

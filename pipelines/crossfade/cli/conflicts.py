@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossfade.cli.project import AsJson, MigrationName, database_named, migration_named, open_project, record_of
+from crossfade.cli.project import AsJson, MigrationName, database_named, open_project, record_of
 from crossfade.cli.terminal import out
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def conflicts(
     from crossfade.execute.starting import readable_ledger
 
     project = open_project(ctx)
-    record = record_of(project, migration_named(project, migration))
+    record = record_of(project, migration)
     found: list[tuple[str, ConflictRecord]] = []
     for name in record.plan["databases"]:
         with reading(database_named(project, name), "crossfade conflicts") as connection:

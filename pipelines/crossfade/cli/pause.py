@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from crossfade.cli.project import MigrationName, migration_named, open_project
+from crossfade.cli.project import MigrationName, open_project, record_of
 
 
 def pause(ctx: typer.Context, migration: MigrationName) -> None:
@@ -15,7 +15,7 @@ def pause(ctx: typer.Context, migration: MigrationName) -> None:
     from crossfade import execute
 
     project = open_project(ctx)
-    execute.pause(project, migration_named(project, migration))
+    execute.pause(project, record_of(project, migration).id)
     typer.echo(f"{migration} is paused: `crossfade resume {migration}` lets it go on")
 
 
@@ -24,5 +24,5 @@ def resume(ctx: typer.Context, migration: MigrationName) -> None:
     from crossfade import execute
 
     project = open_project(ctx)
-    execute.resume(project, migration_named(project, migration))
+    execute.resume(project, record_of(project, migration).id)
     typer.echo(f"{migration} may go on: `crossfade up {migration}`")

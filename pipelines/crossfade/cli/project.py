@@ -71,18 +71,19 @@ def database_named(project: Project, name: str) -> Database:
     raise UsageError(f"`{name}` is no database of this project", fix=did_you_mean(name, project.databases))
 
 
-def record_of(project: Project, migration: Migration) -> MigrationRecord:
-    """The ledger's row of a migration that has started; raises Blocked for one that has not.
+def record_of(project: Project, name: str) -> MigrationRecord:
+    """The ledger's row of a migration that has started; raises Blocked for one that has not, UsageError for none.
 
-    An edited spec is no reason to refuse: who must stop a migration may not have time for that.
+    A spec that was edited or is gone is no reason to refuse: who must stop a migration may not have time for that.
     """
     from crossfade.execute import Blocked
-    from crossfade.execute.starting import find_record
+    from crossfade.execute.starting import started_record
 
-    record = find_record(project, migration)
-    if record is None or record.state == "undone":
-        raise Blocked(f"{migration.id} has not started", fix=f"`crossfade up {migration.id}` starts it")
-    return record
+    try:
+        return started_record(project, name)
+    except Blocked:
+        migration_named(project, name)
+        raise
 
 
 @contextmanager

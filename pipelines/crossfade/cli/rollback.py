@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.failure import end_in_order_on_sigterm
-from crossfade.cli.project import Yes, database_named, migration_named, open_project
+from crossfade.cli.project import Yes, database_named, open_project, record_of
 from crossfade.cli.terminal import ask, is_conversation
 from crossfade.errors import UsageError
 
@@ -33,13 +33,12 @@ def rollback(
     """
     from crossfade.cli.telling import narrator
     from crossfade.execute import Runner
-    from crossfade.execute.starting import frozen_plan
+    from crossfade.execute.starting import thaw
 
     if not yes and not is_conversation():
         raise UsageError("nobody can be asked here whether to take it back", fix="say --yes")
     project = open_project(ctx)
-    migration = migration_named(project, name)
-    plan = frozen_plan(project, migration)
+    plan = thaw(record_of(project, name))
     steps = _to_take_back(project, plan, to)
     for step in steps:
         typer.echo(f"  {step.leg}: {step.title}: {step.undo_title}")
@@ -49,7 +48,7 @@ def rollback(
     end_in_order_on_sigterm()
     told = narrator(as_json=False)
     with told.at_work():
-        outcome = Runner(project, told.hear).rollback(migration, to=to)
+        outcome = Runner(project, told.hear).rollback(name, to=to)
     if outcome.ended == "paused":
         typer.echo(f"{name} is paused on its way back: `crossfade rollback {name}` goes on")
         return

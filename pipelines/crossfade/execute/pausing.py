@@ -10,36 +10,34 @@ from psycopg import errors
 
 from crossfade.execute.errors import Blocked
 from crossfade.execute.session import open_session
-from crossfade.execute.starting import find_record
+from crossfade.execute.starting import started_record
 from crossfade.ledger import Ledger, LedgerError
-from crossfade.spec import Migration, Project
+from crossfade.spec import Project
 
 
-def pause(project: Project, migration: Migration, evidence: Mapping[str, Any] | None = None) -> None:
+def pause(project: Project, name: str, evidence: Mapping[str, Any] | None = None) -> None:
     """Stop whoever works on the migration. evidence: why and from where, for the event.
 
-    Raises Blocked when there is nothing to stop. An edited spec is no reason to refuse: who must stop a migration may
-    not have time for that.
+    Raises Blocked when there is nothing to stop. A spec that is edited or gone is no reason to refuse: who must
+    stop a migration may not have time for that.
     """
-    _everywhere(project, migration, lambda ledger: ledger.pause(migration.id, evidence))
+    _everywhere(project, name, lambda ledger: ledger.pause(name, evidence))
 
 
-def resume(project: Project, migration: Migration, evidence: Mapping[str, Any] | None = None) -> None:
+def resume(project: Project, name: str, evidence: Mapping[str, Any] | None = None) -> None:
     """Let a paused migration go on; `advance` takes it from there."""
-    _everywhere(project, migration, lambda ledger: ledger.resume(migration.id, evidence))
+    _everywhere(project, name, lambda ledger: ledger.resume(name, evidence))
 
 
-def _everywhere(project: Project, migration: Migration, write: Callable[[Ledger], None]) -> None:
+def _everywhere(project: Project, name: str, write: Callable[[Ledger], None]) -> None:
     """Write to the ledger of each of the migration's databases: a walk asks the one it is in."""
-    record = find_record(project, migration)
-    if record is None or record.state == "undone":
-        raise Blocked(f"{migration.id} has not started", fix=f"`crossfade up {migration.id}` starts it")
+    record = started_record(project, name)
     if record.state == "complete":
-        raise Blocked(f"{migration.id} is complete", why="there is nothing that could be paused or go on")
-    for name in record.plan["databases"]:
-        with closing(open_session(project.databases[name], "crossfade")) as connection:
+        raise Blocked(f"{name} is complete", why="there is nothing that could be paused or go on")
+    for database in record.plan["databases"]:
+        with closing(open_session(project.databases[database], "crossfade")) as connection:
             try:
                 write(Ledger(connection))
             except errors.InsufficientPrivilege:
-                role = project.databases[name].role or connection.info.user
-                raise LedgerError.unwritable(role, name) from None
+                role = project.databases[database].role or connection.info.user
+                raise LedgerError.unwritable(role, database) from None

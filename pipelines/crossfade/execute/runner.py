@@ -86,11 +86,17 @@ class Runner:
         """
         plan = starting.plan_to_run(self.project, migration)
         last = _leg_named(plan, through)  # before anything is written: nobody wants a start that was mistyped
-        starting.write_everywhere(self.project, migration, plan)
+        starting.write_everywhere(self.project, plan, migration.text)
         with self._sites(plan) as sites:
             home = sites[plan.home]
             record = home.ledger.migration(plan.migration)
             assert record is not None
+            if record.spec_digest != plan.spec_digest:
+                raise Blocked(
+                    f"the ledger's plan of {plan.migration} is of another spec than this run's",
+                    why="two runners began it with different files",
+                    fix=f"run `crossfade up {plan.migration}` again",
+                )
             if record.state == "undoing":
                 raise Blocked(
                     f"{plan.migration} is being undone", fix=f"finish with `crossfade rollback {plan.migration}`"
@@ -117,19 +123,19 @@ class Runner:
         finally:
             connection.close()
 
-    def rollback(
-        self, migration: Migration, *, to: str | None = None, evidence: Mapping[str, Any] | None = None
-    ) -> Outcome:
+    def rollback(self, name: str, *, to: str | None = None, evidence: Mapping[str, Any] | None = None) -> Outcome:
         """Undo every leg after `to`, newest first, in all databases; all of them without it.
 
+        The ledger's record of migration `name` is all it needs: its spec may be edited or gone.
         evidence: why and from where, for the event.
         A pause was for what was being done, so it ends here; a later one stops the way back after the step at hand.
         Raises Blocked when a later migration stands on this one, or a step that is done cannot be taken back.
         """
-        plan = starting.frozen_plan(self.project, migration)
+        record = starting.started_record(self.project, name)
+        plan = starting.thaw(record)
         stays = _leg_named(plan, to)
         refuse_while_stood_on(self.project, plan)
-        starting.write_everywhere(self.project, migration, plan)
+        starting.write_everywhere(self.project, plan, record.spec_text)
         with self._sites(plan) as sites:
             self._refuse_irreversible(plan, sites, stays)
             for site in sites.values():

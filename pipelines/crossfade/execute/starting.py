@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
+from crossfade.errors import CrossfadeError
 from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.session import open_session, reading
 from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_installed
@@ -28,18 +29,18 @@ _PATIENCE, _BETWEEN = 3.0, 0.5  # seconds
 def current_plan(project: Project, migration: Migration) -> Plan:
     """The frozen plan of a migration that has started, else one compiled now. Reads only."""
     record = find_record(project, migration)
-    if record is not None and record.state != "undone":
-        _refuse_edited(migration, record)
+    if record is not None and _is_kept(project, migration, record):
         return thaw(record)
     return _compile(project, migration)
 
 
 def frozen_plan(project: Project, migration: Migration) -> Plan:
-    """The plan a started migration runs by; raises Blocked when it has not started."""
+    """The plan a started migration goes on by; raises Blocked when it has not started, SpecEdited when it may not."""
     record = find_record(project, migration)
     if record is None or record.state == "undone":
-        raise Blocked(f"{migration.id} has not started", fix=f"`crossfade up {migration.id}` starts it")
-    _refuse_edited(migration, record)
+        raise _not_started(migration.id)
+    if migration.digest != record.spec_digest:
+        raise _edited(migration, record)
     return thaw(record)
 
 
@@ -47,20 +48,51 @@ def plan_to_run(project: Project, migration: Migration) -> Plan:
     """The plan the migration runs by, or would be started with now; `write_everywhere` freezes it. Reads only.
 
     Raises Blocked when a migration it comes after is not complete or another one holds its tables, SpecEdited when
-    the spec is not the one it started with, and what planning refuses.
+    something is done and the spec is not the one it started with, and what planning refuses.
     """
     record = find_record(project, migration)
-    if record is not None and record.state != "undone":
-        _refuse_edited(migration, record)
+    if record is not None and _is_kept(project, migration, record):
         return thaw(record)
     _refuse_unfinished_predecessors(project, migration)
     return _compile_beside_others(project, migration)
 
 
-def write_everywhere(project: Project, migration: Migration, plan: Plan) -> None:
+def write_everywhere(project: Project, plan: Plan, spec_text: str) -> None:
     """The frozen plan in every ledger that lacks it: a start that was cut off may not have reached all."""
     for name in plan.databases:
-        _write(project.databases[name], migration, plan)
+        _write(project.databases[name], plan, spec_text)
+
+
+def started_record(project: Project, name: str) -> MigrationRecord:
+    """The row of a started migration in its own database's ledger, be its spec edited, broken or gone.
+
+    Raises Blocked when it has not started, or why a ledger that might know it could not be asked.
+    """
+    spec = next((known for known in project.migrations if known.id == name), None)
+    likely = [spec.head.database] if spec is not None else []
+    unasked: CrossfadeError | None = None
+    for database in dict.fromkeys([*likely, *project.databases]):
+        try:
+            record = _read_record(project.databases[database], name)
+        except CrossfadeError as error:
+            unasked = unasked or error
+            continue
+        if record is not None and record.state != "undone" and record.plan["databases"][0] == database:
+            _refuse_unnamed_databases(project, record)
+            return record
+    if unasked is not None:
+        raise unasked
+    if spec is None:
+        raise Blocked(
+            f"there is no migration {name}",
+            why="no spec has that id, and no ledger of this project's databases knows it",
+            fix="give the id that stands in its spec under `migration`",
+        )
+    raise _not_started(name)
+
+
+def _not_started(name: str) -> Blocked:
+    return Blocked(f"{name} has not started", fix=f"`crossfade up {name}` starts it")
 
 
 def thaw(record: MigrationRecord) -> Plan:
@@ -75,12 +107,22 @@ def thaw(record: MigrationRecord) -> Plan:
         ) from None
 
 
+def _refuse_unnamed_databases(project: Project, record: MigrationRecord) -> None:
+    if unnamed := [name for name in record.plan["databases"] if name not in project.databases]:
+        raise Blocked(
+            f"{record.id} has also begun in {', '.join(unnamed)}, which databases.yaml does not name",
+            fix="name it there again, as it was when the migration started",
+        )
+
+
 def find_record(project: Project, migration: Migration) -> MigrationRecord | None:
-    """The migration's row in its own database's ledger."""
-    with reading(project.databases[migration.head.database]) as connection:
-        if not is_installed(connection):
-            return None
-        return readable_ledger(connection).migration(migration.id)
+    """The migration's row in the ledger of the database that its spec names."""
+    return _read_record(project.databases[migration.head.database], migration.id)
+
+
+def _read_record(database: Database, name: str) -> MigrationRecord | None:
+    with reading(database) as connection:
+        return readable_ledger(connection).migration(name) if is_installed(connection) else None
 
 
 def readable_ledger(connection: psycopg.Connection[Any]) -> Ledger:
@@ -147,7 +189,7 @@ def _targets(project: Project, names: tuple[str, ...]) -> Generator[dict[str, Ta
         yield targets
 
 
-def _write(database: Database, migration: Migration, plan: Plan) -> None:
+def _write(database: Database, plan: Plan, spec_text: str) -> None:
     connection = open_session(database, "crossfade start")
     try:
         install(connection)
@@ -155,7 +197,7 @@ def _write(database: Database, migration: Migration, plan: Plan) -> None:
             plan.migration,
             title=plan.title,
             owner=plan.owner,
-            spec_text=migration.text,
+            spec_text=spec_text,
             spec_digest=plan.spec_digest,
             plan=plan.model_dump(mode="json"),
             plan_digest=plan.digest,
@@ -166,13 +208,27 @@ def _write(database: Database, migration: Migration, plan: Plan) -> None:
         connection.close()
 
 
-def _refuse_edited(migration: Migration, record: MigrationRecord) -> None:
-    if migration.digest == record.spec_digest:
-        return
+def _is_kept(project: Project, migration: Migration, record: MigrationRecord) -> bool:
+    """Whether the frozen plan is the one to go on by; raises SpecEdited when it is and the spec is another one.
+
+    Nothing that was done rests on a plan whose first gates did not hold yet: an edited spec is planned anew.
+    """
+    if record.state == "undone":
+        return False
+    if migration.digest == record.spec_digest or record.state == "undoing":
+        return True
+    for name in record.plan["databases"]:
+        with reading(project.databases[name]) as connection:
+            if is_installed(connection) and readable_ledger(connection).has_begun(migration.id):
+                raise _edited(migration, record)
+    return False
+
+
+def _edited(migration: Migration, record: MigrationRecord) -> SpecEdited:
     changed = difflib.unified_diff(
         record.spec_text.splitlines(), migration.text.splitlines(), "as it started", "as it is now", lineterm="", n=1
     )
-    raise SpecEdited(
+    return SpecEdited(
         f"{migration.path.name} was edited after {migration.id} started",
         where=migration.position("migration"),
         why="a spec that has started is frozen: the databases are on the way that was reviewed\n" + "\n".join(changed),

@@ -41,20 +41,13 @@ def _standing(plan: Plan, database: str, ledger: Ledger) -> Iterator[tuple[str, 
     mine = ledger.migration(plan.migration)
     tables = _tables(plan, database)
     for other in reversed(ledger.migrations()):
-        if other.id == plan.migration or other.state == "undone" or not _has_done_anything(ledger, other.id):
+        if other.id == plan.migration or other.state == "undone" or not ledger.has_begun(other.id):
             continue
         began_later = mine is not None and other.started_at > mine.started_at
         if plan.migration in other.plan["after"]:
             yield other.id, f"{other.id} comes after it"
         elif began_later and (shared := sorted(tables & _tables(thaw(other), database))):
             yield other.id, f"{other.id} began later on {', '.join(shared)}"
-
-
-def _has_done_anything(ledger: Ledger, migration: str) -> bool:
-    # A leg may have no step in this database, and be done in another one.
-    return any(step.state != "undone" for step in ledger.steps(migration).values()) or any(
-        leg.finished_at is not None for leg in ledger.legs(migration).values()
-    )
 
 
 def _tables(plan: Plan, database: str) -> frozenset[str]:

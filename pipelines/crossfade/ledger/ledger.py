@@ -61,8 +61,17 @@ class Ledger:
         plan: Mapping[str, Any],
         plan_digest: str,
     ) -> None:
-        """Write the frozen spec and plan; a migration that was undone starts anew, one that runs is left alone."""
+        """Write the frozen spec and plan; a migration that was undone starts anew, one that runs is left alone.
+
+        One that has done nothing, and which nobody works on, gets the plan of another spec in place of its own.
+        """
         with self.connection.transaction():
+            before = self.connection.execute(
+                "SELECT state FROM crossfade.migration WHERE id = %s FOR UPDATE", (migration,)
+            ).fetchone()
+            planned_anew = before is not None and before[0] != "undone"
+            if planned_anew and self.has_begun(migration):
+                return
             written = self.connection.execute(
                 """
 INSERT INTO crossfade.migration (id, title, owner, spec_text, spec_digest, plan, plan_digest)
@@ -70,8 +79,11 @@ VALUES (%(id)s, %(title)s, %(owner)s, %(text)s, %(digest)s, %(plan)s, %(plan_dig
 ON CONFLICT (id) DO UPDATE
    SET title = excluded.title, owner = excluded.owner, spec_text = excluded.spec_text,
        spec_digest = excluded.spec_digest, plan = excluded.plan, plan_digest = excluded.plan_digest,
-       state = 'running', problem = NULL, paused_at = NULL, paused_by = NULL, started_at = now(), finished_at = NULL
- WHERE migration.state = 'undone'""",
+       state = 'running', problem = NULL, started_at = now(), finished_at = NULL,
+       paused_at = CASE WHEN migration.state <> 'undone' THEN migration.paused_at END,
+       paused_by = CASE WHEN migration.state <> 'undone' THEN migration.paused_by END
+ WHERE migration.state = 'undone'
+    OR migration.state = 'running' AND migration.holder IS NULL AND migration.spec_digest <> excluded.spec_digest""",
                 {
                     "id": migration,
                     "title": title,
@@ -90,7 +102,11 @@ ON CONFLICT (id) DO UPDATE
                     " FOR NO KEY UPDATE SKIP LOCKED))",
                     (migration,),
                 )
-                self.event(migration, "migration started", {"spec": spec_digest, "plan": plan_digest})
+                # What it was asked and had begun by the plan before is of no leg of this one.
+                self.connection.execute("DELETE FROM crossfade.gate WHERE migration = %s", (migration,))
+                self.connection.execute("DELETE FROM crossfade.leg WHERE migration = %s", (migration,))
+                kind = "migration planned anew" if planned_anew else "migration started"
+                self.event(migration, kind, {"spec": spec_digest, "plan": plan_digest})
 
     def set_state(
         self, migration: str, state: MigrationState, *, undo_to: str | None = None, problem: str | None = None
@@ -184,6 +200,15 @@ ON CONFLICT (id) DO UPDATE
                 (migration,),
             ).fetchall()
         return {row.id: row for row in rows}
+
+    def has_begun(self, migration: str) -> bool:
+        """Some step of it was begun and not undone, or a leg is finished: it may have its steps in another database."""
+        row = self.connection.execute(
+            "SELECT EXISTS (SELECT FROM crossfade.step WHERE migration = %(id)s AND state <> 'undone')"
+            " OR EXISTS (SELECT FROM crossfade.leg WHERE migration = %(id)s AND finished_at IS NOT NULL)",
+            {"id": migration},
+        ).fetchone()
+        return bool(row and row[0])
 
     def step_running(self, migration: str, step: str, leg: str) -> None:
         self.connection.execute(

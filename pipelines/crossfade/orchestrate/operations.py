@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dagster import AssetObservation, Config, GraphDefinition, JobDefinition, OpDefinition, OpExecutionContext, op
 from pydantic import Field
 
-from crossfade.execute import Blocked, LegUndone, Notice, Runner
+from crossfade.execute import LegUndone, Notice, Runner
 from crossfade.execute import pause as pause_everywhere
 from crossfade.execute import resume as resume_everywhere
 from crossfade.orchestrate.keys import MIGRATION_TAG, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.refusals import Patience, told_in_words
-from crossfade.spec import Migration, Project
+from crossfade.spec import Project
 
 
 class Chosen(Config):
@@ -37,21 +37,21 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
     @op
     def pause(context: OpExecutionContext, config: Chosen) -> None:
         with told_in_words(context.log, context.retry_number, patience):
-            pause_everywhere(project, _chosen(context, project, config), _evidence(context, config))
+            pause_everywhere(project, _chosen(context, config), _evidence(context, config))
 
     @op
     def resume(context: OpExecutionContext, config: Chosen) -> None:
         with told_in_words(context.log, context.retry_number, patience):
-            resume_everywhere(project, _chosen(context, project, config), _evidence(context, config))
+            resume_everywhere(project, _chosen(context, config), _evidence(context, config))
 
     @op
     def roll_back(context: OpExecutionContext, config: Back) -> None:
         with told_in_words(context.log, context.retry_number, patience):
-            migration = _chosen(context, project, config)
-            runner = Runner(project, _tell_undone(context, migration), holder=f"Dagster run {context.run_id}")
-            outcome = runner.rollback(migration, to=config.to, evidence=_evidence(context, config))
+            name = _chosen(context, config)
+            runner = Runner(project, _tell_undone(context, project, name), holder=f"Dagster run {context.run_id}")
+            outcome = runner.rollback(name, to=config.to, evidence=_evidence(context, config))
             if outcome.ended == "paused":
-                context.log.info(f"{migration.id} was paused on its way back; run this job again to go on")
+                context.log.info(f"{name} was paused on its way back; run this job again to go on")
 
     return [
         _job(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
@@ -65,22 +65,19 @@ def _job(operation: OpDefinition, name: str, description: str) -> JobDefinition:
     return graph.to_job()  # pyright: ignore[reportUnknownMemberType]  # Dagster leaves a type variable open
 
 
-def _chosen(context: OpExecutionContext, project: Project, config: Chosen) -> Migration:
+def _chosen(context: OpExecutionContext, config: Chosen) -> str:
     context.instance.add_run_tags(context.run_id, {MIGRATION_TAG: config.migration})
-    for migration in project.migrations:
-        if migration.id == config.migration:
-            return migration
-    raise Blocked(
-        f"there is no migration {config.migration}", fix="give the id that stands in its spec under `migration`"
-    )
+    return config.migration
 
 
 def _evidence(context: OpExecutionContext, config: Chosen) -> dict[str, str]:
     return {"reason": config.reason, "Dagster run": context.run_id}
 
 
-def _tell_undone(context: OpExecutionContext, migration: Migration) -> Callable[[Notice], None]:
-    keys = {str(leg): leg_key(migration, leg) for leg in possible_legs(migration)}
+def _tell_undone(context: OpExecutionContext, project: Project, name: str) -> Callable[[Notice], None]:
+    # Without its spec a migration has no assets.
+    migrations = [migration for migration in project.migrations if migration.id == name]
+    keys = {str(leg): leg_key(migration, leg) for migration in migrations for leg in possible_legs(migration)}
 
     def listen(notice: Notice) -> None:
         if isinstance(notice, LegUndone):
