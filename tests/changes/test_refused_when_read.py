@@ -26,6 +26,9 @@ CASES = [
         "_cf_c",
         "entry 2 of entry 1 of `unique`: names that start with _cf_ are crossfade's own",
     ),
+    ("add_column: {table: t, column: c, type: 'text; drop table t'}", "'text;", "`type`: not a type"),
+    ("change_column: {table: t, column: c, to: {type: int NOT NULL}}", "int NOT", "`type`: not a type"),
+    ("create_table: {table: t, columns: [{name: c, type: a = 1}]}", "a = 1", "`type`: not a type"),
 ]
 
 

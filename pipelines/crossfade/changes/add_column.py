@@ -21,7 +21,7 @@ from crossfade.changes._obstacles import (
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
-from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
 from crossfade.steps.compose import lock, text
@@ -38,7 +38,7 @@ class AddColumn(Change):
 
     table: Identifier
     column: Identifier
-    type: Annotated[str, Field(min_length=1, examples=["text", "numeric(10,2)"])]
+    type: Annotated[TypeName, Field(min_length=1, examples=["text", "numeric(10,2)"])]
     nullable: bool = True
     default: Expression | None = None
     up: Expression | None = Field(None, description="SQL over the old row that gives the new column's value.")

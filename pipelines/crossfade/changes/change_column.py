@@ -26,7 +26,7 @@ from crossfade.changes._obstacles import (
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
 from crossfade.changes._types import catalog_only
-from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock, text
@@ -38,7 +38,7 @@ from crossfade.steps.tuning import Tuning
 class Target(SpecModel):
     """What the column shall be; what is not named stays."""
 
-    type: str | None = Field(None, examples=["bigint", "timestamptz"])
+    type: TypeName | None = Field(None, examples=["bigint", "timestamptz"])
     nullable: bool | None = None
     default: Expression | None = Field(None, description="SQL; `null` takes the default away.")
     check: Expression | None = None

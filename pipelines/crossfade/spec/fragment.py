@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, LiteralString, cast
+from typing import TYPE_CHECKING, Annotated, Any, LiteralString, cast
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 if TYPE_CHECKING:
@@ -112,6 +112,20 @@ class Expression:
             serialization=core_schema.plain_serializer_function_ser_schema(str, return_schema=text),
             json_schema_input_schema=core_schema.union_schema(scalars),
         )
+
+
+def _type(text: str) -> str:
+    try:
+        constant = Expression(f"NULL::{text}").is_constant
+    except FragmentError:
+        constant = False
+    if not constant:
+        raise ValueError("not a type by PostgreSQL's grammar, and nothing else stands here")
+    return text
+
+
+# Of a column, as SQL spells it; whether there is one of that name is asked when planning.
+TypeName = Annotated[str, AfterValidator(_type)]
 
 
 def trusted(text: str) -> sql.SQL:
