@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
+import psycopg
 import pytest
 from tests.scene import Scene
 
-from crossfade.execute import LockBudgetExceeded, Retrying
+from crossfade.execute import LockBudgetExceeded, Retrying, StepRefused
 
 ADD = """
 changes: [{add_column: {table: items, column: extra, type: text}}]
@@ -72,6 +73,20 @@ def test_a_budget_that_is_used_up_leaves_nothing_and_says_who_holds_the_lock(sce
             scene.up()
 
     assert scene.schema() == before
+
+
+def test_an_invalid_index_that_is_not_ours_is_left_alone_and_named(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, n int)")
+    scene.sql("INSERT INTO items VALUES (1, 1), (2, 1)")
+    scene.spec("changes: [{create_index: {table: items, name: items_n, columns: [n]}}]\n")
+    scene.up(through="backfill")
+    with scene.connect() as builder, pytest.raises(psycopg.errors.UniqueViolation):
+        builder.execute("CREATE UNIQUE INDEX CONCURRENTLY items_n ON items (n)")
+
+    with pytest.raises(StepRefused, match="an index items_n exists already"):
+        scene.up()
+
+    assert scene.one("SELECT indisvalid FROM pg_index WHERE indexrelid = 'items_n'::regclass") is False
 
 
 def test_an_invalid_index_left_by_a_build_that_was_cut_off_is_replaced(scene: Scene) -> None:

@@ -18,7 +18,7 @@ SELECT i.indisvalid, i.indrelid = %(table)s::regclass
 
 
 def build_index(site: Site, step: BuildIndex) -> StepFinished:
-    """Build until the index is there and valid; an invalid leftover under its name is dropped first.
+    """Build until the index is there and valid; an invalid leftover of its own is dropped first.
 
     Raises StepRefused for duplicates, or when the name is taken by an index that is not this step's.
     """
@@ -27,7 +27,8 @@ def build_index(site: Site, step: BuildIndex) -> StepFinished:
         began_before = step.id in site.ledger.steps(site.migration)
         site.begin(step)
         state = _state(site, step)
-        if state is not None and not (state[1] and (began_before or not state[0])):
+        # Also an invalid one is another's, who may be building it, unless this step has begun before.
+        if state is not None and not (state[1] and began_before):
             raise StepRefused(
                 f"an index {step.index} exists already in {site.name}", fix="drop it or choose another name"
             )

@@ -24,6 +24,7 @@ from crossfade.steps.compose import table
 from crossfade.steps.step import Relation, Walk
 
 _TELL_EVERY = 0.5  # seconds
+_COUNT_EVERY = 1.0
 _SWEEP_AT_ONCE = 5000  # rows
 _SWEEP_PAUSE = 0.2
 
@@ -43,6 +44,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
         swept = _sweep(site, step)
+    refuse_many_conflicts(site, step)
     _refresh_statistics(site, step, only_missing=False)
     totals = site.ledger.progress(site.migration).get(step.id)
     rows = (totals.rows if totals else 0) + swept
@@ -66,6 +68,16 @@ def _refresh_statistics(site: Site, step: Walk, *, only_missing: bool) -> None:
         site.work.execute(sql.SQL("ANALYZE {}").format(name))
 
 
+def refuse_many_conflicts(site: Site, step: Walk) -> None:
+    """Stop where more rows cannot be mapped than the spec allows."""
+    limit = site.settings.max_conflicts
+    if site.ledger.count_conflicts(site.migration, most=limit + 1) > limit:
+        raise StepRefused(
+            f"{step.title}: more rows cannot be mapped than the {limit} the spec allows",
+            fix=f"see `crossfade conflicts {site.migration}`; mend the rows or the spec's `up`",
+        )
+
+
 class _Crew:
     """Workers over the open units of one walk; ends when all are walked or one of them cannot go on."""
 
@@ -82,6 +94,7 @@ class _Crew:
         self._blocks_done = totals.blocks_done
         self._rows = totals.rows
         self._batches = totals.batches
+        self._count_again = 0.0
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=20)
 
     def work(self) -> None:
@@ -183,16 +196,11 @@ class _Crew:
         return unit
 
     def _check_conflicts(self) -> None:
-        limit = self._site.settings.max_conflicts
-        if self._batches % 10:
-            return
         with self._lock:
-            found = len(self._site.ledger.conflicts(self._site.migration))
-        if found > limit:
-            raise StepRefused(
-                f"{self._step.title}: {found} rows cannot be mapped, more than the {limit} the spec allows",
-                fix="see `crossfade conflicts`; mend the rows or the spec's `up`",
-            )
+            if time.monotonic() < self._count_again:
+                return
+            refuse_many_conflicts(self._site, self._step)
+            self._count_again = time.monotonic() + _COUNT_EVERY
 
     def _count(self, blocks: int, rows: int) -> None:
         with self._lock:

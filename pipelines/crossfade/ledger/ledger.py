@@ -267,6 +267,15 @@ SELECT step, sum(next_block - first_block)::bigint AS blocks_done, sum(end_block
             ).fetchall()
         return {row.step: row for row in rows}
 
+    def count_conflicts(self, migration: str, *, most: int) -> int:
+        """How many conflicts are open, counted up to `most`."""
+        row = self.connection.execute(
+            "SELECT count(*) FROM (SELECT FROM crossfade.conflict"
+            " WHERE migration = %s AND resolved_at IS NULL LIMIT %s) AS open",
+            (migration, most),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def conflicts(self, migration: str) -> tuple[ConflictRecord, ...]:
         """Open conflicts, oldest first."""
         with self.connection.cursor(row_factory=class_row(ConflictRecord)) as cursor:

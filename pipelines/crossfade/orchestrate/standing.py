@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crossfade.execute import reading
+from crossfade.execute.starting import thaw
 from crossfade.ledger import GateRecord, Ledger, LegRecord, StepRecord, is_installed
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
@@ -48,7 +49,7 @@ def read_standing(project: Project, migration: Migration) -> Standing:
         if record is None or record.state == "undone":
             return Standing(None)
         return Standing(
-            Plan.model_validate(record.plan),
+            thaw(record),
             ledger.legs(migration.id),
             ledger.steps(migration.id),
             ledger.gates(migration.id),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
 
+import psycopg
 from dagster import (
     AssetMaterialization,
     DagsterInstance,
@@ -28,6 +29,7 @@ from crossfade.orchestrate.catch_up import passed_elsewhere, position
 from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, run_tags
 from crossfade.orchestrate.memory import Memory, remembered
 from crossfade.plan import Plan
+from crossfade.server_words import told
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import Leg
 
@@ -105,6 +107,9 @@ class Tick:
             looked = self._runner.look(migration)
         except CrossfadeError as error:
             self._pending.append(f"{migration.id}: {error}")
+            return _FIRST_WAIT
+        except psycopg.Error as error:  # of one database, while the others' migrations go on
+            self._pending.append(f"{migration.id}: {told(error)}")
             return _FIRST_WAIT
         if looked.leg is not None and not looked.waiting:
             self._request(migration, looked.plan, looked.leg, runs)
