@@ -49,7 +49,7 @@ def test_a_missing_key_of_the_file_is_explained_by_its_own_description(refuse: R
 def test_a_key_that_is_not_near_any_gets_the_choice_only(refuse: Refuse) -> None:
     (found,) = refuse(MINIMAL + "locks: {zzz: 1}\n")
 
-    assert found.endswith("fix: known here: timeout, budget")
+    assert found.endswith("fix: known here: timeout, budget, end_idle_blockers")
 
 
 @pytest.mark.parametrize(
