@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from tests.cli.calls import Call
-from tests.cli.specs import users
+from tests.cli.specs import LOWER, users
 from tests.scene import Scene
 
 HEAVY = ("dagster", "great_expectations", "pandas", "sqlalchemy")
@@ -51,3 +51,9 @@ def test_a_command_that_needs_neither_imports_neither_dagster_nor_great_expectat
 def test_help_and_version_import_nothing_of_the_engine() -> None:
     for command in ("--help", "version"):
         assert not modules(command).intersection(HEAVY + ENGINE)
+
+
+def test_check_needs_no_driver(scene: Scene) -> None:
+    users(scene, LOWER + "gates: {expand: [{approval: {count: 1}}, {sql: select true}]}\n")
+
+    assert "psycopg" not in modules("--project", str(scene.root), "check")

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
-from psycopg import sql
-
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.model import Catalog, Column, Name, Table
 from crossfade.changes._change import Need, Refused
+from crossfade.composing import sql
 from crossfade.errors import Position
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Head

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from psycopg import sql
-
 from crossfade.catalog.dependents import words
 from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
 from crossfade.changes._change import Hazard, Refused
 from crossfade.changes._context import Context, identifier
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps import carry

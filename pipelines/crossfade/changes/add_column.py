@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from psycopg import sql
 from pydantic import Field
 
 from crossfade.catalog.model import Table
@@ -21,6 +20,7 @@ from crossfade.changes._obstacles import (
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules

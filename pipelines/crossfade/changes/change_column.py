@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from psycopg import sql
 from pydantic import Field, field_validator, model_validator
 
 from crossfade.catalog.model import Column, Table
@@ -26,6 +25,7 @@ from crossfade.changes._obstacles import (
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
 from crossfade.changes._types import catalog_only
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import carry, rules

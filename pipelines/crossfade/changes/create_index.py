@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from psycopg import sql
 from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Name, Table
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import rules

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from psycopg import sql
 from pydantic import Field
 
 from crossfade.catalog.model import Name
@@ -13,6 +12,7 @@ from crossfade.changes._change import Change, Compiled, Hazard, Need
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import expect
 from crossfade.changes.add_constraint import ForeignKey, primary_key
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps.compose import lock, names, text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from psycopg import sql
 from pydantic import Field
 
 from crossfade.catalog.model import Table
@@ -12,9 +11,10 @@ from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked
 from crossfade.changes._obstacles import refuse_branched
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
+from crossfade.steps.compose import any_leaf, lock, names, per_leaf, text
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, Check, Ddl, Walk
@@ -190,7 +190,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
             old_b=names(self.set, of="batch"),
             old_w=names(self.set, of="w"),
             new=names(self._new(name) for name in self.set),
-            leaf=LEAF,
+            leaf=any_leaf(),
             in_range=in_range,
             due=due,
             place=place,
@@ -200,7 +200,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
             ),
         )
         noted = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
-            sql.Literal(context.migration), sql.Literal(str(table.name)), key_json, LEAF, in_range, due
+            sql.Literal(context.migration), sql.Literal(str(table.name)), key_json, any_leaf(), in_range, due
         )
         retried = resolved(context.migration, str(table.name))
         step_id = f"{table.name}/update/{context.index}"
@@ -218,7 +218,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
             .format(identifier(table.name), due)
             .as_string(None),
             pending_rows=per_leaf(
-                sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(LEAF, in_range, due)
+                sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, due)
             ),
             silent=silent,
             undo=(self._walk_back(context, table, silent, same_key, place, step_id),),
@@ -250,10 +250,10 @@ WITH batch AS MATERIALIZED (
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
         ).format(
             old_a=names(self.set, of="a"),
-            source=source.format(LEAF, place, same_key, untouched),
+            source=source.format(any_leaf(), place, same_key, untouched),
             in_range=in_range,
             changed=changed,
-            leaf=LEAF,
+            leaf=any_leaf(),
             values=sql.SQL(", ").join(sql.SQL("{c} = batch.{c}").format(c=sql.Identifier(name)) for name in self.set),
         )
         return Walk(
@@ -269,7 +269,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             .as_string(None),
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
-                    source.format(LEAF, place, same_key, untouched), in_range, changed
+                    source.format(any_leaf(), place, same_key, untouched), in_range, changed
                 )
             ),
             silent=silent,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from psycopg import sql
 from pydantic import Field
 
+from crossfade.composing import sql
 from crossfade.gates._failure import asking
 from crossfade.gates._gate import Answer, Gate, GateContext
 from crossfade.gates._query import Query

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
 
 # A domain's rule is an integrity constraint.
-_ABOUT_THE_VALUE = sql.SQL("data_exception OR integrity_constraint_violation OR raise_exception")
+_ABOUT_THE_VALUE = "data_exception OR integrity_constraint_violation OR raise_exception"
 
 
 def agrees(sides: Sides, moment: Moment, row: str) -> sql.Composable:
@@ -83,7 +82,7 @@ def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
     for number, pair in enumerate(comparable(sides)):
         attempts = [
             sql.SQL("    BEGIN agree := agree OR ({});\n    EXCEPTION WHEN {} THEN NULL; END;").format(
-                question, _ABOUT_THE_VALUE
+                question, sql.SQL(_ABOUT_THE_VALUE)
             )
             for question in _agreements(sides, pair, moment, "r")
         ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
-from crossfade.steps.compose import LEAF, lock, names, per_leaf, text
+from crossfade.steps.compose import any_leaf, lock, names, per_leaf, text
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
 from crossfade.steps.sync import install_sync, remove_sync
@@ -102,7 +101,7 @@ WITH batch AS MATERIALIZED (
   SELECT t.ctid FROM {leaf} AS t WHERE {in_range} AND {stale} FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
     ).format(
-        leaf=LEAF,
+        leaf=any_leaf(),
         in_range=in_range,
         stale=stale,
         values=sql.SQL(", ").join([*values, sql.SQL("{} = true").format(marker)]),
@@ -117,7 +116,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
         batch=per_leaf(batch),
         pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(sides.sql, stale).as_string(None),
         pending_rows=per_leaf(
-            sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(LEAF, in_range, stale)
+            sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, stale)
         ),
         silent=sides.silent,
     )
@@ -199,14 +198,14 @@ def _copy(sides: Sides) -> Walk:
                 names(sides.leaving),
                 names(key, of="t"),
                 names(_hidden(sides), of="t"),
-                LEAF,
+                any_leaf(),
                 in_range,
             )
         ),
         pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(sides.sql, missing).as_string(None),
         pending_rows=per_leaf(
             sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(
-                LEAF, missing
+                any_leaf(), missing
             )
         ),
         undo=(_fill_from_archive(sides, same),),
@@ -238,9 +237,9 @@ WITH batch AS MATERIALIZED (
   SELECT t.ctid, {old} FROM {source} WHERE {in_range} AND {wanting} FOR NO KEY UPDATE OF t SKIP LOCKED)
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
     ).format(
-        leaf=LEAF,
+        leaf=any_leaf(),
         old=names(sides.leaving, of="a"),
-        source=source.format(LEAF, stored, same),
+        source=source.format(any_leaf(), stored, same),
         in_range=in_range,
         wanting=wanting,
         values=sql.SQL(", ").join(values),
@@ -258,7 +257,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
         .as_string(None),
         pending_rows=per_leaf(
             sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
-                source.format(LEAF, stored, same), in_range, wanting
+                source.format(any_leaf(), stored, same), in_range, wanting
             )
         ),
         silent=sides.silent,

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 import postgast
 from google.protobuf.message import Message
 from postgast import pg_query_pb2 as pg
-from psycopg import sql
 
 from crossfade.catalog.model import Constraint, Index, Table
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import rules

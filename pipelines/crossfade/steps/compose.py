@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.steps.step import Lock, LockMode, Relation
 
-# Stands in a Walk's statements for the leaf table they run on; no user's name starts with _cf_.
-LEAF = sql.Identifier("_cf_leaf")
+
+def any_leaf() -> sql.Identifier:
+    """Stands in a Walk's statements for the leaf table they run on; no user's name starts with _cf_."""
+    return sql.Identifier("_cf_leaf")
 
 
 def text(*statements: sql.Composable) -> tuple[str, ...]:
@@ -18,9 +19,9 @@ def text(*statements: sql.Composable) -> tuple[str, ...]:
 
 
 def per_leaf(statement: sql.Composable) -> str:
-    """A statement over LEAF as a psycopg.sql template with the one field `{leaf}`."""
+    """A statement over `any_leaf` as a psycopg.sql template with the one field `{leaf}`."""
     escaped = statement.as_string(None).strip().replace("{", "{{").replace("}", "}}")
-    return escaped.replace(LEAF.as_string(None), "{leaf}")
+    return escaped.replace(any_leaf().as_string(None), "{leaf}")
 
 
 def table(relation: Relation) -> sql.Identifier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import sql
+from crossfade.composing import sql
 
 
 def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Composable:

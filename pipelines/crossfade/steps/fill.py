@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import agrees
-from crossfade.steps.compose import LEAF, lock, per_leaf, text
+from crossfade.steps.compose import any_leaf, lock, per_leaf, text
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
@@ -89,7 +88,7 @@ WITH one AS (
   UPDATE {leaf} AS t SET {marker} = false WHERE {in_range} RETURNING {key} AS key)
 SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
     ).format(
-        leaf=LEAF,
+        leaf=any_leaf(),
         marker=marker,
         in_range=in_range,
         key=key_json(sides, sql.Identifier("t")),
@@ -104,13 +103,13 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         locks=lock(sides.relation, "ROW EXCLUSIVE"),
         undo_title="the new values go with their columns",
         relation=sides.relation,
-        batch=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=written)),
-        waiting=per_leaf(waiting.format(LEAF, written, in_range)),
+        batch=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=written)),
+        waiting=per_leaf(waiting.format(any_leaf(), written, in_range)),
         # Written without a mark, so that the sync trigger maps each row and notes the one it cannot map.
-        careful=per_leaf(chosen.format(leaf=LEAF, in_range=in_range, values=unmapped)),
+        careful=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=unmapped)),
         conflict=per_leaf(noted),
         pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE t.{} IS NULL").format(sides.sql, marker).as_string(None),
-        pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(LEAF, in_range)),
+        pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), in_range)),
         silent=sides.silent,
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.rows import Sides
 

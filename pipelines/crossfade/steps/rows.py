@@ -13,9 +13,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Literal, LiteralString
 
-from psycopg import sql
-
 from crossfade.catalog.model import Column, Name, Table
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Stage
 from crossfade.steps.names import own_name

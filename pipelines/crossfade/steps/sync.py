@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.steps.agreement import agrees, agrees_function, agrees_signature, asks_by_function
 from crossfade.steps.plpgsql import commented, quoted, settings

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import LiteralString
 
-from psycopg import sql
-
 from crossfade.catalog.model import Column
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 
 _STORAGE: dict[str, LiteralString] = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}

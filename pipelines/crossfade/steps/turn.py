@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import LiteralString
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import carry, rules

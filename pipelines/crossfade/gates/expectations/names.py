@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.spec.values import LONGEST_NAME
 
 _NO_TYPE = "a type is written as in SQL: bigint, varchar(20), timestamptz, text[]"

@@ -22,10 +22,10 @@ from great_expectations.expectations.metrics.metric_provider import metric_parti
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from great_expectations.validator.metric_configuration import MetricConfiguration
 from great_expectations.validator.validator import ValidationDependencies
-from psycopg import sql
 from pydantic.v1 import Field
 from sqlalchemy import BigInteger, ColumnElement, literal_column, select
 
+from crossfade.composing import sql
 from crossfade.gates.expectations.names import relation
 from crossfade.spec.fragment import trusted
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-from psycopg import sql
-
+from crossfade.composing import sql
 from crossfade.errors import Problem
 from crossfade.gates._gate import GateError
 from crossfade.gates.expectations.names import relation
 from crossfade.gates.expectations.suite import Suite
 from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import trusted
+
+if TYPE_CHECKING:
+    import psycopg
 
 _LIKE_THE_SESSION = [
     "client_connection_check_interval",
