@@ -21,7 +21,7 @@ export GX_ANALYTICS_ENABLED := false
 
 setup: $(READY)
 
-demo: $(READY)  ## three real migrations on real data, under traffic
+demo: $(READY)  ## real migrations on real data, under traffic
 	@$(BIN)/crossfade demo $(ARGS)
 
 test: $(READY)  ## the whole test suite
