@@ -16,7 +16,7 @@ from rich.table import Table
 
 from benchmarks import backfill, clients, small
 from benchmarks.chart import draw
-from benchmarks.measured import Group
+from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
 from crossfade.server import LocalServer
 
@@ -95,10 +95,6 @@ def as_table(group: Group) -> Table:
     for note, value in group.notes.items():
         table.add_row(note, str(value))
     return table
-
-
-def said(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

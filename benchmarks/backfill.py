@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 
 from benchmarks.measured import Group, Way
-from benchmarks.place import advance, fresh, prepare, project
-from crossfade.execute import Notice, StepFinished
+from benchmarks.place import advance, fresh, prepare, project, walks
 from crossfade.server import LocalServer
 
 COLUMNS = "name text NOT NULL, amount integer NOT NULL, filler text NOT NULL"
@@ -71,15 +70,8 @@ def walked(workers: int) -> Callable[[str], float]:
     """Seconds of our backfill step: all rows written, skipped ones visited again, and none left by a query."""
 
     def run(url: str) -> float:
-        seconds: list[float] = []
-
-        def listen(notice: Notice) -> None:
-            if isinstance(notice, StepFinished) and notice.step.kind == "walk":
-                seconds.append(notice.seconds)
-
         with project(url, SPEC.format(workers=workers)) as root:
-            advance(root, listen, through="backfill")
-        return sum(seconds)
+            return sum(walk.seconds for walk in walks(advance(root, through="backfill")))
 
     return run
 

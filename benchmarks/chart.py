@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from benchmarks.measured import Group
+from benchmarks.measured import Group, said
 
 WIDTH, LABEL, BAR, GAP = 860, 250, 20, 6
 STYLE = """
@@ -27,12 +27,13 @@ def draw(groups: Sequence[Group]) -> str:
         for number, way in enumerate(group.ways):
             length = (WIDTH - LABEL - 200) * max(way.median, 0.0) / longest
             kind = {None: "base" if number == 0 else "bar", True: "met", False: "missed"}[group.met(way)]
-            said = f"{way.median:,.0f}" if way.median >= 100 else f"{way.median:.3g}"
             ratio = f"  × {group.ratio(way):.2f}" if group.compared and number else ""
             target = "" if way.target is None else f"  (target {way.target:g})"
             parts.append(f'<text x="{LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(way.name)}</text>')
             parts.append(f'<rect class="{kind}" x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR}" rx="3"/>')
-            parts.append(f'<text class="note" x="{LABEL + length + 8:.1f}" y="{y + 15}">{said}{ratio}{target}</text>')
+            parts.append(
+                f'<text class="note" x="{LABEL + length + 8:.1f}" y="{y + 15}">{said(way.median)}{ratio}{target}</text>'
+            )
             y += BAR + GAP
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 0 {WIDTH + 20} {y + 10}" role="img">'

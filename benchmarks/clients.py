@@ -11,9 +11,7 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.measured import Group, Way, percentile
-from benchmarks.place import advance, fresh, prepare, project
-from crossfade.execute import Notice, StepFinished
-from crossfade.execute.notice import ignore
+from benchmarks.place import advance, fresh, prepare, project, walks
 from crossfade.server import LocalServer
 from crossfade.server.binaries import find
 
@@ -71,19 +69,13 @@ def beside_clients(server: LocalServer, rows: int, runs: int) -> Iterator[Group]
     for _ in range(runs):
         url = fresh(server, "accounts")
         alone.append(percentile(latencies(server, url, capacity / 2, 10), 0.99))
-        walks: list[StepFinished] = []
-
-        def listen(notice: Notice, walks: list[StepFinished] = walks) -> None:
-            if isinstance(notice, StepFinished) and notice.step.kind == "walk":
-                walks.append(notice)
-
         with project(url, SPEC.format(workers=1, target="20ms")) as root:
-            advance(root, listen, through="expand")
+            advance(root, through="expand")
             with ThreadPoolExecutor() as pool:
                 watched = pool.submit(latencies, server, url, capacity / 2, 10)
-                advance(root, listen, through="backfill")
+                filled = walks(advance(root, through="backfill"))
                 beside.append(percentile(watched.result(), 0.99))
-        speed.append(sum(walk.rows for walk in walks) / sum(walk.seconds for walk in walks))
+        speed.append(sum(walk.rows for walk in filled) / sum(walk.seconds for walk in filled))
     server.drop_database("accounts")
     yield Group(
         f"pgbench at half its capacity, p99, beside a backfill of {scale * 100_000:,} rows (1 worker, target 20ms)",
@@ -95,7 +87,7 @@ def beside_clients(server: LocalServer, rows: int, runs: int) -> Iterator[Group]
 
 
 def bloat(server: LocalServer, rows: int) -> Iterator[Group]:
-    """Size of the table and its indexes afterwards, autovacuum running as it does by default."""
+    """Size of the table and its indexes afterwards, without a vacuum in between: autovacuum is off."""
     ways: dict[str, tuple[float, ...]] = {}
     url = server.create_database("accounts")
     pgbench(server, url, "-i", "-q", "-s", str(max(rows // 100_000, 1)))
@@ -107,7 +99,7 @@ def bloat(server: LocalServer, rows: int) -> Iterator[Group]:
                 connection.execute("UPDATE pgbench_accounts SET doubled = abalance * 2")
             elif name == "backfill":
                 with project(url, SPEC.format(workers=2, target="500ms")) as root:
-                    advance(root, ignore, through="backfill")
+                    advance(root, through="backfill")
             size = connection.execute("SELECT pg_total_relation_size('pgbench_accounts') / 1048576.0").fetchone()
             assert size is not None
             ways[name] = (float(size[0]),)
@@ -135,7 +127,7 @@ def trigger_cost(server: LocalServer, runs: int) -> Iterator[Group]:
                 without.append(rate(pgbench(server, fresh(server, "items"), *options)))
                 url = fresh(server, "items")
                 with project(url, TRIGGERED) as root:
-                    advance(root, ignore, through="backfill")
+                    advance(root, through="backfill")
                 during.append(rate(pgbench(server, url, *options)))
         yield Group(
             f"trigger cost: {title}",

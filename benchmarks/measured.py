@@ -75,3 +75,8 @@ def percentile(values: Iterable[float], share: float) -> float:
     """The value that `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def said(value: float) -> str:
+    """A figure with as many digits as one reads."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from crossfade.changes import CHANGES
-from crossfade.execute import Listener, Runner
+from crossfade.execute import Notice, Runner, StepFinished
 from crossfade.gates import GATES
 from crossfade.server import LocalServer, start_local
 from crossfade.spec import load_project
@@ -62,6 +62,19 @@ def project(url: str, body: str) -> Generator[Path]:
         yield root
 
 
-def advance(root: Path, listen: Listener, *, through: str | None = None) -> None:
+def advance(root: Path, *, through: str | None = None) -> list[StepFinished]:
+    """Run the project's migration; gives the steps that were done."""
+    finished: list[StepFinished] = []
+
+    def listen(notice: Notice) -> None:
+        if isinstance(notice, StepFinished):
+            finished.append(notice)
+
     found = load_project(root, changes=CHANGES, gates=GATES)
     Runner(found, listen).advance(found.migrations[0], through=through)
+    return finished
+
+
+def walks(finished: list[StepFinished]) -> list[StepFinished]:
+    """Those that walked over rows."""
+    return [each for each in finished if each.step.kind == "walk"]

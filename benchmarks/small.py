@@ -16,7 +16,6 @@ from benchmarks.backfill import SHAPES
 from benchmarks.backfill import SPEC as FILL
 from benchmarks.measured import Group, Way
 from benchmarks.place import advance, fresh, prepare, project
-from crossfade.execute import Notice, StepFinished
 from crossfade.server import LocalServer
 
 COMMAND = Path(sys.executable).parent / "crossfade"
@@ -76,15 +75,9 @@ def step_overhead(server: LocalServer, runs: int) -> Iterator[Group]:
             for n in range(TABLES):
                 connection.execute(f"CREATE TABLE t{n} (id bigint PRIMARY KEY)".encode())
             bare.append((time.monotonic() - began) * 1000 / TABLES)
-        seconds: list[float] = []
-
-        def listen(notice: Notice, seconds: list[float] = seconds) -> None:
-            if isinstance(notice, StepFinished):
-                seconds.append(notice.seconds)
-
         with project(fresh(server, "empty"), body) as root:
-            advance(root, listen)
-        ours.append(sum(seconds) * 1000 / len(seconds))
+            finished = advance(root)
+        ours.append(sum(step.seconds for step in finished) * 1000 / len(finished))
     server.drop_database("empty")
     added = tuple(mine - plain for mine, plain in zip(ours, bare, strict=True))
     yield Group(

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from tests.execute.slow import slow_items
 from tests.scene import Scene
 
 from crossfade.execute import Progress
@@ -17,13 +19,7 @@ from crossfade.execute.status import read_status
 from crossfade.server import LocalServer
 
 ROWS = 1_500
-# A row takes a millisecond, so that a walk lasts long enough to be stopped however fast the machine is.
-ITEMS = f"""
-CREATE FUNCTION slowly(name text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_sleep(0.001); RETURN lower(name); END $$;
-CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, filler text);
-INSERT INTO items SELECT i, 'Name ' || i, repeat('x', 300) FROM generate_series(1, {ROWS}) AS i;
-"""
+ITEMS = slow_items(ROWS)
 SPEC = """
 changes: [{{add_column: {{table: items, column: lowered, type: text, up: slowly(name)}}}}]
 backfill: {{workers: 1, target: 50ms, pause_when: {{{limit}}}}}
@@ -61,6 +57,15 @@ def assert_it_stands_still(scene: Scene) -> None:
     before = filled(scene)
     time.sleep(1.0)
     assert filled(scene) == before < ROWS
+
+
+@contextmanager
+def old_transaction(scene: Scene) -> Generator[psycopg.Connection[Any]]:
+    """A session with a snapshot that it keeps until it commits."""
+    with scene.connect() as reporter:
+        reporter.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reporter.execute("SELECT count(*) FROM pg_class")
+        yield reporter
 
 
 def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
@@ -103,13 +108,10 @@ def test_sessions_that_wait_for_locks_stop_the_walk_until_they_have_them(scene: 
 def test_an_old_transaction_stops_the_walk_until_it_ends(scene: Scene) -> None:
     scene.sql(ITEMS)
     scene.spec(SPEC.format(limit="transaction_age: 300ms"))
-    with scene.connect() as reporter:
-        reporter.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        reporter.execute("SELECT count(*) FROM pg_class")
-        with running(scene) as told:
-            until(told, "and holds back vacuum (limit 0.3 s)")
-            assert_it_stands_still(scene)
-            reporter.execute("COMMIT")
+    with old_transaction(scene) as reporter, running(scene) as told:
+        until(told, "and holds back vacuum (limit 0.3 s)")
+        assert_it_stands_still(scene)
+        reporter.execute("COMMIT")
 
     assert filled(scene) == ROWS
 
@@ -127,12 +129,9 @@ def test_wal_is_written_no_faster_than_the_limit_for_long(scene: Scene) -> None:
 def test_no_limit_is_said_once_the_walk_goes_on(scene: Scene) -> None:
     scene.sql(ITEMS)
     scene.spec(SPEC.format(limit="transaction_age: 300ms"))
-    with scene.connect() as reporter:
-        reporter.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        reporter.execute("SELECT count(*) FROM pg_class")
-        with running(scene) as told:
-            until(told, "holds back vacuum")
-            reporter.execute("COMMIT")
+    with old_transaction(scene) as reporter, running(scene) as told:
+        until(told, "holds back vacuum")
+        reporter.execute("COMMIT")
 
     (status,) = read_status(scene.project())
     assert "vacuum" not in status.waits_for

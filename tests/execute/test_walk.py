@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.conftest import Databases
+from tests.execute.slow import slow_items
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
@@ -52,14 +53,6 @@ def test_a_batch_does_not_wait_for_a_row_that_is_held_for_long(scene: Scene) -> 
         assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 999
 
 
-SLOW = """
-CREATE FUNCTION slowly(name text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_sleep(0.001); RETURN lower(name); END $$;
-CREATE TABLE {table} (id int PRIMARY KEY, name text NOT NULL, filler text);
-INSERT INTO {table} SELECT i, 'Name ' || i, repeat('x', 300) FROM generate_series(1, 4000) AS i;
-"""
-
-
 def batches(scene: Scene) -> int:
     scene.up(through="backfill")
     return next(each.batches for each in scene.seen(StepFinished) if each.step.kind == "walk")
@@ -70,7 +63,7 @@ def test_batches_get_shorter_while_clients_wait_for_their_rows(
 ) -> None:
     quiet = Scene(tmp_path_factory.mktemp("quiet"), {"quiet": databases("quiet")[0]}, monkeypatch.setenv)
     for each in (quiet, scene):
-        each.sql(SLOW.format(table="items"))
+        each.sql(slow_items(4000))
         each.spec(
             FILL.replace("lower(name)", "slowly(name)").replace("workers: 2, target: 300ms", "workers: 1, target: 1s")
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.project import MigrationName, ledger_to_write, migration_named, open_project
+from crossfade.cli.project import MigrationName, migration_named, open_project
 from crossfade.errors import CrossfadeError, UsageError
 
 if TYPE_CHECKING:
@@ -27,11 +27,12 @@ def approve(
     Who approves is the role that logged in to the migration's database, not a name somebody typed. An approval is
     for one plan: when that changes, it counts no more.
     """
+    from crossfade.execute.ledgers import writable_ledger
     from crossfade.execute.starting import frozen_plan
 
     project = open_project(ctx)
     plan = frozen_plan(project, migration_named(project, migration))
-    with ledger_to_write(project.databases[plan.home]) as ledger:
+    with writable_ledger(project.databases[plan.home]) as ledger:
         if team is not None:
             _refuse_outsider(ledger, team)
         role = ledger.approve(plan.migration, team=team, plan_digest=plan.digest, reason=reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crossfade.cli.failure import print_problems
-from crossfade.cli.project import AsJson, database_named, open_project, record_of
+from crossfade.cli.project import AsJson, OneMigration, database_named, open_project, record_of
 from crossfade.cli.terminal import err, out
 from crossfade.errors import CrossfadeError
 
@@ -52,16 +52,13 @@ def verify(
 @commands.command(epilog="crossfade audit log normalize_emails --last 20")
 def log(
     ctx: typer.Context,
-    migration: Annotated[
-        str | None,
-        typer.Argument(metavar="MIGRATION", help="Only this one; default: all.", show_default=False),
-    ] = None,
+    migration: OneMigration = None,
     last: Annotated[int | None, typer.Option(min=1, help="Only so many of the newest.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what happened, oldest first: steps, gates, approvals, attempts and who did it."""
     from crossfade.execute import reading
-    from crossfade.execute.starting import readable_ledger
+    from crossfade.execute.ledgers import readable_ledger
     from crossfade.ledger import is_installed
 
     project = open_project(ctx)
@@ -98,7 +95,7 @@ def _databases_that_tell(project: Project, migration: str) -> tuple[str, ...]:
 
 def _verified(database: Database) -> dict[str, Any]:
     from crossfade.execute import reading
-    from crossfade.execute.starting import readable_ledger
+    from crossfade.execute.ledgers import readable_ledger
     from crossfade.ledger import is_installed, verify
 
     result: dict[str, Any] = {"database": database.name, "sound": False, "events": None, "problem": None}

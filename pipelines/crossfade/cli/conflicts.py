@@ -30,7 +30,7 @@ def conflicts(
     trigger maps the row; what was mended elsewhere is tried again when `crossfade up` runs.
     """
     from crossfade.execute import reading
-    from crossfade.execute.starting import readable_ledger
+    from crossfade.execute.ledgers import readable_ledger
 
     project = open_project(ctx)
     record = record_of(project, migration)

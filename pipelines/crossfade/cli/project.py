@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +10,16 @@ import typer
 from crossfade.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from crossfade.ledger import Ledger, MigrationRecord
+    from crossfade.ledger import MigrationRecord
     from crossfade.spec import Database, Migration, Project
 
 EMBEDDED = ".crossfade/embedded.yaml"
 
 MigrationName = Annotated[str, typer.Argument(metavar="MIGRATION", help="The migration's id.", show_default=False)]
+OneMigration = Annotated[
+    str | None,
+    typer.Argument(metavar="MIGRATION", help="Only this one; default: all.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Write JSON, for other programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask; needed where no terminal is.")]
 
@@ -84,21 +86,3 @@ def record_of(project: Project, name: str) -> MigrationRecord:
     except Blocked:
         migration_named(project, name)
         raise
-
-
-@contextmanager
-def ledger_to_write(database: Database) -> Generator[Ledger]:
-    """The ledger of a database, for a few short writes; raises LedgerError when the role may not make them."""
-    from psycopg import errors
-
-    from crossfade.execute import open_session
-    from crossfade.ledger import Ledger, LedgerError
-
-    connection = open_session(database, "crossfade")
-    try:
-        yield Ledger(connection)
-    except errors.InsufficientPrivilege:
-        role = database.role or connection.info.user
-        raise LedgerError.unwritable(role, database.name) from None
-    finally:
-        connection.close()

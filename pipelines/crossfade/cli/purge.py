@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from crossfade.cli.failure import end_in_order_on_sigterm
-from crossfade.cli.project import AsJson, Yes, open_project
+from crossfade.cli.project import AsJson, OneMigration, Yes, open_project
 from crossfade.cli.terminal import ask, is_conversation
 
 if TYPE_CHECKING:
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 def purge(
     ctx: typer.Context,
-    migration: Annotated[
-        str | None,
-        typer.Argument(metavar="MIGRATION", help="Only this one; default: all.", show_default=False),
-    ] = None,
+    migration: OneMigration = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:

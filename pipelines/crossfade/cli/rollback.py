@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.failure import end_in_order_on_sigterm
-from crossfade.cli.project import Yes, database_named, open_project, record_of
+from crossfade.cli.project import MigrationName, Yes, database_named, open_project, record_of
 from crossfade.cli.terminal import ask, is_conversation
 from crossfade.errors import UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def rollback(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="MIGRATION", help="The migration's id.", show_default=False)],
+    name: MigrationName,
     to: Annotated[
         str | None,
         typer.Option(metavar="LEG", help="Keep this phase or stage and those before it.", show_default=False),

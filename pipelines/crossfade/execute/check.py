@@ -21,7 +21,7 @@ def run_check(site: Site, step: Check) -> StepFinished:
     began = time.monotonic()
     site.begin(step)
     try:
-        if step.settle and site.ledger.conflicts(site.migration):
+        if step.settle and site.ledger.count_conflicts(site.migration, most=1):
             _settle(site, step)
         # Taken before the scan: what changes while it runs shows too.
         witness = _value(site, step.witness) if step.witness is not None else None
@@ -51,8 +51,7 @@ def run_check(site: Site, step: Check) -> StepFinished:
 def _settle(site: Site, step: Check) -> None:
     # What somebody holds is not waited for: it stays in conflict, and the counts say so.
     with suppress(errors.LockNotAvailable), site.transaction() as work:
-        timeout = f"{int(site.settings.lock_timeout * 1000)}ms"
-        work.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+        site.limit_lock_waits(work)
         for statement in step.settle:
             work.execute(trusted(statement))
 

@@ -95,7 +95,7 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
 
 def _attempt(site: Site, step: Ddl) -> None:
     with site.transaction() as work:
-        _set_local(work, "lock_timeout", f"{int(site.settings.lock_timeout * 1000)}ms")
+        site.limit_lock_waits(work)
         if step.guards or step.witnessed_by:
             # Guards are asked under the locks the statements need, so that their answers stay true to the commit.
             for held in step.locks:
@@ -124,10 +124,6 @@ def _ask_guards(site: Site, step: Ddl) -> None:
 
 def _lock(work: psycopg.Connection[Any], held: Lock) -> None:
     work.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table(held.relation), trusted(held.mode)))
-
-
-def _set_local(work: psycopg.Connection[Any], name: str, value: str) -> None:
-    work.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
 def _true(work: psycopg.Connection[Any], query: str) -> bool:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from typing import Any
 
-from psycopg import errors
-
 from crossfade.execute.errors import Blocked
-from crossfade.execute.session import open_session
+from crossfade.execute.ledgers import writable_ledger
 from crossfade.execute.starting import started_record
-from crossfade.ledger import Ledger, LedgerError
+from crossfade.ledger import Ledger
 from crossfade.spec import Project
 
 
@@ -35,9 +32,5 @@ def _everywhere(project: Project, name: str, write: Callable[[Ledger], None]) ->
     if record.state == "complete":
         raise Blocked(f"{name} is complete", why="there is nothing that could be paused or go on")
     for database in record.plan["databases"]:
-        with closing(open_session(project.databases[database], "crossfade")) as connection:
-            try:
-                write(Ledger(connection))
-            except errors.InsufficientPrivilege:
-                role = project.databases[database].role or connection.info.user
-                raise LedgerError.unwritable(role, database) from None
+        with writable_ledger(project.databases[database]) as ledger:
+            write(ledger)

@@ -113,6 +113,11 @@ class Site:
             self.fault("before commit")
         self.fault("after commit")
 
+    def limit_lock_waits(self, work: psycopg.Connection[Any]) -> None:
+        """Until the transaction ends, wait for a lock no longer than the spec allows."""
+        timeout = f"{int(self.settings.lock_timeout * 1000)}ms"
+        work.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+
     def cancel(self) -> None:
         """Stop what our sessions are doing on the server, now."""
         self.stopping.set()

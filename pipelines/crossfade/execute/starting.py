@@ -6,10 +6,7 @@ import difflib
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
-import psycopg
-from psycopg import errors
 from pydantic import ValidationError
 
 from crossfade.catalog.errors import CatalogLocked
@@ -17,8 +14,9 @@ from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.errors import CrossfadeError
 from crossfade.execute.errors import Blocked, SpecEdited
-from crossfade.execute.session import open_session, reading
-from crossfade.ledger import Ledger, LedgerError, MigrationRecord, install, is_installed
+from crossfade.execute.ledgers import readable_ledger, writable_ledger
+from crossfade.execute.session import reading
+from crossfade.ledger import MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan, databases_of
 from crossfade.spec import Database, Migration, Project
 from crossfade.steps.step import Walk
@@ -125,20 +123,6 @@ def _read_record(database: Database, name: str) -> MigrationRecord | None:
         return readable_ledger(connection).migration(name) if is_installed(connection) else None
 
 
-def readable_ledger(connection: psycopg.Connection[Any]) -> Ledger:
-    """The ledger of a database; raises LedgerError when the role may not read it."""
-    try:
-        connection.execute("SELECT FROM crossfade.migration LIMIT 0")
-    except errors.InsufficientPrivilege:
-        row = connection.execute("SELECT current_user").fetchone()
-        role = row[0] if row else "?"
-        raise LedgerError(
-            f"role {role} may not read the ledger in database {connection.info.dbname}",
-            fix=f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {role}",
-        ) from None
-    return Ledger(connection)
-
-
 def _compile(project: Project, migration: Migration) -> Plan:
     """Raises CatalogLocked when one of its tables stays locked exclusively for longer than short DDL takes."""
     began = time.monotonic()
@@ -190,10 +174,9 @@ def _targets(project: Project, names: tuple[str, ...]) -> Generator[dict[str, Ta
 
 
 def _write(database: Database, plan: Plan, spec_text: str) -> None:
-    connection = open_session(database, "crossfade start")
-    try:
-        install(connection)
-        Ledger(connection).start(
+    with writable_ledger(database, "crossfade start") as ledger:
+        install(ledger.connection)
+        ledger.start(
             plan.migration,
             title=plan.title,
             owner=plan.owner,
@@ -202,10 +185,6 @@ def _write(database: Database, plan: Plan, spec_text: str) -> None:
             plan=plan.model_dump(mode="json"),
             plan_digest=plan.digest,
         )
-    except errors.InsufficientPrivilege:
-        raise LedgerError.unwritable(database.role or connection.info.user, database.name) from None
-    finally:
-        connection.close()
 
 
 def _is_kept(project: Project, migration: Migration, record: MigrationRecord) -> bool:

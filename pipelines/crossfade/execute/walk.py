@@ -44,7 +44,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
         swept = _sweep(site, step)
-    refuse_many_conflicts(site, step)
+    _refuse_many_conflicts(site, step)
     _refresh_statistics(site, step, only_missing=False)
     totals = site.ledger.progress(site.migration).get(step.id)
     rows = (totals.rows if totals else 0) + swept
@@ -68,7 +68,7 @@ def _refresh_statistics(site: Site, step: Walk, *, only_missing: bool) -> None:
         site.work.execute(sql.SQL("ANALYZE {}").format(name))
 
 
-def refuse_many_conflicts(site: Site, step: Walk) -> None:
+def _refuse_many_conflicts(site: Site, step: Walk) -> None:
     """Stop where more rows cannot be mapped than the spec allows."""
     limit = site.settings.max_conflicts
     if site.ledger.count_conflicts(site.migration, most=limit + 1) > limit:
@@ -199,7 +199,7 @@ class _Crew:
         with self._lock:
             if time.monotonic() < self._count_again:
                 return
-            refuse_many_conflicts(self._site, self._step)
+            _refuse_many_conflicts(self._site, self._step)
             self._count_again = time.monotonic() + _COUNT_EVERY
 
     def _count(self, blocks: int, rows: int) -> None:

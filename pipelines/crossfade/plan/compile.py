@@ -45,6 +45,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
     """Compile a migration; raises Refused with every problem that the databases show."""
     databases = databases_of(migration)
     targets = {name: open_target(name) for name in databases}
+    catalogs = {name: target.catalog for name, target in targets.items()}
     compiled: list[CompiledChange] = []
     problems: list[Problem] = []
     for index, entry in enumerate(migration.changes):
@@ -59,7 +60,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
     if problems:
         raise Refused.of(problems)
     refuse_doubled(compiled)
-    refuse_lost(compiled, {name: target.catalog for name, target in targets.items()})
+    refuse_lost(compiled, catalogs)
     refuse_unfinished(migration, compiled)
     whole = [*_own_steps(compiled), *_transitions(migration, compiled, targets)]
     assert_distinct(whole)
@@ -77,11 +78,11 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
         schemas={name: target.schema for name, target in targets.items()},
         legs=legs,
         steps=tuple(sorted(steps, key=lambda step: (step.leg.order, databases.index(step.database)))),
-        gates=gates_of(migration, legs, {name: target.catalog for name, target in targets.items()}, compiled),
+        gates=gates_of(migration, legs, catalogs, compiled),
         hazards=(
             *_hazards_of_changes(compiled),
-            *(h for name, target in targets.items() for h in rights_hazards(name, target.catalog, steps)),
-            *(h for name, target in targets.items() for h in ending_hazards(migration, name, target.catalog)),
+            *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
+            *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),
         ),

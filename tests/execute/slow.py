@@ -1,0 +1,13 @@
+"""A table whose rows take a millisecond each to map, so that a walk lasts however fast the machine is."""
+
+from __future__ import annotations
+
+
+def slow_items(rows: int) -> str:
+    """The statements that make `items`, of so many rows on many blocks, and the function `slowly` to map its names."""
+    return f"""
+CREATE FUNCTION slowly(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(0.001); RETURN lower(name); END $$;
+CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, filler text);
+INSERT INTO items SELECT i, 'Name ' || i, repeat('x', 300) FROM generate_series(1, {rows}) AS i;
+"""
