@@ -138,8 +138,8 @@ UNION SELECT proname FROM pg_proc WHERE proname LIKE '\\_cf\\_%'"""
         ]
 
     def close(self) -> None:
-        for connection in self._connections.values():
-            connection.close()
+        while self._connections:
+            self._connections.popitem()[1].close()
 
     def seen(self, kind: type[Notice]) -> Iterable[Any]:
         return (notice for notice in self.notices if isinstance(notice, kind))

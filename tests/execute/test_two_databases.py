@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from psycopg import conninfo, sql
 from tests.conftest import Databases
 from tests.scene import Scene
 
-from crossfade.execute import LockBudgetExceeded, StepRefused
+from crossfade.execute import DatabaseUnreachable, LockBudgetExceeded, Notice, Runner, StepFinished, StepRefused
 
 BOTH = """
 changes:
@@ -56,6 +59,78 @@ def test_an_expand_that_fails_in_one_database_is_undone_in_the_other(services: S
     kinds = [event.kind for event in services.ledger("flights").events("m")]
     assert kinds.index("expand is taken back") < kinds.index("step undone")
     assert services.up().ended == "complete"
+
+
+def test_an_expand_is_undone_where_the_other_database_went_away_for_good(services: Scene) -> None:
+    before = services.schema("flights")
+
+    with pytest.raises(DatabaseUnreachable) as failure:
+        up_while_it_goes_away(services, "fleet")
+
+    assert services.schema("flights") == before
+    assert [problem.what for problem in failure.value.problems[1:]] == [
+        "expand is not taken back in fleet: database `fleet` cannot be reached: " + (failure.value.why or "")
+    ]
+    come_back(services, "fleet")
+    assert services.up().ended == "complete"
+
+
+def test_an_expand_left_in_a_database_that_went_away_is_taken_back_by_rollback(services: Scene) -> None:
+    before = services.schema("flights"), services.schema("fleet")
+    with pytest.raises(DatabaseUnreachable, match="`crossfade rollback m` takes it back"):
+        up_while_it_goes_away(services, "flights")
+    assert services.schema("fleet") == before[1]
+    come_back(services, "flights")
+    assert services.schema("flights") != before[0]
+
+    services.rollback()
+
+    assert (services.schema("flights"), services.schema("fleet")) == before
+
+
+def test_what_cannot_be_taken_back_stays_and_is_named(services: Scene) -> None:
+    services.spec(
+        """
+changes:
+  - sql: {up: INSERT INTO flights (id) VALUES (101)}
+  - add_column: {table: planes, column: plane, type: text, up: tailnum, database: fleet}
+locks: {timeout: 200ms, budget: 1s}
+"""
+    )
+    with services.connect("fleet") as blocker:
+        blocker.execute("BEGIN")
+        blocker.execute("SELECT FROM planes")
+        with pytest.raises(LockBudgetExceeded, match="expand stays as it is in flights"):
+            services.up()
+
+    assert services.up().ended == "complete"
+    assert services.one("SELECT count(*) FROM flights") == 101
+
+
+def up_while_it_goes_away(services: Scene, database: str) -> None:
+    """Run; when expand is done in `database`, it ends all sessions and lets nobody in."""
+
+    def go_away(notice: Notice) -> None:
+        if isinstance(notice, StepFinished) and notice.step.database == database:
+            let_in(services, database, False)
+
+    Runner(services.project(), go_away).advance(services.migration())
+
+
+def let_in(services: Scene, database: str, allowed: bool) -> None:
+    services.close()
+    name = conninfo.conninfo_to_dict(services.urls[database])["dbname"]
+    with psycopg.connect(services.urls[database], dbname="postgres", autocommit=True) as admin:
+        parts: dict[str, Any] = {"name": sql.Identifier(str(name)), "allowed": sql.Literal(allowed)}
+        admin.execute(sql.SQL("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}").format(**parts))
+        if not allowed:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+def come_back(services: Scene, database: str) -> None:
+    """Let in again, after the lease that could not be given back ran out."""
+    let_in(services, database, True)
+    services.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'", database)
 
 
 def test_no_database_starts_a_phase_before_the_other_has_ended_the_one_before(services: Scene) -> None:

@@ -1,4 +1,4 @@
-"""Takes a migration forward leg by leg over all its databases, or back; the same for the command line and Dagster."""
+"""Runs a migration forward or back under its leases, through outages; the same for the command line and Dagster."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from crossfade.execute.errors import (
 )
 from crossfade.execute.fault import from_environment
 from crossfade.execute.gatekeeper import Waiting
-from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener, Reconnecting, ignore
+from crossfade.execute.notice import Listener, Reconnecting, ignore
 from crossfade.execute.purge import refuse_purged
+from crossfade.execute.saga import Saga
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
-from crossfade.execute.steps import run_leg_steps, undo_leg_steps
 from crossfade.execute.successors import refuse_while_stood_on
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
@@ -103,7 +103,7 @@ class Runner:
                 )
             if record.state == "complete":
                 return Outcome(plan.migration, "complete")
-            return self._patiently(sites, lambda: self._advance(plan, sites, last))
+            return self._forward(plan, sites, last)
 
     def look(self, migration: Migration) -> Next:
         """What a started migration would do next and what it waits for; asks its gates and does nothing else."""
@@ -144,41 +144,33 @@ class Runner:
                 site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
                 if site.ledger.paused(plan.migration):
                     site.ledger.resume(plan.migration, {"because": "it is taken back"})
-            return self._patiently(sites, lambda: self._roll_back(plan, sites, stays))
+            return self._back(plan, sites, stays)
 
-    # --- forward -------------------------------------------------------------------------------------
+    def _forward(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
+        saga = self._saga(plan, sites)
+        try:
+            through_all = self._patiently(sites, lambda: saga.forward(last))
+        except Paused:
+            return Outcome(plan.migration, "paused", tuple(saga.passed))
+        except (StepRefused, LockBudgetExceeded, ExecutionFailed, DatabaseUnreachable) as failure:
+            saga.take_back(failure)
+            raise
+        ended: Ended = "complete" if through_all else "waiting" if saga.waiting else "reached"
+        return Outcome(plan.migration, ended, tuple(saga.passed), saga.waiting)
 
-    def _advance(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
-        home = sites[plan.home]
-        passed: list[str] = []
-        for leg in plan.legs:
-            if last is not None and leg.order > last.order:
-                return Outcome(plan.migration, "reached", tuple(passed))
-            records = home.ledger.legs(plan.migration)
-            if (record := records.get(str(leg))) is not None and record.passed_at is not None:
-                continue
-            if home.ledger.paused(plan.migration):
-                return Outcome(plan.migration, "paused", tuple(passed))
-            finished = record is not None and record.finished_at is not None
-            if not finished and (waiting := self._ask(plan, home.ledger, f"before {leg}", leg)):
-                return Outcome(plan.migration, "waiting", tuple(passed), waiting)
-            began = time.monotonic()
-            self.listen(LegStarted(str(leg)))
-            try:
-                self._everywhere(plan, sites, leg)
-            except Paused:
-                return Outcome(plan.migration, "paused", tuple(passed))
-            if waiting := self._ask(plan, home.ledger, f"after {leg}", leg):
-                return Outcome(plan.migration, "waiting", tuple(passed), waiting)
-            for site in reversed(sites.values()):  # home last: what it says has passed has passed everywhere
-                with site.noting() as ledger:
-                    ledger.leg_passed(plan.migration, str(leg))
-            passed.append(str(leg))
-            self.listen(LegPassed(str(leg), time.monotonic() - began))
-        for site in reversed(sites.values()):
-            with site.noting() as ledger:
-                ledger.set_state(plan.migration, "complete")
-        return Outcome(plan.migration, "complete", tuple(passed))
+    def _back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> Outcome:
+        saga = self._saga(plan, sites)
+        try:
+            self._patiently(sites, lambda: saga.back(stays))
+        except Paused:
+            return Outcome(plan.migration, "paused")
+        return Outcome(plan.migration, "undone")
+
+    def _saga(self, plan: Plan, sites: dict[str, Site]) -> Saga:
+        def ask(point: str, leg: Leg) -> tuple[Waiting, ...]:
+            return self._ask(plan, sites[plan.home].ledger, point, leg)
+
+        return Saga(plan, sites, ask, self.listen)
 
     def _ask(self, plan: Plan, ledger: Ledger, point: str, leg: Leg) -> tuple[Waiting, ...]:
         previous = plan.before(leg)
@@ -193,27 +185,6 @@ class Runner:
             since=record.passed_at if record is not None else None,
             listen=self.listen,
         )
-
-    def _everywhere(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
-        """The leg in every database; when one refuses, what the leg did in the others is taken back."""
-        for site in sites.values():
-            try:
-                with site.noting() as ledger:
-                    ledger.leg_started(plan.migration, str(leg))
-                run_leg_steps(site, plan, leg)
-                with site.noting() as ledger:
-                    ledger.leg_finished(plan.migration, str(leg))
-            except (StepRefused, LockBudgetExceeded, ExecutionFailed) as refusal:
-                if len(sites) > 1:
-                    self._compensate(plan, sites, leg, site, refusal)
-                raise
-
-    def _compensate(self, plan: Plan, sites: dict[str, Site], leg: Leg, refused: Site, refusal: CrossfadeError) -> None:
-        for site in sites.values():
-            with site.noting() as ledger:
-                evidence = {"because": refusal.what, "refused in": refused.name}
-                ledger.event(plan.migration, f"{leg} is taken back", evidence)
-        self._undo_leg(plan, sites, leg)
 
     def _patiently(self, sites: dict[str, Site], act: Callable[[], T]) -> T:
         """Go on when a database went away and came back: the ledgers tell what is done.
@@ -237,33 +208,9 @@ class Runner:
                 if not lost or time.monotonic() - began > settings.lock_budget:
                     raise _unanswered(error) from None
                 self.listen(Reconnecting(_reason(error), _RECONNECT_EVERY))
-                if any(site.stopping.wait(_RECONNECT_EVERY) for site in sites.values()):
-                    raise _unanswered(error) from None
-
-    # --- back ----------------------------------------------------------------------------------------
-
-    def _roll_back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> Outcome:
-        for site in sites.values():
-            with site.noting() as ledger:
-                ledger.set_state(plan.migration, "undoing", undo_to=str(stays) if stays else None)
-        for leg in reversed(plan.legs):
-            if stays is not None and leg.order <= stays.order:
-                break
-            try:
-                self._undo_leg(plan, sites, leg)
-            except Paused:
-                return Outcome(plan.migration, "paused")
-        for site in sites.values():
-            with site.noting() as ledger:
-                ledger.set_state(plan.migration, "running" if stays else "undone")
-        return Outcome(plan.migration, "undone")
-
-    def _undo_leg(self, plan: Plan, sites: dict[str, Site], leg: Leg) -> None:
-        for site in reversed(sites.values()):
-            if undo_leg_steps(site, plan, leg):
-                self.listen(LegUndone(str(leg)))
-            with site.noting() as ledger:
-                ledger.leg_undone(plan.migration, str(leg))
+                for site in sites.values():
+                    if site.stopping.wait(_RECONNECT_EVERY / len(sites)):
+                        site.confirm()
 
     def _refuse_irreversible(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> None:
         for step in plan.steps:

@@ -1,0 +1,158 @@
+"""One migration over all its databases, leg by leg: a leg is done in every database before the next one starts in any.
+
+Where it cannot be done in one, it is taken back in the others, newest step first; the ledgers tell both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+
+from crossfade.errors import CrossfadeError, Problem
+from crossfade.execute.errors import Paused
+from crossfade.execute.gatekeeper import Waiting
+from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener
+from crossfade.execute.site import Site
+from crossfade.execute.steps import run_leg_steps, undo_leg_steps
+from crossfade.plan import Plan
+from crossfade.server_words import told
+from crossfade.steps.step import Leg
+
+Ask = Callable[[str, Leg], tuple[Waiting, ...]]
+
+
+@dataclass
+class Saga:
+    """sites: by name, the home first. ask: the gates of a point of the leg that do not hold.
+
+    passed: legs that passed in this run. waiting: what held it up at its end. under_way: the leg that is begun and
+    not finished in every database.
+    """
+
+    plan: Plan
+    sites: Mapping[str, Site]
+    ask: Ask
+    listen: Listener
+    passed: list[str] = field(default_factory=list[str])
+    waiting: tuple[Waiting, ...] = ()
+    under_way: Leg | None = None
+
+    # --- forward -------------------------------------------------------------------------------------
+
+    def forward(self, last: Leg | None) -> bool:
+        """Go on as far as the gates allow, at most through `last`; tells whether all legs have passed.
+
+        Raises Paused when a person says so, and why a step cannot be done: `take_back` is then the caller's next.
+        """
+        home = self.sites[self.plan.home].ledger
+        for leg in self.plan.legs:
+            if last is not None and leg.order > last.order:
+                return False
+            record = home.legs(self.plan.migration).get(str(leg))
+            if record is not None and record.passed_at is not None:
+                continue
+            if home.paused(self.plan.migration):
+                raise Paused
+            finished = record is not None and record.finished_at is not None
+            if not finished and self._held_up(f"before {leg}", leg):
+                return False
+            began = time.monotonic()
+            self.listen(LegStarted(str(leg)))
+            self._everywhere(leg)
+            if self._held_up(f"after {leg}", leg):
+                return False
+            for site in self._home_last():  # what home says has passed has passed everywhere
+                with site.noting() as ledger:
+                    ledger.leg_passed(self.plan.migration, str(leg))
+            self.passed.append(str(leg))
+            self.listen(LegPassed(str(leg), time.monotonic() - began))
+        for site in self._home_last():
+            with site.noting() as ledger:
+                ledger.set_state(self.plan.migration, "complete")
+        return True
+
+    def take_back(self, failure: CrossfadeError) -> None:
+        """What the leg under way has done in any database is undone in each that answers; with one there is nothing
+        to agree on, and what is done stays.
+
+        What cannot be taken back now is one more problem of `failure`.
+        """
+        leg, self.under_way = self.under_way, None
+        if leg is None or len(self.sites) == 1:
+            return
+        left = [problem for site in self._home_last() if (problem := self._take_back_in(site, leg, failure))]
+        failure.problems = (*failure.problems, *left)
+
+    def _held_up(self, point: str, leg: Leg) -> bool:
+        self.waiting = self.ask(point, leg)
+        return bool(self.waiting)
+
+    def _everywhere(self, leg: Leg) -> None:
+        self.under_way = leg
+        for site in self.sites.values():
+            with site.noting() as ledger:
+                ledger.leg_started(self.plan.migration, str(leg))
+            run_leg_steps(site, self.plan, leg)
+            with site.noting() as ledger:
+                ledger.leg_finished(self.plan.migration, str(leg))
+        self.under_way = None
+
+    def _take_back_in(self, site: Site, leg: Leg, failure: CrossfadeError) -> Problem | None:
+        """Undo the leg in one database; gives what stands in the way."""
+        name = self.plan.migration
+        try:
+            site.revive()
+            if lasting := self._lasting(site, leg):
+                return Problem(
+                    f"{leg} stays as it is in {site.name}: {lasting}", fix=f"`crossfade up {name}` does the rest of it"
+                )
+            with site.noting() as ledger:
+                ledger.event(name, f"{leg} is taken back", {"because": failure.what})
+            self._undo_leg(site, leg)
+        except Paused:
+            return Problem(f"{leg} was being taken back in {site.name} when {name} was paused", fix=_GO_ON.format(name))
+        except psycopg.Error as error:
+            return Problem(f"{leg} is not taken back in {site.name}: {told(error)}", fix=_GO_ON.format(name))
+        except CrossfadeError as error:
+            why = f"{error.what}: {error.why}" if error.why else error.what
+            return Problem(f"{leg} is not taken back in {site.name}: {why}", fix=_GO_ON.format(name))
+        return None
+
+    def _lasting(self, site: Site, leg: Leg) -> str | None:
+        """The title of a step of the leg that is done here for good."""
+        records = site.ledger.steps(self.plan.migration)
+        for step in self.plan.steps_of(leg, site.name):
+            if step.irreversible and step.id in records and records[step.id].state == "done":
+                return f"{step.title} cannot be taken back"
+        return None
+
+    # --- back ----------------------------------------------------------------------------------------
+
+    def back(self, stays: Leg | None) -> None:
+        """Undo every leg after `stays`, newest first; all of them without it. Raises Paused when a person says so."""
+        for site in self.sites.values():
+            with site.noting() as ledger:
+                ledger.set_state(self.plan.migration, "undoing", undo_to=str(stays) if stays else None)
+        for leg in reversed(self.plan.legs):
+            if stays is not None and leg.order <= stays.order:
+                break
+            for site in self._home_last():
+                self._undo_leg(site, leg)
+        for site in self._home_last():  # it is home that a next `rollback` asks what is left
+            with site.noting() as ledger:
+                ledger.set_state(self.plan.migration, "running" if stays else "undone")
+
+    def _undo_leg(self, site: Site, leg: Leg) -> None:
+        if undo_leg_steps(site, self.plan, leg):
+            self.listen(LegUndone(str(leg)))
+        with site.noting() as ledger:
+            ledger.leg_undone(self.plan.migration, str(leg))
+
+    def _home_last(self) -> tuple[Site, ...]:
+        return tuple(reversed([*self.sites.values()]))
+
+
+_GO_ON = "`crossfade up {0}` goes on with it in both, `crossfade rollback {0}` takes it back"
