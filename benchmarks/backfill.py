@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 import psycopg
 
 from benchmarks.measured import Group, Way
-from benchmarks.place import advance, fresh, prepare, project, walks
+from benchmarks.place import advance, fresh, plan, prepare, project, walks
 from crossfade.server import LocalServer
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import table
+from crossfade.steps.step import Walk
 
 COLUMNS = "name text NOT NULL, amount integer NOT NULL, filler text NOT NULL"
 VALUES = "'Name ' || i, i % 1000, repeat('x', 80) FROM generate_series(1, {rows}) AS i"
@@ -32,6 +35,21 @@ def plain_update(url: str) -> float:
         connection.execute("ALTER TABLE items ADD COLUMN lowered text")
         began = time.monotonic()
         connection.execute("UPDATE items SET lowered = lower(name)")
+        return time.monotonic() - began
+
+
+def under_the_trigger(url: str) -> float:
+    """Seconds of one UPDATE by the backfill's own statement while the triggers of expand are in place.
+
+    A table with a BEFORE UPDATE trigger has each row locked, and that logged, before the trigger's WHEN is asked.
+    """
+    with project(url, SPEC.format(workers=1)) as root, psycopg.connect(url, autocommit=True) as connection:
+        advance(root, through="expand")
+        walk = next(step for step in plan(root).steps if isinstance(step, Walk))
+        assert walk.waiting is not None
+        statement = trusted(walk.waiting).format(leaf=table(walk.relation))
+        began = time.monotonic()
+        psycopg.RawCursor(connection).execute(statement, ("(0,0)", "(4294967295,0)"))
         return time.monotonic() - began
 
 
@@ -92,7 +110,12 @@ def against_update(server: LocalServer, rows: int, runs: int) -> Iterator[Group]
     for number, (shape, script) in enumerate(SHAPES.items()):
         template = f"shape_{number}"
         prepare(server, template, script.format(rows=rows))
-        ways = {"one UPDATE": plain_update, "1 worker": walked(1), "2 workers": walked(2)}
+        ways = {
+            "one UPDATE": plain_update,
+            "one UPDATE, under the trigger": under_the_trigger,
+            "1 worker": walked(1),
+            "2 workers": walked(2),
+        }
         if shape == "bigint key":
             ways["keyset batches of 1,000"] = keyset_batches
         found = in_turns(server, template, rows, ways, runs)

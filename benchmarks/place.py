@@ -13,6 +13,7 @@ import psycopg
 from crossfade.changes import CHANGES
 from crossfade.execute import Notice, Runner, StepFinished
 from crossfade.gates import GATES
+from crossfade.plan import Plan
 from crossfade.server import LocalServer, start_local
 from crossfade.spec import load_project
 
@@ -73,6 +74,12 @@ def advance(root: Path, *, through: str | None = None) -> list[StepFinished]:
     found = load_project(root, changes=CHANGES, gates=GATES)
     Runner(found, listen).advance(found.migrations[0], through=through)
     return finished
+
+
+def plan(root: Path) -> Plan:
+    """The plan of the project's migration."""
+    found = load_project(root, changes=CHANGES, gates=GATES)
+    return Runner(found).plan(found.migrations[0])
 
 
 def walks(finished: list[StepFinished]) -> list[StepFinished]:
