@@ -120,6 +120,7 @@ class AddConstraint(Change):
             columns,
             relation(parent.name),
             referenced,
+            types=tuple(parent.by_name[column].type for column in referenced),
             actions=actions + (" DEFERRABLE" if key.deferrable else ""),
             subject=self.name,
         )

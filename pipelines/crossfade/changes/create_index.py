@@ -170,13 +170,15 @@ class CreateIndex(Change):
             held.extend(sql.SQL("{} IS NOT NULL").format(key) for key in keys)
         if self.where is not None:
             held.append(self.where.render(table.name.name, table.name.name, context.physical_names(table)))
-        grouped = sql.SQL("SELECT 1 FROM {} {} GROUP BY {} HAVING count(*) > 1").format(
+        grouped = sql.SQL("SELECT 1 FROM {} {} GROUP BY {} HAVING pg_catalog.count(*) > 1").format(
             identifier(table.name),
             sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(held)) if held else sql.SQL(""),
             sql.SQL(", ").join(keys),
         )
         words = f"values that stand in more than one row of {table.name}"
-        query = sql.SQL("SELECT count(*) AS {} FROM ({}) AS duplicates").format(sql.Identifier(words), grouped)
+        query = sql.SQL("SELECT pg_catalog.count(*) AS {} FROM ({}) AS duplicates").format(
+            sql.Identifier(words), grouped
+        )
         return (
             Check(
                 id=f"{step_id}/ask",

@@ -14,7 +14,7 @@ from crossfade.changes._obstacles import refuse_branched
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf, text
+from crossfade.steps.compose import any_leaf, lock, names, per_leaf, same_key, text
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, Check, Ddl, Walk
@@ -107,7 +107,7 @@ class UpdateRows(Change):
         )
         noted = sql.SQL(
             "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
-            " VALUES ({}, {}, {}, {}, {}, now() + {})"
+            " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {})"
         ).format(
             sql.Literal(context.migration),
             sql.Literal(str(table.name)),
@@ -146,11 +146,10 @@ class UpdateRows(Change):
 
     def _unset(self, context: Context, table: Table) -> sql.Composable:
         """The row `t` is to be set and was not."""
-        same_key = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(c)) for c in table.key)
         return sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(
             self.where.render(table.name.name, "t") if self.where is not None else sql.SQL("true"),
             sql.Identifier("crossfade", self._stored(context, table)),
-            same_key,
+            _same_key(table, "a", "t"),
         )
 
     def _conflict(self, context: Context, table: Table) -> sql.Composable:
@@ -160,14 +159,13 @@ class UpdateRows(Change):
         ).format(sql.Literal(context.migration), sql.Literal(str(table.name)), self._key_json(table))
 
     def _key_json(self, table: Table) -> sql.Composable:
-        return sql.SQL("jsonb_build_object({})").format(
+        return sql.SQL("pg_catalog.jsonb_build_object({})").format(
             sql.SQL(", ").join(sql.SQL("{}, t.{}").format(sql.Literal(c), sql.Identifier(c)) for c in table.key)
         )
 
     def _walk(self, context: Context, table: Table, silent: bool) -> Walk:
         place = sql.Identifier("crossfade", self._stored(context, table))
         key, bare = table.key, table.name.name
-        same_key = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(c)) for c in key)
         key_json = self._key_json(table)
         due = sql.SQL("{} AND NOT EXISTS ({} AND c.resolved_at IS NULL)").format(
             self._unset(context, table), self._conflict(context, table)
@@ -180,9 +178,10 @@ WITH batch AS MATERIALIZED (
 written AS (
   UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range} RETURNING {key_t}, {old_t})
 INSERT INTO {place} ({key}, {old}, {new})
-SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
+SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
         ).format(
             key=names(key),
+            same=_same_key(table, "batch", "w"),
             key_t=names(key, of="t"),
             key_b=names(key, of="batch"),
             old=names(self.set),
@@ -214,14 +213,14 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
             batch=per_leaf(batch),
             conflict=per_leaf(noted),
             retry=retried.as_string(None),
-            pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}")
+            pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(table.name), due)
             .as_string(None),
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, due)
             ),
             silent=silent,
-            undo=(self._walk_back(context, table, silent, same_key, place, step_id),),
+            undo=(self._walk_back(context, table, silent, place, step_id),),
             undo_title="give the rows their old values back where nobody has written since",
         )
 
@@ -230,11 +229,11 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w USING ({key})"""
         context: Context,
         table: Table,
         silent: bool,
-        same_key: sql.Composable,
         place: sql.Identifier,
         step_id: str,
     ) -> Walk:
         in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        same = _same_key(table, "a", "t")
         untouched = sql.SQL("ROW({})::record *= ROW({})::record").format(
             names(self.set, of="t"), names((self._new(name) for name in self.set), of="a")
         )
@@ -250,7 +249,7 @@ WITH batch AS MATERIALIZED (
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
         ).format(
             old_a=names(self.set, of="a"),
-            source=source.format(any_leaf(), place, same_key, untouched),
+            source=source.format(any_leaf(), place, same, untouched),
             in_range=in_range,
             changed=changed,
             leaf=any_leaf(),
@@ -264,12 +263,12 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             locks=lock(relation(table.name), "ROW EXCLUSIVE"),
             relation=relation(table.name),
             batch=per_leaf(batch),
-            pending=sql.SQL("SELECT count(*) FROM {} WHERE {}")
-            .format(source.format(identifier(table.name), place, same_key, untouched), changed)
+            pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}")
+            .format(source.format(identifier(table.name), place, same, untouched), changed)
             .as_string(None),
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
-                    source.format(any_leaf(), place, same_key, untouched), in_range, changed
+                    source.format(any_leaf(), place, same, untouched), in_range, changed
                 )
             ),
             silent=silent,
@@ -278,9 +277,9 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
     def _complete(self, context: Context, table: Table, walk: Walk) -> Check:
         # Of the row and not of the note, which anybody may have taken back. Without a note the walk has proved it, and
         # a row that an application brings later is none of its own.
-        unset = sql.SQL('SELECT count(*) AS "rows that could not be set" FROM {} AS t WHERE EXISTS ({}) AND {}').format(
-            identifier(table.name), self._conflict(context, table), self._unset(context, table)
-        )
+        unset = sql.SQL(
+            'SELECT pg_catalog.count(*) AS "rows that could not be set" FROM {} AS t WHERE EXISTS ({}) AND {}'
+        ).format(identifier(table.name), self._conflict(context, table), self._unset(context, table))
         return Check(
             id=f"{walk.id}/complete",
             leg=BACKFILL,
@@ -289,3 +288,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             query=unset.as_string(None),
             fix="`crossfade conflicts` lists them by key; mend them, then run `crossfade up` again",
         )
+
+
+def _same_key(table: Table, left: str, right: str) -> sql.Composable:
+    return same_key(table.key, {name: column.type for name, column in table.by_name.items()}, left, right)

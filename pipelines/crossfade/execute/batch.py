@@ -147,7 +147,8 @@ class Walker:
         if self._step.silent:
             values["session_replication_role"] = "replica"
         query = sql.SQL(
-            "SELECT {}, (SELECT count(set_config(n, v, true)) FROM unnest(%s::text[], %s::text[]) AS s(n, v))"
+            "SELECT {}, (SELECT pg_catalog.count(pg_catalog.set_config(n, v, true))"
+            " FROM unnest(%s::text[], %s::text[]) AS s(n, v))"
         )
         row = work.execute(query.format(look), (list(values), list(values.values()))).fetchone()
         return row[0] if row else None

@@ -17,9 +17,10 @@ _AGAIN = 1.0  # seconds
 
 _BLOCKING = """
 SELECT a.pid, coalesce(a.usename, ''), coalesce(a.application_name, ''), coalesce(a.state, ''),
-       coalesce(extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, a.query_start)), 0)::float8,
+       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, a.query_start)), 0)::float8,
        coalesce(a.query, '')
-  FROM (SELECT DISTINCT unnest(pg_blocking_pids(waiting)) AS pid FROM unnest(%s::int[]) AS waiting) AS b
+  FROM (SELECT DISTINCT pg_catalog.unnest(pg_catalog.pg_blocking_pids(waiting)) AS pid
+          FROM pg_catalog.unnest(%s::int[]) AS waiting) AS b
   JOIN pg_stat_activity AS a USING (pid)
  WHERE a.pid <> ALL (%s::int[]) ORDER BY a.xact_start"""
 

@@ -99,7 +99,7 @@ def _context(
             )
         return reading(known, "crossfade gate")
 
-    row = ledger.connection.execute("SELECT clock_timestamp()").fetchone()
+    row = ledger.connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
     assert row is not None
     return GateContext(
         migration=plan.migration,

@@ -15,16 +15,17 @@ from psycopg import errors, sql
 from crossfade.ledger import Lease, Ledger, lease
 
 _IDLE = """
-SELECT pid, usename, application_name, extract(epoch FROM clock_timestamp() - state_change)::float8, state_change
+SELECT pid, usename, application_name,
+       extract(epoch FROM pg_catalog.clock_timestamp() - state_change)::float8, state_change
   FROM pg_stat_activity
- WHERE pid = ANY (pg_blocking_pids(%s)) AND backend_type = 'client backend'
+ WHERE pid = ANY (pg_catalog.pg_blocking_pids(%s)) AND backend_type = 'client backend'
    AND state IN ('idle in transaction', 'idle in transaction (aborted)')
-   AND state_change <= clock_timestamp() - make_interval(secs => %s)
+   AND state_change <= pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => %s)
    AND application_name NOT LIKE 'crossfade %%'"""
 
 # Idle since the same moment: it has done nothing in between.
 _END = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE pid = %s AND state_change = %s AND state IN ('idle in transaction', 'idle in transaction (aborted)')"""
 
 
@@ -49,7 +50,7 @@ class IdleEnder:
     def _end(self, pid: int, since: Any, evidence: dict[str, Any]) -> None:
         with self.watch.transaction():
             lease.fence(self.watch, self.lease)
-            self.watch.execute("SELECT set_config('lock_timeout', '1s', true)")
+            self.watch.execute("SELECT pg_catalog.set_config('lock_timeout', '1s', true)")
             Ledger(self.watch).event(self.lease.migration, "idle blocker ended", evidence)
             ended = self.watch.execute(_END, (pid, since)).fetchone()
             if ended is None or not ended[0]:

@@ -12,9 +12,10 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.step import BuildIndex, DropIndex
 
 _STATE = """
-SELECT i.indisvalid, i.indrelid = %(table)s::regclass
+SELECT i.indisvalid, i.indrelid = %(table)s::regclass::oid
   FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
- WHERE c.relname = %(index)s AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %(table)s::regclass)"""
+ WHERE c.relname = %(index)s
+   AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %(table)s::regclass::oid)"""
 
 
 def build_index(site: Site, step: BuildIndex) -> StepFinished:

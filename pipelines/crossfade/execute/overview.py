@@ -21,19 +21,19 @@ from crossfade.ledger.records import MigrationState
 
 # A holder whose lease has run out works no more.
 _MIGRATIONS = """
-SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases' END AS databases,
+SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases'::text END AS databases,
        state, spec_digest, epoch,
-       CASE WHEN lease_until > clock_timestamp() THEN holder END AS holder,
+       CASE WHEN lease_until > pg_catalog.clock_timestamp() THEN holder END AS holder,
        paused_at, paused_by, undo_to, problem, finished_at,
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
          ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg,
-       (SELECT min(keep_until) FROM crossfade.archive AS a
+       (SELECT pg_catalog.min(keep_until) FROM crossfade.archive AS a
          WHERE a.migration = m.id AND a.purged_at IS NULL) AS kept_until
   FROM crossfade.migration AS m WHERE %(others)s OR id = ANY (%(known)s) ORDER BY started_at, id"""
 
 _PATHS = """
-SELECT id, (SELECT array_agg(coalesce(leg ->> 'stage', leg ->> 'phase') ORDER BY place)
-              FROM jsonb_array_elements(plan -> 'legs') WITH ORDINALITY AS legs(leg, place)) AS legs
+SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 'phase'::text) ORDER BY place)
+              FROM pg_catalog.jsonb_array_elements(plan -> 'legs'::text) WITH ORDINALITY AS legs(leg, place)) AS legs
   FROM crossfade.migration WHERE id = ANY(%s)"""
 
 _LEGS = """
@@ -46,24 +46,27 @@ SELECT migration, point, gate, state, reason, holds_at, evidence, since, checked
 # A step that is not done: at work now, or where the last run ended. What a check found is in its event.
 _STEPS = """
 SELECT s.migration,
-       jsonb_path_query_first(m.plan, '$.steps[*] ? (@.id == $id).title', jsonb_build_object('id', s.id)) #>> '{}'
+       pg_catalog.jsonb_path_query_first(m.plan, '$.steps[*] ? (@.id == $id).title',
+                                         pg_catalog.jsonb_build_object('id', s.id)) #>> '{}'::text[]
          AS title,
-       walked.done, walked.blocks, refused.found, s.detail ->> 'waits for'
+       walked.done, walked.blocks, refused.found, s.detail ->> 'waits for'::text
   FROM crossfade.step AS s
   JOIN crossfade.migration AS m ON m.id = s.migration
   LEFT JOIN LATERAL (
-    SELECT sum(next_block - first_block)::bigint AS done, sum(end_block - first_block)::bigint AS blocks
+    SELECT pg_catalog.sum(next_block - first_block)::bigint AS done,
+           pg_catalog.sum(end_block - first_block)::bigint AS blocks
       FROM crossfade.progress AS p WHERE p.migration = s.migration AND p.step = s.id) AS walked ON true
   LEFT JOIN LATERAL (
-    SELECT body -> 'found' AS found FROM crossfade.event AS e
-     WHERE e.migration = s.migration AND e.at >= s.started_at AND kind = 'check refused' AND body ->> 'step' = s.id
+    SELECT body -> 'found'::text AS found FROM crossfade.event AS e
+     WHERE e.migration = s.migration AND e.at >= s.started_at AND kind = 'check refused'
+       AND body ->> 'step'::text = s.id
      ORDER BY seq DESC LIMIT 1) AS refused ON true
  WHERE s.state = 'running' AND s.migration = ANY(%s) ORDER BY s.started_at"""
 
 # What the latest attempt at a lock met, unless a step has succeeded since.
 _HELD_UP = """
-SELECT wanted.id, latest.body -> 'blockers'
-  FROM unnest(%s::text[]) AS wanted(id) CROSS JOIN LATERAL (
+SELECT wanted.id, latest.body -> 'blockers'::text
+  FROM pg_catalog.unnest(%s::text[]) AS wanted(id) CROSS JOIN LATERAL (
     SELECT kind, body FROM crossfade.event AS e
      WHERE e.migration = wanted.id
        AND kind IN ('attempt failed', 'lock budget used up', 'step done', 'step undone')
@@ -71,8 +74,8 @@ SELECT wanted.id, latest.body -> 'blockers'
  WHERE latest.kind IN ('attempt failed', 'lock budget used up')"""
 
 _WAITING = """
-SELECT application_name, array_agg(pid) FROM pg_stat_activity
- WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = ANY (%s)
+SELECT application_name, pg_catalog.array_agg(pid) FROM pg_stat_activity
+ WHERE datname = pg_catalog.current_database() AND wait_event_type = 'Lock' AND application_name = ANY (%s)
  GROUP BY application_name"""
 
 

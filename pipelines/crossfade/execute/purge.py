@@ -28,9 +28,10 @@ from crossfade.steps.step import Ddl, Leg, stage_leg
 
 _EXPIRED = """
 SELECT %(database)s, a.migration, a.relation, a.columns, a.stored_in, a.keep_until,
-       coalesce(pg_total_relation_size(to_regclass(format('crossfade.%%I', a.stored_in))), 0)
+       coalesce(pg_catalog.pg_total_relation_size(
+         pg_catalog.to_regclass(pg_catalog.format('crossfade.%%I', a.stored_in))), 0)
   FROM crossfade.archive AS a JOIN crossfade.migration AS m ON m.id = a.migration
- WHERE m.state = 'complete' AND a.purged_at IS NULL AND a.keep_until <= now()
+ WHERE m.state = 'complete' AND a.purged_at IS NULL AND a.keep_until <= pg_catalog.now()
    AND a.migration = coalesce(%(migration)s, a.migration)
  ORDER BY a.migration, a.keep_until, a.stored_in"""
 
@@ -110,9 +111,10 @@ def _drop(old: Expired) -> Ddl:
         title=f"drop the old values of {old.relation}",
         statements=text(
             sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("crossfade", old.stored_in)),
-            sql.SQL("UPDATE crossfade.archive SET purged_at = now() WHERE stored_in = {}").format(stored_in),
+            sql.SQL("UPDATE crossfade.archive SET purged_at = pg_catalog.now() WHERE stored_in = {}").format(stored_in),
             sql.SQL(
-                "SELECT crossfade.append_event(migration, 'old values purged', jsonb_build_object('relation', relation,"
+                "SELECT crossfade.append_event(migration, 'old values purged',"
+                " pg_catalog.jsonb_build_object('relation', relation,"
                 " 'columns', columns, 'stored_in', stored_in, 'keep_until', keep_until))"
                 " FROM crossfade.archive WHERE stored_in = {}"
             ).format(stored_in),

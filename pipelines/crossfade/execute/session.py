@@ -124,7 +124,7 @@ def _refuse_shared(connection: psycopg.Connection[Any], database: Database) -> N
 
 
 def _server_process(connection: psycopg.Connection[Any]) -> int:
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
     assert row is not None
     return int(row[0])
 
@@ -133,7 +133,7 @@ def _apply(connection: psycopg.Connection[Any], database: Database, settings: di
     path = ", ".join(sql.Identifier(name).as_string(connection) for name in search_path(database.schema))
     wanted = settings | {"search_path": path}
     connection.execute(
-        "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
+        "SELECT pg_catalog.set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
         (list(wanted), list(wanted.values())),
     )
     if database.role is not None:

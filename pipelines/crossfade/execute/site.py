@@ -116,7 +116,7 @@ class Site:
     def limit_lock_waits(self, work: psycopg.Connection[Any]) -> None:
         """Until the transaction ends, wait for a lock no longer than the spec allows."""
         timeout = f"{int(self.settings.lock_timeout * 1000)}ms"
-        work.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+        work.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (timeout,))
 
     def cancel(self) -> None:
         """Stop what our sessions are doing on the server, now."""

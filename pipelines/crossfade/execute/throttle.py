@@ -20,22 +20,24 @@ _EVERY = 0.5  # seconds between looks: a batch, by default
 _SMALLEST_SHARE, _RECOVERY = 1 / 64, 1.1
 
 _LOOK = """
-SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
-       (SELECT min(replay_lsn - '0/0'::pg_lsn) FROM pg_stat_replication WHERE state = 'streaming') AS replayed,
-       (SELECT count(*) FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock') AS blocked,
-       (SELECT count(*) FROM pg_stat_activity AS waiting
-         WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
+SELECT pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
+       (SELECT pg_catalog.min(replay_lsn - '0/0'::pg_lsn) FROM pg_stat_replication
+         WHERE state = 'streaming') AS replayed,
+       (SELECT pg_catalog.count(*) FROM pg_stat_activity
+         WHERE datname = pg_catalog.current_database() AND wait_event_type = 'Lock') AS blocked,
+       (SELECT pg_catalog.count(*) FROM pg_stat_activity AS waiting
+         WHERE waiting.datname = pg_catalog.current_database() AND waiting.wait_event_type = 'Lock'
            AND waiting.application_name <> %(us)s
            AND EXISTS (SELECT FROM pg_stat_activity AS us
                         WHERE us.application_name = %(us)s
-                          AND us.pid = ANY (pg_blocking_pids(waiting.pid)))) AS behind_us,
+                          AND us.pid = ANY (pg_catalog.pg_blocking_pids(waiting.pid)))) AS behind_us,
        -- What holds back the horizon of vacuum here: not our own sessions, whose transactions are short.
-       (SELECT max(extract(epoch FROM clock_timestamp() - xact_start))::float8 FROM pg_stat_activity
-         WHERE datname = current_database() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+       (SELECT pg_catalog.max(extract(epoch FROM pg_catalog.clock_timestamp() - xact_start))::float8
+          FROM pg_stat_activity
+         WHERE datname = pg_catalog.current_database() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
            AND backend_type = 'client backend' AND application_name NOT LIKE 'crossfade%%') AS oldest,
        EXISTS (SELECT FROM pg_stat_activity
-                WHERE datname = current_database() AND backend_type = 'autovacuum worker'
+                WHERE datname = pg_catalog.current_database() AND backend_type = 'autovacuum worker'
                   AND query LIKE '%%(to prevent wraparound)') AS wraparound"""
 
 

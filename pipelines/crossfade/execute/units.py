@@ -14,9 +14,9 @@ _LARGEST_UNIT = 8192  # blocks: 64 MB
 _UNITS_PER_WORKER = 4  # so that workers end at about the same time
 
 _LEAVES = """
-SELECT n.nspname, c.relname, pg_relation_filenode(c.oid),
-       pg_relation_size(c.oid) / current_setting('block_size')::bigint
-  FROM (SELECT relid::oid AS oid FROM pg_partition_tree(%(table)s::regclass) WHERE isleaf
+SELECT n.nspname, c.relname, pg_catalog.pg_relation_filenode(c.oid),
+       pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint
+  FROM (SELECT relid::oid AS oid FROM pg_catalog.pg_partition_tree(%(table)s::regclass) WHERE isleaf
         UNION SELECT %(table)s::regclass::oid) AS leaves
   JOIN pg_class AS c USING (oid) JOIN pg_namespace AS n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' ORDER BY 1, 2"""
@@ -82,7 +82,7 @@ def leaves(site: Site, step: Walk) -> list[Relation]:
 
 def filenode(leaf: Relation) -> sql.Composable:
     """An expression for the leaf's physical file now."""
-    return sql.SQL("pg_relation_filenode({}::regclass)").format(sql.Literal(table(leaf).as_string(None)))
+    return sql.SQL("pg_catalog.pg_relation_filenode({}::regclass)").format(sql.Literal(table(leaf).as_string(None)))
 
 
 def _leaves(site: Site, step: Walk) -> list[tuple[str, str, int, int]]:
@@ -92,7 +92,7 @@ def _leaves(site: Site, step: Walk) -> list[tuple[str, str, int, int]]:
 
 def _fix(site: Site, step: Walk, found: list[tuple[str, str, int, int]]) -> None:
     row = site.work.execute(
-        "SELECT coalesce(max(unit), 0) FROM crossfade.progress WHERE migration = %s AND step = %s",
+        "SELECT coalesce(pg_catalog.max(unit), 0) FROM crossfade.progress WHERE migration = %s AND step = %s",
         (site.migration, step.id),
     ).fetchone()
     number = row[0] if row else 0

@@ -59,7 +59,7 @@ def _refresh_statistics(site: Site, step: Walk, *, only_missing: bool) -> None:
     name = table(step.relation)
     if only_missing:
         row = site.work.execute(
-            "SELECT reltuples >= 0 FROM pg_class WHERE oid = %s::regclass", (name.as_string(site.work),)
+            "SELECT reltuples >= 0 FROM pg_class WHERE oid = %s::regclass::oid", (name.as_string(site.work),)
         ).fetchone()
         if row and row[0]:
             return

@@ -14,7 +14,7 @@ _EDITED_APPROVAL = """
 SELECT a.event
   FROM crossfade.approval AS a LEFT JOIN crossfade.event AS e ON e.seq = a.event
  WHERE a.event IS NOT NULL
-   AND (e.migration, e.kind, e.body) IS DISTINCT FROM (a.migration, 'approved', jsonb_build_object(
+   AND (e.migration, e.kind, e.body) IS DISTINCT FROM (a.migration, 'approved', pg_catalog.jsonb_build_object(
          'approval', a.id, 'role', a.role, 'team', a.team, 'plan', a.plan_digest, 'reason', a.reason))
  ORDER BY a.event LIMIT 1"""
 
@@ -35,8 +35,8 @@ def verify(connection: psycopg.Connection[Any]) -> tuple[int, Tampered | None]:
         head = connection.execute("SELECT seq, hash FROM crossfade.event_head").fetchone()
         events = connection.cursor("events")
         events.execute(
-            "SELECT seq, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), migration, kind, role,"
-            " body::text, previous, hash FROM crossfade.event ORDER BY seq"
+            "SELECT seq, pg_catalog.to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), "
+            " migration, kind, role, body::text, previous, hash FROM crossfade.event ORDER BY seq"
         )
         for seq, at, migration, kind, role, body, stored_previous, stored in events:
             if seq != expected:

@@ -51,7 +51,7 @@ def install(connection: psycopg.Connection[Any]) -> None:
     schema = resources.files("crossfade.ledger").joinpath("schema.sql").read_text()
     try:
         with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
+            connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
             if not is_installed(connection):
                 connection.execute(trusted(schema))
     except errors.InsufficientPrivilege as error:
@@ -60,7 +60,7 @@ def install(connection: psycopg.Connection[Any]) -> None:
 
 def _check_version(connection: psycopg.Connection[Any]) -> None:
     try:
-        row = connection.execute("SELECT max(version) FROM crossfade.version").fetchone()
+        row = connection.execute("SELECT pg_catalog.max(version) FROM crossfade.version").fetchone()
     except errors.InsufficientPrivilege as error:
         raise _no_permission(connection) from error
     found = row[0] if row else None
@@ -72,10 +72,10 @@ def _check_version(connection: psycopg.Connection[Any]) -> None:
 
 
 def _no_permission(connection: psycopg.Connection[Any]) -> LedgerError:
-    row = connection.execute("SELECT current_user, current_database()").fetchone()
+    row = connection.execute("SELECT current_user, pg_catalog.current_database()").fetchone()
     assert row is not None
     role, database = (sql.Identifier(name).as_string(connection) for name in row)
-    exists = connection.execute("SELECT to_regnamespace('crossfade') IS NOT NULL").fetchone()
+    exists = connection.execute("SELECT pg_catalog.to_regnamespace('crossfade') IS NOT NULL").fetchone()
     grant = (
         f"GRANT ALL ON SCHEMA crossfade TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA crossfade TO {role}"
         if exists and exists[0]

@@ -46,7 +46,8 @@ def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, te
     """
     with connection.transaction():
         row = connection.execute(
-            "SELECT epoch, holder, lease_until > clock_timestamp(), lease_until - clock_timestamp()"
+            "SELECT epoch, holder, lease_until > pg_catalog.clock_timestamp(),"
+            " lease_until - pg_catalog.clock_timestamp()"
             " FROM crossfade.migration WHERE id = %s",
             (migration,),
         ).fetchone()
@@ -67,7 +68,7 @@ def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, te
         taken = connection.execute(
             "WITH mine AS (SELECT id FROM crossfade.migration WHERE id = %(id)s AND epoch = %(epoch)s FOR UPDATE)"
             " UPDATE crossfade.migration AS m SET epoch = m.epoch + 1, holder = %(holder)s,"
-            " lease_until = clock_timestamp() + %(term)s FROM mine WHERE m.id = mine.id RETURNING m.epoch",
+            " lease_until = pg_catalog.clock_timestamp() + %(term)s FROM mine WHERE m.id = mine.id RETURNING m.epoch",
             {"id": migration, "epoch": row[0], "holder": holder, "term": term},
         ).fetchone()
         if taken is None:
@@ -79,8 +80,9 @@ def acquire(connection: psycopg.Connection[Any], migration: str, holder: str, te
 
 def _end_sessions(connection: psycopg.Connection[Any], migration: str, epoch: int) -> None:
     connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid()",
+        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = %s AND datname = pg_catalog.current_database()"
+        " AND pid <> pg_catalog.pg_backend_pid()",
         (session_name(migration, epoch),),
     )
 
@@ -88,7 +90,7 @@ def _end_sessions(connection: psycopg.Connection[Any], migration: str, epoch: in
 def renew(connection: psycopg.Connection[Any], lease: Lease, term: timedelta = TERM) -> None:
     """Push the lease's end out; raises LeaseLost when it has gone to another."""
     renewed = connection.execute(
-        "UPDATE crossfade.migration SET lease_until = clock_timestamp() + %s WHERE id = %s AND epoch = %s",
+        "UPDATE crossfade.migration SET lease_until = pg_catalog.clock_timestamp() + %s WHERE id = %s AND epoch = %s",
         (term, lease.migration, lease.epoch),
     )
     if renewed.rowcount != 1:

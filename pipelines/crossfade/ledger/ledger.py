@@ -79,7 +79,7 @@ VALUES (%(id)s, %(title)s, %(owner)s, %(text)s, %(digest)s, %(plan)s, %(plan_dig
 ON CONFLICT (id) DO UPDATE
    SET title = excluded.title, owner = excluded.owner, spec_text = excluded.spec_text,
        spec_digest = excluded.spec_digest, plan = excluded.plan, plan_digest = excluded.plan_digest,
-       state = 'running', problem = NULL, started_at = now(), finished_at = NULL,
+       state = 'running', problem = NULL, started_at = pg_catalog.now(), finished_at = NULL,
        paused_at = CASE WHEN migration.state <> 'undone' THEN migration.paused_at END,
        paused_by = CASE WHEN migration.state <> 'undone' THEN migration.paused_by END
  WHERE migration.state = 'undone'
@@ -97,7 +97,7 @@ ON CONFLICT (id) DO UPDATE
             if written.rowcount:
                 # Of an attempt that was undone: its rows are tried anew.
                 self.connection.execute(
-                    "UPDATE crossfade.conflict SET resolved_at = now() WHERE id = ANY (ARRAY("
+                    "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY (ARRAY("
                     "SELECT id FROM crossfade.conflict WHERE migration = %s AND resolved_at IS NULL"
                     " FOR NO KEY UPDATE SKIP LOCKED))",
                     (migration,),
@@ -115,7 +115,7 @@ ON CONFLICT (id) DO UPDATE
         with self.connection.transaction():
             changed = self.connection.execute(
                 "UPDATE crossfade.migration SET state = %(state)s, undo_to = %(undo_to)s, problem = %(problem)s,"
-                " finished_at = CASE WHEN %(state)s IN ('complete', 'undone') THEN now() END"
+                " finished_at = CASE WHEN %(state)s IN ('complete', 'undone') THEN pg_catalog.now() END"
                 " WHERE id = %(id)s"
                 " AND (state, undo_to, problem) IS DISTINCT FROM (%(state)s, %(undo_to)s, %(problem)s)",
                 {"id": migration, "state": state, "undo_to": undo_to, "problem": problem},
@@ -127,8 +127,8 @@ ON CONFLICT (id) DO UPDATE
         """Ask whoever works on the migration to stop after the batch or step at hand. evidence: for the event."""
         with self.connection.transaction():
             self.connection.execute(
-                "UPDATE crossfade.migration SET paused_at = coalesce(paused_at, now()), paused_by = session_user"
-                " WHERE id = %s",
+                "UPDATE crossfade.migration SET paused_at = coalesce(paused_at, pg_catalog.now()),"
+                " paused_by = session_user WHERE id = %s",
                 (migration,),
             )
             self.event(migration, "paused", evidence or {})
@@ -167,7 +167,7 @@ ON CONFLICT (id) DO UPDATE
         """All steps of the leg are done in this database."""
         with self.connection.transaction():
             written = self.connection.execute(
-                "UPDATE crossfade.leg SET finished_at = now()"
+                "UPDATE crossfade.leg SET finished_at = pg_catalog.now()"
                 " WHERE migration = %s AND leg = %s AND finished_at IS NULL",
                 (migration, leg),
             )
@@ -178,7 +178,8 @@ ON CONFLICT (id) DO UPDATE
         """The gates after the leg held."""
         with self.connection.transaction():
             written = self.connection.execute(
-                "UPDATE crossfade.leg SET passed_at = now() WHERE migration = %s AND leg = %s AND passed_at IS NULL",
+                "UPDATE crossfade.leg SET passed_at = pg_catalog.now()"
+                " WHERE migration = %s AND leg = %s AND passed_at IS NULL",
                 (migration, leg),
             )
             if written.rowcount:
@@ -216,15 +217,15 @@ ON CONFLICT (id) DO UPDATE
 INSERT INTO crossfade.step (migration, id, leg, state) VALUES (%s, %s, %s, 'running')
 ON CONFLICT (migration, id) DO UPDATE
    SET state = 'running', attempts = step.attempts + 1, finished_at = NULL,
-       started_at = CASE WHEN step.state = 'running' THEN step.started_at ELSE now() END""",
+       started_at = CASE WHEN step.state = 'running' THEN step.started_at ELSE pg_catalog.now() END""",
             (migration, step, leg),
         )
 
     def step_done(self, migration: str, step: str, *, rows: int = 0, detail: Mapping[str, Any] | None = None) -> None:
         """Mark a running step as done, with an event, in the transaction of its work."""
         self.connection.execute(
-            "UPDATE crossfade.step SET state = 'done', finished_at = clock_timestamp(), rows = %s, detail = %s"
-            " WHERE migration = %s AND id = %s",
+            "UPDATE crossfade.step SET state = 'done', finished_at = pg_catalog.clock_timestamp(),"
+            " rows = %s, detail = %s WHERE migration = %s AND id = %s",
             (rows, Jsonb(dict(detail or {})), migration, step),
         )
         self.event(migration, "step done", {"step": step, "rows": rows})
@@ -232,8 +233,8 @@ ON CONFLICT (migration, id) DO UPDATE
     def step_waits(self, migration: str, step: str, reason: str | None) -> None:
         """Say why a walk waits at the moment, for those who look; None when it goes on."""
         self.connection.execute(
-            "UPDATE crossfade.step SET detail = detail - 'waits for'"
-            " || jsonb_strip_nulls(jsonb_build_object('waits for', %s::text))"
+            "UPDATE crossfade.step SET detail = detail - 'waits for'::text"
+            " || pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('waits for', %s::text))"
             " WHERE migration = %s AND id = %s AND state = 'running'",
             (reason, migration, step),
         )
@@ -242,7 +243,7 @@ ON CONFLICT (migration, id) DO UPDATE
         """Mark a step as taken back and forget the rows of its undo, so that both can be done again."""
         with self.connection.transaction():
             self.connection.execute(
-                "UPDATE crossfade.step SET state = 'undone', finished_at = clock_timestamp(), rows = 0"
+                "UPDATE crossfade.step SET state = 'undone', finished_at = pg_catalog.clock_timestamp(), rows = 0"
                 " WHERE migration = %s AND id = %s",
                 (migration, step),
             )
@@ -260,8 +261,9 @@ ON CONFLICT (migration, id) DO UPDATE
         with self.connection.cursor(row_factory=class_row(ProgressRecord)) as cursor:
             rows = cursor.execute(
                 """
-SELECT step, sum(next_block - first_block)::bigint AS blocks_done, sum(end_block - first_block)::bigint AS blocks,
-       sum(rows)::bigint AS rows, sum(batches)::bigint AS batches
+SELECT step, pg_catalog.sum(next_block - first_block)::bigint AS blocks_done,
+       pg_catalog.sum(end_block - first_block)::bigint AS blocks,
+       pg_catalog.sum(rows)::bigint AS rows, pg_catalog.sum(batches)::bigint AS batches
   FROM crossfade.progress WHERE migration = %s GROUP BY step""",
                 (migration,),
             ).fetchall()
@@ -270,7 +272,7 @@ SELECT step, sum(next_block - first_block)::bigint AS blocks_done, sum(end_block
     def count_conflicts(self, migration: str, *, most: int) -> int:
         """How many conflicts are open, counted up to `most`."""
         row = self.connection.execute(
-            "SELECT count(*) FROM (SELECT FROM crossfade.conflict"
+            "SELECT pg_catalog.count(*) FROM (SELECT FROM crossfade.conflict"
             " WHERE migration = %s AND resolved_at IS NULL LIMIT %s) AS open",
             (migration, most),
         ).fetchone()
@@ -329,7 +331,8 @@ INSERT INTO crossfade.gate (migration, point, gate, state, reason, holds_at, evi
 VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (migration, point, gate) DO UPDATE
    SET state = excluded.state, reason = excluded.reason, holds_at = excluded.holds_at, evidence = excluded.evidence,
-       checked_at = now(), since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE now() END""",
+       checked_at = pg_catalog.now(),
+       since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE pg_catalog.now() END""",
                 (migration, point, gate, state, reason, holds_at, Jsonb(dict(evidence))),
             )
             if before is None or before[0] != state:
@@ -352,7 +355,8 @@ ON CONFLICT (migration, point, gate) DO UPDATE
         with self.connection.transaction():
             self.connection.execute(
                 """
-UPDATE crossfade.approval AS a SET event = crossfade.append_event(a.migration, 'approved', jsonb_build_object(
+UPDATE crossfade.approval AS a SET event = crossfade.append_event(a.migration, 'approved',
+       pg_catalog.jsonb_build_object(
          'approval', a.id, 'role', a.role, 'team', a.team, 'plan', a.plan_digest, 'reason', a.reason))
  WHERE id = ANY (ARRAY(SELECT id FROM crossfade.approval WHERE migration = %s AND event IS NULL
                         ORDER BY id FOR UPDATE SKIP LOCKED))""",
@@ -379,7 +383,8 @@ WITH RECURSIVE team AS (
   SELECT oid FROM pg_roles WHERE rolname = %s
   UNION
   SELECT m.member FROM pg_auth_members AS m JOIN team ON m.roleid = team.oid
-   WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true))
+   WHERE coalesce((pg_catalog.to_jsonb(m) ->> 'inherit_option'::text)::boolean
+                  OR (pg_catalog.to_jsonb(m) ->> 'set_option'::text)::boolean, true))
 SELECT rolname::text FROM pg_roles JOIN team USING (oid)""",
             (team,),
         ).fetchall()

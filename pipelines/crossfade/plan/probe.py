@@ -39,13 +39,13 @@ class ServerProbe:
         probe = Expression(f"NULL::{text}")
         # A domain is described as the type it is over, so its own name is asked for; nothing is computed, since a
         # domain may refuse NULL.
-        question = trusted(f"SELECT {probe}, pg_typeof((SELECT {probe} WHERE false))::oid::int8 WHERE false")
+        question = trusted(f"SELECT {probe}, pg_catalog.pg_typeof((SELECT {probe} WHERE false))::oid::int8 WHERE false")
         _, modifier = self._described(question, f"type {text}")
         with self._searching(self._search_path):
             row = self._connection.execute(
                 trusted(
                     "SELECT oid, typtype = 'd' FROM pg_catalog.pg_type"
-                    f" WHERE oid = pg_typeof((SELECT {probe} WHERE false))"
+                    f" WHERE oid = pg_catalog.pg_typeof((SELECT {probe} WHERE false))"
                 )
             ).fetchone()
         assert row is not None
@@ -96,7 +96,7 @@ class ServerProbe:
     def _searching(self, search_path: Sequence[str]) -> Generator[None]:
         path = ", ".join(sql.Identifier(schema).as_string(None) for schema in search_path)
         with self._connection.transaction(force_rollback=True):
-            self._connection.execute("SELECT set_config('search_path', %s, true)", (path,))
+            self._connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
             yield
 
     def _described(self, question: sql.SQL | sql.Composed, subject: str, *, bare: str | None = None) -> tuple[int, int]:
@@ -119,7 +119,9 @@ class ServerProbe:
     def _format(self, oid: int, modifier: int) -> str:
         """As the catalog prints it: with an empty search_path, so that the two can be compared."""
         with self._searching(()):
-            row = self._connection.execute("SELECT format_type(%s, %s)", (oid, modifier)).fetchone()
+            row = self._connection.execute(
+                "SELECT pg_catalog.format_type(%s::oid, %s::integer)", (oid, modifier)
+            ).fetchone()
         assert row is not None
         return row[0]
 
@@ -132,7 +134,7 @@ SELECT s.oid = t.oid OR s.typname = 'unknown'
                      AND c.castcontext IN ('a', 'i'))
        OR t.typcategory = 'S'
        OR (t.typtype = 'd' AND t.typbasetype = s.oid)
-  FROM pg_type AS s, pg_type AS t WHERE s.oid = %s AND t.oid = %s"""
+  FROM pg_type AS s, pg_type AS t WHERE s.oid = %s::oid AND t.oid = %s::oid"""
             ),
             (given, self._described(trusted(f"SELECT NULL::{wanted} WHERE false"), wanted)[0]),
         ).fetchone()
@@ -141,7 +143,7 @@ SELECT s.oid = t.oid OR s.typname = 'unknown'
     def _calls_volatile(self, expression: Expression) -> bool:
         names = [name[-1] for name in expression.functions]
         row = self._connection.execute(
-            "SELECT count(*) FROM pg_proc WHERE proname = ANY(%s) AND provolatile = 'v'",
+            "SELECT pg_catalog.count(*) FROM pg_proc WHERE proname = ANY(%s) AND provolatile = 'v'",
             (names,),
         ).fetchone()
         return bool(row and row[0])

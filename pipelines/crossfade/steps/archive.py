@@ -8,7 +8,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf, text
+from crossfade.steps.compose import any_leaf, lock, names, per_leaf, same_key, text
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
 from crossfade.steps.sync import install_sync, remove_sync
@@ -114,7 +114,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
         locks=lock(sides.relation, "ROW EXCLUSIVE"),
         relation=sides.relation,
         batch=per_leaf(batch),
-        pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(sides.sql, stale).as_string(None),
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}").format(sides.sql, stale).as_string(None),
         pending_rows=per_leaf(
             sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, stale)
         ),
@@ -138,8 +138,8 @@ def _create(sides: Sides) -> Ddl:
     stored = _stored(sides)
     note = sql.SQL(
         "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
-        " VALUES ({}, {}, {}, {}, {}, now() + {}) ON CONFLICT (stored_in) DO UPDATE"
-        " SET created_at = now(), keep_until = excluded.keep_until, purged_at = NULL"
+        " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {}) ON CONFLICT (stored_in) DO UPDATE"
+        " SET created_at = pg_catalog.now(), keep_until = excluded.keep_until, purged_at = NULL"
     ).format(
         sql.Literal(sides.migration),
         sql.Literal(str(sides.relation)),
@@ -180,9 +180,13 @@ def _create(sides: Sides) -> Ddl:
 def _copy(sides: Sides) -> Walk:
     key = sides.key
     stored = _stored(sides)
-    kept = _known(sides) if sides.synced else sql.SQL("num_nonnulls({}) > 0").format(names(_hidden(sides), of="t"))
+    kept = (
+        _known(sides)
+        if sides.synced
+        else sql.SQL("pg_catalog.num_nonnulls({}) > 0").format(names(_hidden(sides), of="t"))
+    )
     in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(kept)
-    same = sql.SQL(" AND ").join(sql.SQL("a.{c} = t.{c}").format(c=sql.Identifier(column)) for column in key)
+    same = same_key(key, {name: column.type for name, column in sides.table.by_name.items()}, "a", "t")
     missing = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(kept, stored, same)
     return Walk(
         id=sides.id("archive", "copy"),
@@ -202,7 +206,7 @@ def _copy(sides: Sides) -> Walk:
                 in_range,
             )
         ),
-        pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE {}").format(sides.sql, missing).as_string(None),
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}").format(sides.sql, missing).as_string(None),
         pending_rows=per_leaf(
             sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(
                 any_leaf(), missing
@@ -252,7 +256,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
         locks=lock(sides.relation, "ROW EXCLUSIVE"),
         relation=sides.relation,
         batch=per_leaf(batch),
-        pending=sql.SQL("SELECT count(*) FROM {} WHERE {}")
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}")
         .format(source.format(sides.sql, stored, same), wanting)
         .as_string(None),
         pending_rows=per_leaf(

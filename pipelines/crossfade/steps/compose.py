@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from crossfade.composing import sql
 from crossfade.steps.step import Lock, LockMode, Relation
@@ -36,3 +36,20 @@ def names(columns: Iterable[str], *, of: str | None = None) -> sql.Composable:
 
 def lock(relation: Relation, mode: LockMode) -> tuple[Lock, ...]:
     return (Lock(relation=relation, mode=mode),)
+
+
+def same_key(key: Iterable[str], types: Mapping[str, str], left: str, right: str) -> sql.Composable:
+    """Both rows bear the same key.
+
+    types: as the catalog prints them, those of pg_catalog without a schema: for these the operator is said, since a
+    better match (for varchar, there is none of its own) may stand in a schema that others write. A type from elsewhere
+    brings its own.
+    """
+    return sql.SQL(" AND ").join(
+        equal(types[column], sql.Identifier(left, column), sql.Identifier(right, column)) for column in key
+    )
+
+
+def equal(type_: str, left: sql.Composable, right: sql.Composable) -> sql.Composable:
+    operator = sql.SQL("=" if "." in type_ else "OPERATOR(pg_catalog.=)")
+    return sql.SQL("{} {} {}").format(left, operator, right)

@@ -18,6 +18,6 @@ def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Compo
         *which,
     ]
     return sql.SQL(
-        "UPDATE crossfade.conflict SET resolved_at = now() WHERE id = ANY ("
+        "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY ("
         "ARRAY(SELECT id FROM crossfade.conflict WHERE {} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
     ).format(sql.SQL(" AND ").join(asked))

@@ -108,7 +108,9 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         # Written without a mark, so that the sync trigger maps each row and notes the one it cannot map.
         careful=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=unmapped)),
         conflict=per_leaf(noted),
-        pending=sql.SQL("SELECT count(*) FROM {} AS t WHERE t.{} IS NULL").format(sides.sql, marker).as_string(None),
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} IS NULL")
+        .format(sides.sql, marker)
+        .as_string(None),
         pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), in_range)),
         silent=sides.silent,
     )
@@ -119,9 +121,10 @@ def parity(sides: Sides, leg: Leg, moment: Moment) -> Check:
     marker = sql.Identifier(sides.marker)
     counts = sql.SQL(
         """
-SELECT count(*) FILTER (WHERE t.{m} IS NULL) AS "rows not mapped yet",
-       count(*) FILTER (WHERE t.{m} IS FALSE) AS "rows in conflict",
-       count(*) FILTER (WHERE CASE WHEN t.{m} THEN NOT ({agree}) ELSE false END) AS "rows whose sides disagree"
+SELECT pg_catalog.count(*) FILTER (WHERE t.{m} IS NULL) AS "rows not mapped yet",
+       pg_catalog.count(*) FILTER (WHERE t.{m} IS FALSE) AS "rows in conflict",
+       pg_catalog.count(*) FILTER (WHERE CASE WHEN t.{m} THEN NOT ({agree}) ELSE false END)
+         AS "rows whose sides disagree"
   FROM {table} AS t"""
     ).format(m=marker, agree=agrees(sides, moment, "t"), table=sides.sql)
     return Check(
@@ -172,7 +175,9 @@ UPDATE {table} AS t SET {marker} = false FROM again WHERE t.ctid = again.ctid AN
         key_json(sides, sql.Identifier("t")), sides.sql, marker
     )
     gone = sql.SQL("key NOT IN ({})" if sides.key else "NOT EXISTS ({})").format(still)
-    silence = [sql.SQL("SELECT set_config('session_replication_role', 'replica', true)")] if sides.silent else []
+    silence = (
+        [sql.SQL("SELECT pg_catalog.set_config('session_replication_role', 'replica', true)")] if sides.silent else []
+    )
     return text(*silence, again, resolved(sides.migration, str(sides.relation), gone))
 
 

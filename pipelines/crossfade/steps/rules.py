@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import lock, names, table, text
+from crossfade.steps.compose import equal, lock, names, table, text
 from crossfade.steps.names import own_name
 from crossfade.steps.step import AnyStep, BuildIndex, Check, Ddl, DropIndex, Leg, Lock, Relation
 
@@ -87,7 +87,7 @@ def unique(
     own = place.named("unique", subject)
     cols = names(columns)
     held = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(column)) for column in columns)
-    groups = sql.SQL("SELECT 1 FROM {} {} GROUP BY {} HAVING count(*) > 1").format(
+    groups = sql.SQL("SELECT 1 FROM {} {} GROUP BY {} HAVING pg_catalog.count(*) > 1").format(
         place.sql, sql.SQL("WHERE {}").format(held) if nulls_distinct else sql.SQL(""), cols
     )
     asked = Check(
@@ -95,7 +95,7 @@ def unique(
         leg=place.leg,
         database=place.database,
         title=f"ask that no two rows share {shown}",
-        query=sql.SQL("SELECT count(*) AS {} FROM ({}) AS duplicates")
+        query=sql.SQL("SELECT pg_catalog.count(*) AS {} FROM ({}) AS duplicates")
         .format(sql.Identifier(f"values of {shown} that stand in more than one row"), groups)
         .as_string(None),
         fix="make the rows differ or merge them (a spec with update_rows, or by hand), then run `crossfade up` again",
@@ -137,16 +137,20 @@ def foreign_key(
     parent: Relation,
     referenced: tuple[str, ...],
     *,
+    types: tuple[str, ...],
     actions: str,
     subject: str,
 ) -> Rule:
-    """Every value stands in the parent. `actions` is the tail of the clause, as parsed and deparsed."""
+    """Every value stands in the parent.
+
+    types: of the parent's columns. actions: the tail of the clause, as parsed and deparsed.
+    """
     own = place.named("fkey", subject)
     shown = f"{place.relation} ({', '.join(columns)})"
     held = sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in columns)
     same = sql.SQL(" AND ").join(
-        sql.SQL("p.{} = c.{}").format(sql.Identifier(there), sql.Identifier(here))
-        for here, there in zip(columns, referenced, strict=True)
+        equal(type_, sql.Identifier("p", there), sql.Identifier("c", here))
+        for here, there, type_ in zip(columns, referenced, types, strict=True)
     )
     orphan = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(held, table(parent), same)
     asked = _ask(place, f"{subject}/fkey", orphan, f"rows of {shown} without a row in {parent}", alias="c")
@@ -257,7 +261,7 @@ def _ask(place: Place, subject: str, offends: sql.Composable, words: str, alias:
         leg=place.leg,
         database=place.database,
         title=f"ask that there are no {words}",
-        query=sql.SQL("SELECT count(*) AS {} FROM {} WHERE {}")
+        query=sql.SQL("SELECT pg_catalog.count(*) AS {} FROM {} WHERE {}")
         .format(sql.Identifier(words), source, offends)
         .as_string(None),
         find=find.as_string(None) if find else None,

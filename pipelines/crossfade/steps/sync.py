@@ -74,20 +74,21 @@ def witness(sides: Sides) -> str:
     return (
         sql.SQL(
             """
-SELECT string_agg(fact, ',' ORDER BY fact) FROM (
-  SELECT 'table ' || c.oid || ' ' || pg_relation_filenode(c.oid) AS fact
-    FROM pg_partition_tree({table}::regclass) AS p JOIN pg_class AS c ON c.oid = p.relid WHERE c.relkind = 'r'
+SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabled), ',' ORDER BY kind, oid) FROM (
+  SELECT 'table' AS kind, c.oid, pg_catalog.pg_relation_filenode(c.oid)::text AS version, NULL AS enabled
+    FROM pg_catalog.pg_partition_tree({table}::regclass) AS p JOIN pg_class AS c ON c.oid = p.relid::oid
+   WHERE c.relkind = 'r'
+  UNION
+  SELECT 'table', c.oid, c.relfilenode::text, NULL FROM pg_class AS c WHERE c.oid = {table}::regclass::oid
   UNION ALL
-  SELECT 'table ' || c.oid || ' ' || c.relfilenode FROM pg_class AS c WHERE c.oid = {table}::regclass
-  UNION ALL
-  SELECT 'trigger ' || t.oid || ' ' || t.xmin || ' ' || t.tgenabled::text
+  SELECT 'trigger', t.oid, t.xmin::text, t.tgenabled::text
     FROM pg_trigger AS t
    WHERE t.tgname IN ({insert}, {update})
-     AND (t.tgrelid = {table}::regclass
-          OR t.tgrelid IN (SELECT relid FROM pg_partition_tree({table}::regclass)))
+     AND (t.tgrelid = {table}::regclass::oid
+          OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree({table}::regclass)))
   UNION ALL
-  SELECT 'function ' || f.oid || ' ' || f.xmin
-    FROM pg_proc AS f WHERE f.proname = {function} AND f.pronamespace = 'crossfade'::regnamespace
+  SELECT 'function', f.oid, f.xmin::text, NULL
+    FROM pg_proc AS f WHERE f.proname = {function} AND f.pronamespace = 'crossfade'::regnamespace::oid
 ) AS facts"""
         )
         .format(
@@ -105,10 +106,10 @@ def always_on(sides: Sides) -> str:
     return (
         sql.SQL(
             """
-SELECT bool_and(2 = (SELECT count(*) FROM pg_trigger AS t
+SELECT pg_catalog.bool_and(2 = (SELECT pg_catalog.count(*) FROM pg_trigger AS t
                       WHERE t.tgrelid = tables.oid AND t.tgname IN ({insert}, {update}) AND t.tgenabled = 'A'))
   FROM (SELECT {table}::regclass::oid AS oid
-        UNION SELECT relid FROM pg_partition_tree({table}::regclass)) AS tables"""
+        UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({table}::regclass)) AS tables"""
         )
         .format(
             table=sql.Literal(sides.sql.as_string(None)),
@@ -124,7 +125,7 @@ def key_json(sides: Sides, row: sql.Composable) -> sql.Composable:
     if not sides.key:
         return sql.SQL("NULL::jsonb")
     parts = [sql.SQL("{}, {}.{}").format(sql.Literal(column), row, sql.Identifier(column)) for column in sides.key]
-    return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(parts))
+    return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts))
 
 
 def _insert_trigger(sides: Sides) -> str:
@@ -330,7 +331,7 @@ def _assign(pair: Pair, values: list[tuple[str, sql.Composable]], *, emptied: bo
         """    BEGIN
 {assigned}
     EXCEPTION WHEN others THEN
-      IF left(SQLSTATE, 2) IN ({server}) THEN RAISE; END IF;
+      IF pg_catalog.left(SQLSTATE, 2) IN ({server}) THEN RAISE; END IF;
       failed := SQLSTATE;
 {left}
     END;"""

@@ -1,26 +1,27 @@
 -- One row: the server, the role this session acts as, and what is installed.
 -- pg_current_wal_lsn() fails on a standby; CASE keeps it from being called there.
-SELECT current_database() AS database,
-       current_setting('server_version_num')::int AS version,
-       pg_is_in_recovery() AS in_recovery,
-       current_setting('wal_level') AS wal_level,
-       current_setting('TimeZone') AS timezone,
-       current_setting('block_size')::int AS block_size,
+-- Asked with the search_path of the session, which is one of its settings, so every function's schema is said.
+SELECT pg_catalog.current_database() AS database,
+       pg_catalog.current_setting('server_version_num')::int AS version,
+       pg_catalog.pg_is_in_recovery() AS in_recovery,
+       pg_catalog.current_setting('wal_level') AS wal_level,
+       pg_catalog.current_setting('TimeZone') AS timezone,
+       pg_catalog.current_setting('block_size')::int AS block_size,
        r.rolname AS role,
        r.rolsuper AS superuser,
-       has_database_privilege(current_database(), 'CREATE') AS may_create_schema,
-       ARRAY(SELECT m.rolname::text FROM pg_roles m WHERE pg_has_role(m.oid, 'USAGE')) AS member_of,
-       (SELECT coalesce(jsonb_object_agg(e.extname, e.extversion), '{}') FROM pg_extension e) AS extensions,
-       (SELECT jsonb_object_agg(s.name, current_setting(s.name, true))
-          FROM unnest(%(settings)s::text[]) AS s (name)
-         WHERE current_setting(s.name, true) IS NOT NULL) AS settings,
-       (SELECT jsonb_agg(jsonb_build_object(
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create_schema,
+       ARRAY(SELECT m.rolname::text FROM pg_roles m WHERE pg_catalog.pg_has_role(m.oid, 'USAGE')) AS member_of,
+       (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{}') FROM pg_extension e) AS extensions,
+       (SELECT pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name, true))
+          FROM pg_catalog.unnest(%(settings)s::text[]) AS s (name)
+         WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL) AS settings,
+       (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                    'application_name', coalesce(w.application_name, ''),
                    'state', coalesce(w.state, 'unknown'),
                    'lag_seconds', extract(epoch FROM w.replay_lag),
-                   'lag_bytes', pg_wal_lsn_diff(
-                       CASE WHEN pg_is_in_recovery()
-                            THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END,
+                   'lag_bytes', pg_catalog.pg_wal_lsn_diff(
+                       CASE WHEN pg_catalog.pg_is_in_recovery()
+                            THEN pg_catalog.pg_last_wal_receive_lsn() ELSE pg_catalog.pg_current_wal_lsn() END,
                        w.replay_lsn)) ORDER BY w.application_name, w.pid)
           FROM pg_stat_replication w) AS replicas
   FROM pg_roles r

@@ -1,0 +1,128 @@
+"""Whoever may create in the application's schema cannot have the migration's role run what they made."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+import postgast
+import pytest
+from postgast import pg_query_pb2 as pg
+from tests.scene import Scene
+
+from crossfade.spec.fragment import trusted
+
+SCHEMA = """
+CREATE TABLE places (code varchar(9) PRIMARY KEY, title text);
+INSERT INTO places VALUES ('a', 'A'), ('b', 'B');
+CREATE TABLE items (id varchar(9) PRIMARY KEY, size text, gone text, place varchar(9), name text, note text);
+CREATE INDEX items_size ON items (size);
+INSERT INTO items SELECT i, i, 'g', 'a', 'n' || i, NULL FROM generate_series(1, 300) AS i;
+CREATE TABLE parts (id varchar(9), amount text, PRIMARY KEY (id)) PARTITION BY HASH (id);
+CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO parts SELECT i, i FROM generate_series(1, 300) AS i;
+"""
+# Fragments of the author's are casts only: what they call is theirs to qualify.
+CHANGES = """
+changes:
+  - change_column: {table: items, column: size, to: {type: integer}, up: "size::integer", down: "size::text"}
+  - change_column: {table: parts, column: amount, to: {type: integer}, up: "amount::integer", down: "amount::text"}
+  - drop_column: {table: items, column: gone}
+  - update_rows: {table: items, set: {note: "items.name"}}
+  - add_constraint: {table: items, name: items_place_fkey,
+                     foreign_key: {columns: [place], references: {table: places, columns: [code]}}}
+  - add_constraint: {table: items, name: items_name_key, unique: [name]}
+  - create_index: {table: items, name: items_place, columns: [place]}
+"""
+SHADOWS = Path(__file__).with_name("shadows.sql").read_text()
+
+
+@pytest.fixture
+def mallory(scene: Scene) -> Generator[Any]:
+    """A role that may create in the application's schema, and nothing else."""
+    scene.sql("CREATE ROLE mallory LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO mallory")
+    with scene.connect() as session:
+        session.execute("SET SESSION AUTHORIZATION mallory")
+        yield session
+    scene.sql("DROP OWNED BY mallory; DROP ROLE mallory")
+
+
+def test_nothing_that_another_role_made_in_the_schema_is_run_by_a_migration(scene: Scene, mallory: Any) -> None:
+    scene.sql(SCHEMA)
+    scene.spec(CHANGES)
+    mallory.execute(trusted(SHADOWS))
+    with pytest.raises(Exception, match="shadowed an operator"):
+        scene.sql("SELECT FROM items WHERE id = place")
+
+    assert scene.up(through="retire").ended == "reached"
+    scene.sql("UPDATE items SET size = 7 WHERE note IS NOT NULL; UPDATE parts SET amount = 7")
+    assert scene.rollback().ended == "undone"
+    assert scene.up().ended == "complete"
+    assert scene.rollback(to="retire").ended == "undone"
+
+    assert scene.one("SELECT sum(size) FROM items WHERE size = 7") == 2100
+
+
+def test_every_function_that_a_plan_calls_is_named_with_its_schema(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    scene.spec(CHANGES)
+    scene.up(through="expand")
+    (plan,) = scene.sql("SELECT plan FROM crossfade.migration")[0]
+
+    statements = [text.replace("{leaf}", "leaf").replace("{{", "{").replace("}}", "}") for text in _sql(plan["steps"])]
+
+    assert len(statements) > 50
+    assert {name for statement in statements for name in _unqualified(statement)} == set()
+
+
+def _sql(found: Any) -> Generator[str]:
+    """Every statement in a plan, wherever it stands."""
+    texts = {"query", "find", "witness", "batch", "waiting", "careful", "conflict", "retry", "pending", "pending_rows",
+             "statement", "done"}  # fmt: skip
+    if isinstance(found, list):
+        for one in cast(list[Any], found):
+            yield from _sql(one)
+    elif isinstance(found, dict):
+        for key, value in cast(dict[str, Any], found).items():
+            if key in texts and isinstance(value, str):
+                yield value
+            elif key in ("statements", "settle"):
+                yield from value
+            else:
+                yield from _sql(value)
+
+
+def _unqualified(statement: str) -> Generator[str]:
+    """Functions called without a schema, also in the bodies of functions that the statement makes."""
+    tree = postgast.parse(statement)
+    for _, node in postgast.walk(tree):
+        if isinstance(node, pg.FuncCall) and len(node.funcname) == 1:
+            yield node.funcname[0].string.sval
+    if statement.startswith("CREATE OR REPLACE FUNCTION"):
+        # The parser writes no JSON of a trigger's own variables, so these are declared.
+        declared = statement.replace("RETURNS trigger", "RETURNS record").replace(
+            "\nDECLARE", "\nDECLARE new record; old record;", 1
+        )
+        for expression in _expressions(postgast.parse_plpgsql(declared)):
+            for prefix in ("", "SELECT "):
+                try:
+                    yield from _unqualified(prefix + expression)
+                except postgast.PgQueryError:
+                    continue
+                break
+            else:
+                raise AssertionError(f"not read: {expression}")
+
+
+def _expressions(found: Any) -> Generator[str]:
+    if isinstance(found, list):
+        for one in cast(list[Any], found):
+            yield from _expressions(one)
+    elif isinstance(found, dict):
+        for key, value in cast(dict[str, Any], found).items():
+            if key == "query":
+                yield value.split(":=", 1)[-1]
+            else:
+                yield from _expressions(value)
