@@ -13,7 +13,7 @@ from crossfade.execute.errors import is_lost
 from crossfade.execute.fault import Fault
 from crossfade.execute.notice import Listener
 from crossfade.execute.session import open_session
-from crossfade.ledger import LeaseLost, Ledger, lease
+from crossfade.ledger import LeaseLost, Ledger, lease, require_current
 from crossfade.plan import Settings
 from crossfade.spec import Database
 from crossfade.steps.step import AnyStep
@@ -39,6 +39,7 @@ class Site:
         self.paused = False
         self.watch = open_session(database, f"crossfade watch {migration}"[:63])
         try:
+            require_current(self.watch)
             self.lease = lease.acquire(self.watch, migration, holder)
         except BaseException:
             self.watch.close()

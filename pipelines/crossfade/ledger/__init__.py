@@ -4,7 +4,7 @@ Plain tables and a hash-chained list of events; leases with epochs decide which 
 """
 
 from crossfade.ledger.audit import Tampered, verify
-from crossfade.ledger.install import LedgerError, install, is_installed
+from crossfade.ledger.install import LedgerError, Shape, install, is_installed, require_current
 from crossfade.ledger.lease import Lease, LeaseLost, LeaseTaken
 from crossfade.ledger.ledger import Ledger
 from crossfade.ledger.records import (
@@ -31,9 +31,11 @@ __all__ = [
     "LegRecord",
     "MigrationRecord",
     "ProgressRecord",
+    "Shape",
     "StepRecord",
     "Tampered",
     "install",
     "is_installed",
+    "require_current",
     "verify",
 ]

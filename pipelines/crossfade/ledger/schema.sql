@@ -1,4 +1,4 @@
--- The ledger: what this database has been through. Version 1.
+-- The ledger: what this database has been through. The current version; upgrades/ brings an older one to the same.
 --
 -- Small tables, append-only events, no secrets and no row values but the keys of rows in conflict and what an
 -- archive keeps. Written by crossfade only; safe to read with any tool.
@@ -236,5 +236,3 @@ $$;
 GRANT EXECUTE ON FUNCTION
   crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve, crossfade.append_event TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION crossfade.sign_approval, crossfade.refuse_change FROM PUBLIC;
-
-INSERT INTO crossfade.version (version) VALUES (1);
