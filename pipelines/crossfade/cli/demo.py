@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from crossfade.cli.failure import end_in_order_on_sigterm
 from crossfade.cli.terminal import out
 
 
@@ -16,4 +17,5 @@ def demo(
     """Watch migrations run under live traffic, on databases of its own; nothing of yours is touched."""
     from crossfade.demo import run
 
+    end_in_order_on_sigterm()
     raise typer.Exit(run(out(), ui=ui, keep=keep))

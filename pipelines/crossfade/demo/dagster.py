@@ -31,3 +31,7 @@ def serve(root: Path, port: int) -> int:
             # The terminal has told Dagster too, which ends its children itself.
             process.wait()
             return 0
+        except SystemExit:
+            process.terminate()
+            process.wait()
+            raise
