@@ -54,7 +54,7 @@ def test_nulls_not_distinct_is_refused_on_a_server_that_does_not_know_it(scene: 
         old = replace(catalog, server=replace(catalog.server, version=140019))
 
         with pytest.raises(Refused, match="needs PostgreSQL 15, and app runs 14") as refused:
-            compile_plan(scene.migration(), lambda name: Target(name, "public", old, connection))
+            compile_plan(scene.migration(), lambda name: Target(name, "public", old, connection), scene.root)
 
     assert "(code IS NULL) WHERE code IS NULL" in (refused.value.fix or "")
     scene.sql("CREATE UNIQUE INDEX ON items ((code IS NULL)) WHERE code IS NULL")

@@ -205,7 +205,7 @@ def test_every_problem_of_a_spec_is_said_at_once_and_where_it_stands(zoo: Scene)
 
     assert first.where is not None
     assert second.where is not None
-    assert (first.where.file.name, first.where.line, first.where.column) == ("m.yaml", 6, 5)
+    assert (first.where.file.name, first.where.line, first.where.column) == ("m.yaml", 6, 43)
     assert second.where.line == 8
 
 
@@ -224,3 +224,55 @@ def test_a_column_that_another_migration_goes_on_keeping_in_step_is_refused(scen
 
     assert said("number").startswith("number of public.items is kept in step by _cf_m_items_")
     assert said("other") == "nothing"
+
+
+PLACES = {
+    "table": "add_column: {table: HERE, column: extra, type: text}",
+    "column": "drop_column: {table: users, column: HERE}",
+    "from": "rename_column: {table: users, from: HERE, to: number2}",
+    "type": "add_column: {table: users, column: extra, type: HERE}",
+    "to type": "change_column: {table: users, column: age, to: {type: HERE}}",
+    "up": "add_column: {table: users, column: extra, type: text, up: HERE}",
+    "down": "add_column: {table: users, column: extra, type: text, up: name, down: {name: HERE}}",
+    "a column of down": "add_column: {table: users, column: extra, type: text, up: name, down: {emial: HERE}}",
+    "check": "add_constraint: {table: users, name: c, check: HERE}",
+    "set": "update_rows: {table: users, set: {name: HERE}}",
+    "where": "update_rows: {table: users, set: {name: name}, where: HERE}",
+    "the default of a new table's column": "create_table: {table: t, columns: [{name: i, type: int, default: HERE}]}",
+    "the type of a new table's column": "create_table: {table: t, columns: [{name: i, type: HERE}]}",
+    "the check of a new table": "create_table: {table: t, columns: [{name: i, type: int}], checks: {c: HERE}}",
+    "the where of an index": "create_index: {table: users, name: i, columns: [name], where: HERE}",
+}
+
+
+@pytest.mark.parametrize("change", PLACES.values(), ids=PLACES)
+def test_a_refusal_points_at_the_value_that_is_wrong(zoo: Scene, change: str) -> None:
+    (problem,) = refusal(zoo, change.replace("HERE", "emial"))
+
+    assert problem.where is not None
+    assert (problem.where.line, problem.where.column) == (6, len("  - ") + change.index("HERE") + 1)
+
+
+def test_a_refusal_of_the_change_as_a_whole_points_at_its_kind(zoo: Scene) -> None:
+    (problem,) = refusal(zoo, "drop_column: {table: users, column: email}")
+
+    assert problem.where is not None
+    assert (problem.where.line, problem.where.column) == (6, 5)
+
+
+NEAREST = {
+    "a column in an expression": (
+        "add_column: {table: users, column: extra, type: text, up: lower(emial)}",
+        "`email`?",
+    ),
+    "a column of a table alone": ("add_constraint: {table: users, name: c, check: users.ag > 0}", "`age`?"),
+    "a type": ("add_column: {table: users, column: extra, type: intger}", "`integer`?"),
+    "a type like no other": ("add_column: {table: users, column: extra, type: zzzzz}", "create the type first"),
+}
+
+
+@pytest.mark.parametrize(("change", "fix"), NEAREST.values(), ids=NEAREST)
+def test_a_name_that_is_not_there_is_refused_with_what_was_meant(zoo: Scene, change: str, fix: str) -> None:
+    (problem,) = refusal(zoo, change)
+
+    assert fix in (problem.fix or "")

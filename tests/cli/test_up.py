@@ -38,7 +38,7 @@ def test_what_it_waits_for_is_told_and_no_failure(scene: Scene, call: Call) -> N
 
 
 def test_a_gate_that_will_never_hold_is_a_failure(scene: Scene, call: Call) -> None:
-    users(scene, LOWER + "gates: {contract: [{sql: 'SELECT 1'}]}\n")
+    users(scene, LOWER + "gates: {contract: [{sql: 'SELECT true WHERE false'}]}\n")
 
     result = call("up", "--yes")
 

@@ -8,7 +8,7 @@ from tests.orchestrate.orchestra import SWAP, Orchestra
 
 OPEN = "CREATE TABLE door AS SELECT false AS is_open"
 DOOR = '{sql: "SELECT is_open FROM door", title: the door is open}'
-NEVER = '{sql: "SELECT 1", title: nonsense}'  # not a boolean, and never will be
+NEVER = '{sql: "SELECT true WHERE false", title: nonsense}'  # not a row, and never will be
 
 
 def test_a_gate_that_waits_leaves_the_run_green_and_what_follows_skipped(orchestra: Orchestra) -> None:
@@ -129,13 +129,20 @@ def test_a_check_of_gates_that_lie_behind_tells_what_they_answered_then(orchestr
     assert played.checks["validate.may_contract"].passed
 
 
-def test_a_gate_that_cannot_be_asked_is_asked_again_and_then_fails_in_words(orchestra: Orchestra) -> None:
-    orchestra.scene.spec(SWAP + 'gates: {expand: [{sql: "SELECT is_open FROM no_such_door", title: a door}]}\n')
+@pytest.mark.parametrize(("sqlstate", "again"), [("55P03", True), ("22012", False)])
+def test_a_gate_is_asked_again_when_the_database_may_answer_later_and_else_fails_in_words(
+    orchestra: Orchestra, sqlstate: str, again: bool
+) -> None:
+    orchestra.scene.sql(
+        "CREATE FUNCTION is_open() RETURNS boolean LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE 'no' USING ERRCODE = '{sqlstate}'; END $$"
+    )
+    orchestra.scene.spec(SWAP + 'gates: {expand: [{sql: "SELECT is_open()", title: a door}]}\n')
 
     played = orchestra.materialize("expand")
 
-    assert len(played.retried) == orchestra.patience.tries
-    assert "no_such_door" in played.refusal
+    assert len(played.retried) == (orchestra.patience.tries if again else 0)
+    assert sqlstate in played.refusal
 
 
 def test_a_stage_waits_as_long_as_the_spec_says(orchestra: Orchestra) -> None:

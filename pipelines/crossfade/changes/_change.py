@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -66,12 +67,14 @@ class Compiled:
     steps: its own steps, in order within each leg.
     pairs: columns to be kept in step; the plan makes one transition a table of all of them.
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
+    creates: tables it makes, each with its columns and their types; made in expand, as what it adds.
     needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
 
     steps: tuple[AnyStep, ...] = ()
     pairs: tuple[tuple[Name, Pair], ...] = ()
     adds: tuple[tuple[Name, str, str], ...] = ()
+    creates: tuple[tuple[Name, Mapping[str, str]], ...] = ()
     needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     maps: tuple[Mapped, ...] = ()

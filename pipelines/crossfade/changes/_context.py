@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from crossfade.catalog.errors import CatalogLocked
@@ -48,6 +49,9 @@ class Probe(Protocol):
         ...
 
 
+Path = tuple[str | int, ...]
+
+
 @dataclass(frozen=True)
 class Arrival:
     """A column that an earlier change of the same migration brings: what it is called from expand on, and its type."""
@@ -58,7 +62,10 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Context:
-    """One change of one migration on one database."""
+    """One change of one migration on one database.
+
+    where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
+    """
 
     migration: str
     head: Head
@@ -70,6 +77,7 @@ class Context:
     where: Position
     index: int  # the change's place in the spec, from 0
     arrivals: Mapping[Name, Mapping[str, Arrival]]
+    places: Mapping[Path, Position]
 
     def name(self, table: str) -> Name:
         """The qualified name: `table` or `schema.table`."""
@@ -79,45 +87,47 @@ class Context:
             Name(schema, rest) if dot and schema in self.catalog.schemas and plain not in self.catalog.tables else plain
         )
 
-    def table(self, table: str) -> Table:
-        """The table as it is now; refuses one that does not exist."""
+    def table(self, table: str, *at: str | int) -> Table:
+        """The table as it is now; refuses one that does not exist. at: the key that names it, if not `table`."""
+        at = at or ("table",)
         name = self.name(table)
         found = self.catalog.tables.get(name)
-        self._refuse_locked(name)
+        self._refuse_locked(name, at)
         if found is None:
             near = _nearest(name.name, [known.name for known in self.catalog.tables if known.schema == name.schema])
             hint = f"did you mean {near}?" if near else f"the schema {name.schema} of {self.database} has no such table"
-            self.refuse(f"table {name} does not exist in database {self.database}", fix=hint)
+            self.refuse(f"table {name} does not exist in database {self.database}", fix=hint, at=at)
         if found.kind == "foreign":
-            self.refuse(f"{name} is a foreign table", why="triggers and physical walks need a table of this server")
+            why = "triggers and physical walks need a table of this server"
+            self.refuse(f"{name} is a foreign table", why=why, at=at)
         return found
 
-    def _refuse_locked(self, name: Name) -> None:
+    def _refuse_locked(self, name: Name, at: Path) -> None:
         """One that somebody holds exclusively could not be read whole, nor could a partition of it."""
         parts = [name, *(leaf.name for leaf in self.catalog.leaves(name))] if name in self.catalog.tables else [name]
         held = [f"{part} by {self.catalog.locked[part]}" for part in parts if part in self.catalog.locked]
         if held:
             raise CatalogLocked(
                 f"table {name} is locked exclusively in database {self.database}, so it cannot be planned for now",
-                where=self.where,
+                where=self.place_of(at),
                 why="; ".join(held),
                 fix="wait until that session is done, or end its transaction, and try again",
             )
 
-    def column(self, table: Table, column: str) -> Column:
-        """The column as it is now; refuses one that does not exist."""
+    def column(self, table: Table, column: str, *at: str | int) -> Column:
+        """The column as it is now; refuses one that does not exist, at the key that names it."""
         found = table.by_name.get(column)
         if found is None:
             near = _nearest(column, list(table.by_name))
             known = ", ".join(table.by_name)
             hint = f"did you mean {near}? columns here: {known}" if near else f"columns here: {known}"
-            self.refuse(f"column {column} does not exist in {table.name}", fix=hint)
+            self.refuse(f"column {column} does not exist in {table.name}", fix=hint, at=at)
         return found
 
-    def physical(self, table: Table, column: str) -> str:
+    def physical(self, table: Table, column: str, *at: str | int) -> str:
         """What a column of the new shape is called from expand on; refuses one that neither is nor comes."""
         arrival = self.arrivals.get(table.name, {}).get(column)
-        return arrival.physical if arrival is not None else self.column(table, column).name
+        return arrival.physical if arrival is not None else self.column(table, column, *at).name
 
     def physical_names(self, table: Table) -> dict[str, str]:
         """Author's name -> physical name, of the columns that earlier changes bring."""
@@ -128,8 +138,24 @@ class Context:
         arriving = self.arrivals.get(table.name, {})
         return tuple(Need(table.name, column, follows=True) for column in columns if column not in arriving)
 
-    def refuse(self, what: str, *, why: str | None = None, fix: str | None = None) -> NoReturn:
-        raise Refused(what, where=self.where, why=why, fix=fix)
+    def refuse(self, what: str, *, why: str | None = None, fix: str | None = None, at: Path = ()) -> NoReturn:
+        """at: the path to the value that is wrong, from the change."""
+        raise Refused(what, where=self.place_of(at), why=why, fix=fix)
+
+    def place_of(self, path: Path) -> Position:
+        """Where the value stands, or the nearest one around it that is written; else the change itself."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places[path] if path else self.where
+
+    @contextmanager
+    def at(self, *path: str | int) -> Generator[None]:
+        """What is refused of the change as a whole in here is refused of the value at `path`."""
+        try:
+            yield
+        except Refused as refused:
+            narrowed = (replace(p, where=self.place_of(path)) if p.where == self.where else p for p in refused.problems)
+            raise Refused.of(narrowed) from None
 
     def refuse_old_server(self) -> None:
         """NULLS NOT DISTINCT came with PostgreSQL 15."""

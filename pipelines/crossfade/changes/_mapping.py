@@ -8,7 +8,7 @@ import postgast
 from postgast import pg_query_pb2 as pg
 
 from crossfade.catalog.model import Table
-from crossfade.changes._context import Context, Facts
+from crossfade.changes._context import Context, Facts, Path
 from crossfade.spec.fragment import Expression
 
 _WIDENING = {
@@ -25,11 +25,22 @@ _SPELLED_OUT = _TEXTS | {"smallint", "integer", "bigint", "boolean", "uuid", "nu
 
 
 def checked(
-    context: Context, table: Table, expression: Expression, *, row: Mapping[str, str], wanted: str, field: str
+    context: Context,
+    table: Table,
+    expression: Expression,
+    *,
+    row: Mapping[str, str],
+    wanted: str,
+    field: str,
+    at: Path = (),
 ) -> Facts:
-    """Refuse an expression that the server does not accept for the wanted type, or that we could not carry over."""
-    _refuse_captured(context, table, expression, field)
-    return expect(context, expression, table=table.name.name, row=row, wanted=wanted, field=field)
+    """Refuse an expression that the server does not accept for the wanted type, or that we could not carry over.
+
+    field: what it is called. at: the path to it from the change, where that is not its name.
+    """
+    with context.at(*(at or (field,))):
+        _refuse_captured(context, table, expression, field)
+        return expect(context, expression, table=table.name.name, row=row, wanted=wanted, field=field)
 
 
 def expect(

@@ -55,11 +55,17 @@ class AddColumn(Change):
         table = context.table(self.table)
         refuse_branched(context, table)
         if self.column in context.new_row_types(table):
-            context.refuse(f"column {self.column} exists already in {table.name}")
+            context.refuse(f"column {self.column} exists already in {table.name}", at=("column",))
         if self.up is None and self.down:
-            context.refuse("down without up", why="rows that exist would have nothing to go down from", fix="give `up`")
-        wanted = context.probe.type(self.type)
-        refuse_ruled_domain(context, wanted)
+            context.refuse(
+                "down without up",
+                why="rows that exist would have nothing to go down from",
+                fix="give `up`",
+                at=("down",),
+            )
+        with context.at("type"):
+            wanted = context.probe.type(self.type)
+            refuse_ruled_domain(context, wanted)
         new_row = {**context.row_types(table), self.column: wanted}
         for wished, name in ((self.check, self._check_name(table)), (self.unique, self._key_name(table))):
             if wished:
@@ -149,8 +155,8 @@ class AddColumn(Change):
         refuse_late_triggers(context, table, up.columns(table.name.name))
         total = is_total(up, row, wanted)
         for name, down in self.down.items():
-            target = context.column(table, name)
-            checked(context, table, down, row=new_row, wanted=target.type, field=f"down of {name}")
+            target = context.column(table, name, "down", name)
+            checked(context, table, down, row=new_row, wanted=target.type, field=f"down of {name}", at=("down", name))
             refuse_generated(context, table, down.columns(table.name.name) | {name}, f"down of {name}")
             total = total and is_total(down, new_row, target.type)
         new = NewColumn(

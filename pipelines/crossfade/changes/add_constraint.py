@@ -64,7 +64,7 @@ class AddConstraint(Change):
         """The rule's steps in the leg where it is enforced."""
         table = context.table(self.table)
         if any(constraint.name == self.name for constraint in table.constraints):
-            context.refuse(f"constraint {self.name} exists already on {table.name}")
+            context.refuse(f"constraint {self.name} exists already on {table.name}", at=("name",))
         legs = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}
         place = context.place(table, legs[self.enforce])
         if self.check is not None:
@@ -81,7 +81,7 @@ class AddConstraint(Change):
         return self._foreign_key(context, table, place, self.foreign_key)
 
     def _unique(self, context: Context, table: Table, place: Place, columns: tuple[str, ...]) -> Rule:
-        physical = tuple(context.physical(table, column) for column in columns)
+        physical = tuple(context.physical(table, column, "unique") for column in columns)
         if not self.nulls_distinct:
             context.refuse_old_server()
         if table.kind == "partitioned":
@@ -96,11 +96,11 @@ class AddConstraint(Change):
         )
 
     def _foreign_key(self, context: Context, table: Table, place: Place, key: ForeignKey) -> Compiled:
-        parent = context.table(key.references.table)
+        parent = context.table(key.references.table, "foreign_key", "references", "table")
         referenced = key.references.columns or primary_key(context, parent)
-        columns = tuple(context.physical(table, column) for column in key.columns)
+        columns = tuple(context.physical(table, column, "foreign_key", "columns") for column in key.columns)
         for column in referenced:
-            context.column(parent, column)
+            context.column(parent, column, "foreign_key", "references", "columns")
         if len(referenced) != len(key.columns):
             context.refuse(f"{len(key.columns)} columns reference {len(referenced)} of {parent.name}")
         if not any(index.unique and index.valid and set(index.columns) == set(referenced) for index in parent.indexes):

@@ -77,8 +77,9 @@ class ChangeColumn(Change):
     def compile(self, context: Context) -> Compiled:
         """In place where no value changes, else a pair that swaps names."""
         table = context.table(self.table)
-        column = context.column(table, self.column)
-        wanted = context.probe.type(self.to.type) if self.to.type is not None else column.type
+        column = context.column(table, self.column, "column")
+        with context.at("to", "type"):
+            wanted = context.probe.type(self.to.type) if self.to.type is not None else column.type
         rules_leg = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}[
             self.enforce
         ]
@@ -90,9 +91,9 @@ class ChangeColumn(Change):
                 refuse_taken_name(context, table, name)
         if self.to.check is not None:
             row = {**context.row_types(table), self.column: wanted}
-            checked(context, table, self.to.check, row=row, wanted="boolean", field="check")
+            checked(context, table, self.to.check, row=row, wanted="boolean", field="check", at=("to", "check"))
         if self._new_default is not None:
-            checked(context, table, self._new_default, row={}, wanted=wanted, field="default")
+            checked(context, table, self._new_default, row={}, wanted=wanted, field="default", at=("to", "default"))
         # Under the strongest lock a check over the column would be verified again, by a scan, and an index with an
         # expression or a predicate built again.
         rescanned = any(c.kind == "check" and self.column in c.columns for c in table.constraints) or any(
@@ -117,6 +118,7 @@ class ChangeColumn(Change):
                 f"`enforce: {self.enforce}` on {table.name}.{self.column}, which gets no new rule",
                 why="it says from when a new NOT NULL, check or unique rule binds old writers",
                 fix="delete `enforce`, or say the rule under `to`",
+                at=("enforce",),
             )
 
     @property
@@ -228,7 +230,8 @@ class ChangeColumn(Change):
 
     def _swap(self, context: Context, table: Table, column: Column, wanted: str, leg: Leg) -> Compiled:
         columns = frozenset({self.column})
-        refuse_ruled_domain(context, wanted)
+        with context.at("to", "type"):
+            refuse_ruled_domain(context, wanted)
         refuse_branched(context, table)
         refuse_own_sequence(context, table, column)
         refuse_lost_with_column(context, table, column)

@@ -73,7 +73,7 @@ class CreateIndex(Change):
         keys = sql.SQL(", ").join(self._key(context, table, part) for part in self.columns)
         clauses: list[sql.Composable] = []
         if self.include:
-            included = names(context.physical(table, column) for column in self.include)
+            included = names(context.physical(table, column, "include") for column in self.include)
             clauses.append(sql.SQL("INCLUDE ({})").format(included))
         if self.unique and not self.nulls_distinct:
             clauses.append(sql.SQL("NULLS NOT DISTINCT"))
@@ -131,7 +131,8 @@ class CreateIndex(Change):
         row = context.new_row_types(table)
         expressions = [part.expression for part in self.columns if isinstance(part, IndexPart) and part.expression]
         for expression in (*expressions, *([self.where] if self.where is not None else [])):
-            facts = context.probe.expression(expression, table=table.name.name, row=row)
+            with context.at("where" if expression is self.where else "columns"):
+                facts = context.probe.expression(expression, table=table.name.name, row=row)
             if not facts.repeatable or "SubLink" in expression.nodes:
                 context.refuse(
                     f"`{expression}` may give another value for the same row",
@@ -143,7 +144,7 @@ class CreateIndex(Change):
 
     def _key(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
         if isinstance(part, str):
-            return sql.Identifier(context.physical(table, part))
+            return sql.Identifier(context.physical(table, part, "columns"))
         clauses = [
             trusted(part.opclass) if part.opclass else None,
             trusted(part.order.upper()) if part.order else None,
@@ -155,9 +156,9 @@ class CreateIndex(Change):
     def _value(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
         """What an index key holds of a row."""
         if isinstance(part, str):
-            return sql.Identifier(context.physical(table, part))
+            return sql.Identifier(context.physical(table, part, "columns"))
         if part.expression is None:
-            return sql.Identifier(context.physical(table, part.column or ""))
+            return sql.Identifier(context.physical(table, part.column or "", "columns"))
         names = context.physical_names(table)
         return sql.SQL("({})").format(part.expression.render(table.name.name, table.name.name, names))
 

@@ -55,7 +55,10 @@ class CreateTable(Change):
                 why=f"the table would be made in {name.schema}, with a dot in its name",
                 fix="create the schema first, with a `sql` change in a migration that comes before",
             )
-        row = {column.name: context.probe.type(column.type) for column in self.columns}
+        row: dict[str, str] = {}
+        for index, column in enumerate(self.columns):
+            with context.at("columns", index, "type"):
+                row[column.name] = context.probe.type(column.type)
         self._refuse_unsound(context, name, row)
         parts = [self._column(column, row[column.name]) for column in self.columns]
         if self.primary_key:
@@ -109,7 +112,10 @@ class CreateTable(Change):
             undo_title="drop the table",
         )
         return Compiled(
-            steps=(step,), hazards=_missing_right(context, name.schema), needs=tuple(self._needs(context, name))
+            steps=(step,),
+            creates=((name, row),),
+            hazards=_missing_right(context, name.schema),
+            needs=tuple(self._needs(context, name)),
         )
 
     def _needs(self, context: Context, name: Name) -> Iterator[Need]:
@@ -139,14 +145,16 @@ class CreateTable(Change):
                 context.refuse(f"{name} has no column {column}", fix=f"columns here: {', '.join(row)}")
         if len(row) < len(self.columns):
             context.refuse(f"{name} has two columns of one name", fix="rename one of them")
-        for column in self.columns:
+        for index, column in enumerate(self.columns):
             if column.default is not None:
-                expect(context, column.default, table=name.name, row={}, wanted=row[column.name], field="default")
+                with context.at("columns", index, "default"):
+                    expect(context, column.default, table=name.name, row={}, wanted=row[column.name], field="default")
             if column.identity and row[column.name] not in ("smallint", "integer", "bigint"):
                 what = f"{column.name} is {row[column.name]}, and identity gives whole numbers"
                 context.refuse(what, fix="use bigint, or leave `identity` out")
         for rule, condition in self.checks.items():
-            expect(context, condition, table=name.name, row=row, wanted="boolean", field=f"check {rule}")
+            with context.at("checks", rule):
+                expect(context, condition, table=name.name, row=row, wanted="boolean", field=f"check {rule}")
 
     def _comments(self, created: Name) -> list[sql.Composable]:
         comments: list[sql.Composable] = []

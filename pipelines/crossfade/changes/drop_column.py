@@ -34,7 +34,7 @@ class DropColumn(Change):
     def compile(self, context: Context) -> Compiled:
         """A pair without a new side."""
         table = context.table(self.table)
-        column = context.column(table, self.column)
+        column = context.column(table, self.column, "column")
         if (
             column.not_null
             and column.default is None

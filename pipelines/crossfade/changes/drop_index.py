@@ -23,7 +23,9 @@ class DropIndex(Change):
             if found is not None and table.name.schema == context.schema:
                 break
         else:
-            context.refuse(f"index {self.index} does not exist in schema {context.schema} of {context.database}")
+            context.refuse(
+                f"index {self.index} does not exist in schema {context.schema} of {context.database}", at=("index",)
+            )
         if found.constraint or found.primary or found.replica_identity:
             context.refuse(
                 f"index {self.index} belongs to {'a constraint' if found.constraint else 'the replica identity'}",

@@ -34,9 +34,9 @@ class RenameColumn(Change):
     def compile(self, context: Context) -> Compiled:
         """A pair of the same type that maps by the bare column."""
         table = context.table(self.table)
-        column = context.column(table, self.from_)
+        column = context.column(table, self.from_, "from")
         if self.to in context.new_row_types(table):
-            context.refuse(f"column {self.to} exists already in {table.name}")
+            context.refuse(f"column {self.to} exists already in {table.name}", at=("to",))
         columns = frozenset({self.from_})
         refuse_branched(context, table)
         refuse_own_sequence(context, table, column)

@@ -44,12 +44,12 @@ class UpdateRows(Change):
             )
         row = context.row_types(table)
         for name, value in self.set.items():
-            column = context.column(table, name)
+            column = context.column(table, name, "set", name)
             if name in table.key:
                 context.refuse(f"{name} is in the key of {table.name}", why="the key tells which rows are done")
             if column.generated:
                 context.refuse(f"{table.name}.{name} is a generated column", why="it cannot be written")
-            checked(context, table, value, row=row, wanted=column.type, field=f"set of {name}")
+            checked(context, table, value, row=row, wanted=column.type, field=f"set of {name}", at=("set", name))
         if self.where is not None:
             checked(context, table, self.where, row=row, wanted="boolean", field="where")
         silent = self._silent(context, table)

@@ -15,10 +15,9 @@ import psycopg
 from crossfade.errors import CrossfadeError
 from crossfade.execute.notice import GateAnswered, Listener
 from crossfade.execute.session import reading
-from crossfade.gates import GATES, Answer, Gate, GateContext, GateError
+from crossfade.gates import GATES, Answer, Gate, GateContext, GateError, GateUnanswered, asking
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan, PlannedGate
-from crossfade.server_words import told
 from crossfade.spec import Database
 
 _TRIES, _BETWEEN = 3, 1.0
@@ -55,7 +54,7 @@ def ask(
 
     All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
     missing. Those that read many rows are asked when the cheap ones hold.
-    Raises GateError when a gate cannot be asked after several tries.
+    Raises GateError when a gate cannot be asked, GateUnanswered when the database does not answer in several tries.
     """
     gates = sorted((gate_of(planned) for planned in plan.gates_at(point)), key=lambda gate: gate.costly)
     if not gates:
@@ -125,24 +124,17 @@ def _has_address(database: Database) -> bool:
 
 
 def _ask_patiently(gate: Gate, context: GateContext) -> Answer:
-    """A question that could not be asked is asked again: a database error is not a failed gate."""
-    tries = 0
-    while True:
-        tries += 1
+    """A question that the database could not answer just now is asked again: that is not a failed gate."""
+    for left in reversed(range(_TRIES)):
         try:
-            return gate.ask(context)
-        except (GateError, psycopg.Error) as failure:
-            if tries == _TRIES:
-                raise _unanswered(gate, context, failure) from None
+            return _ask(gate, context)
+        except GateUnanswered:
+            if not left:
+                raise
         time.sleep(_BETWEEN)
+    raise AssertionError("the last try answers or raises")
 
 
-def _unanswered(gate: Gate, context: GateContext, failure: GateError | psycopg.Error) -> GateError:
-    if isinstance(failure, GateError):
-        return failure
-    return GateError(
-        f"gate {gate.label} {context.point} of {context.migration} could not be asked: {told(failure)}",
-        why=f"SQLSTATE {failure.sqlstate}",
-        fix="run `crossfade up` again when the database answers",
-        sqlstate=failure.sqlstate,
-    )
+def _ask(gate: Gate, context: GateContext) -> Answer:
+    with asking(f"gate {gate.label} {context.point} of {context.migration} could not be asked"):
+        return gate.ask(context)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 
 from pydantic import ValidationError
 
@@ -17,7 +18,7 @@ from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.ledgers import readable_ledger, writable_ledger
 from crossfade.execute.session import reading
 from crossfade.ledger import MigrationRecord, install, is_installed
-from crossfade.plan import Plan, Target, compile_plan, databases_of
+from crossfade.plan import Plan, Target, compile_plan
 from crossfade.spec import Database, Migration, Project
 from crossfade.steps.step import Walk
 
@@ -128,8 +129,8 @@ def _compile(project: Project, migration: Migration) -> Plan:
     began = time.monotonic()
     while True:
         try:
-            with _targets(project, databases_of(migration)) as targets:
-                return compile_plan(migration, targets.__getitem__)
+            with _targets(project) as open_target:
+                return compile_plan(migration, open_target, project.root)
         except CatalogLocked:
             if time.monotonic() - began > _PATIENCE:
                 raise
@@ -163,14 +164,17 @@ def _named_tables(project: Project, migration: Migration) -> set[tuple[str, str]
 
 
 @contextmanager
-def _targets(project: Project, names: tuple[str, ...]) -> Generator[dict[str, Target]]:
+def _targets(project: Project) -> Generator[Callable[[str], Target]]:
+    """Opens each database when it is first looked at."""
     with ExitStack() as stack:
-        targets: dict[str, Target] = {}
-        for name in names:
+
+        @cache
+        def open_target(name: str) -> Target:
             database = project.databases[name]
             connection = stack.enter_context(reading(database, "crossfade plan"))
-            targets[name] = Target(name, database.schema, read_catalog(connection), connection)
-        yield targets
+            return Target(name, database.schema, read_catalog(connection), connection)
+
+        yield open_target
 
 
 def _write(database: Database, plan: Plan, spec_text: str) -> None:

@@ -3,7 +3,20 @@
 A module without a leading underscore is a kind: `soak` holds `SoakGate`.
 """
 
-from crossfade.gates._gate import Answer, Gate, GateContext, GateError, ReadOnly, State
+from crossfade.gates._failure import asking, is_of_the_moment
+from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError, GateUnanswered, ReadOnly, State
 from crossfade.gates._kinds import GATES
 
-__all__ = ["GATES", "Answer", "Gate", "GateContext", "GateError", "ReadOnly", "State"]
+__all__ = [
+    "GATES",
+    "Answer",
+    "Foresight",
+    "Gate",
+    "GateContext",
+    "GateError",
+    "GateUnanswered",
+    "ReadOnly",
+    "State",
+    "asking",
+    "is_of_the_moment",
+]

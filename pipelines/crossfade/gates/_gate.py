@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from crossfade.errors import CrossfadeError
+from crossfade.errors import CrossfadeError, Position
 from crossfade.spec.values import SpecModel
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ class Answer:
 
 
 class GateError(CrossfadeError):
-    """The question could not be asked (a database error, a file that is not there): retried, no answer."""
+    """The question cannot be asked as it is (a column or a file that is not there): no answer."""
+
+
+class GateUnanswered(GateError):
+    """The database could not answer just now: no answer yet, so it is asked again."""
 
 
 class ReadOnly(Protocol):
@@ -70,6 +74,29 @@ class GateContext:
     now: datetime
 
 
+class Foresight(Protocol):
+    """What a gate may ask when its migration is planned.
+
+    database, schema: of the migration. root: the project's.
+    """
+
+    @property
+    def database(self) -> str: ...
+
+    @property
+    def schema(self) -> str: ...
+
+    @property
+    def root(self) -> Path: ...
+
+    def columns(self, query: str, database: str, where: Position | None = None) -> Sequence[psycopg.Column] | None:
+        """The columns that the query will give at the gate's point; None when that cannot be known.
+
+        where: the query's place; default: the gate's. Raises GateError when it could not be asked.
+        """
+        ...
+
+
 class Gate(SpecModel):
     """One gate of the vocabulary. The field named like the kind holds its main value.
 
@@ -86,3 +113,6 @@ class Gate(SpecModel):
     @abstractmethod
     def ask(self, context: GateContext) -> Answer:
         """The answer now; raises GateError when it cannot be had."""
+
+    def foresee(self, foresight: Foresight) -> None:
+        """When planning: raises GateError, or SpecError of its file, when it could not be asked at its point."""

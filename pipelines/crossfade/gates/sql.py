@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from crossfade.composing import sql
 from crossfade.gates._failure import asking
-from crossfade.gates._gate import Answer, Gate, GateContext
+from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError
 from crossfade.gates._query import Query
 from crossfade.spec.fragment import trusted
+
+if TYPE_CHECKING:
+    import psycopg
 
 _BOOLEAN = 16  # pg_type.oid
 _SHOWN = 60
@@ -40,9 +44,8 @@ class SqlGate(Gate):
             cursor = session.execute(query)
             columns, rows = cursor.description or [], cursor.fetchall()
         evidence = {"database": database, "query": self.sql}
-        if len(columns) != 1 or columns[0].type_code != _BOOLEAN:
-            types = ", ".join(str(column.type_display) for column in columns)
-            return Answer("never", f"it gives ({types}), not one boolean", evidence=evidence)
+        if (found := _misshapen(columns)) is not None:
+            return Answer("never", found, evidence=evidence)
         if len(rows) != 1:
             found = "several rows" if rows else "no row"
             return Answer("never", f"it gives {found}, not one", evidence=evidence)
@@ -53,3 +56,19 @@ class SqlGate(Gate):
                 return Answer("waits", "it gives NULL", evidence=evidence)
             case _:
                 return Answer("waits", "it gives false", evidence=evidence)
+
+    def foresee(self, foresight: Foresight) -> None:
+        columns = foresight.columns(self.sql, self.database or foresight.database)
+        if columns is not None and (found := _misshapen(columns)) is not None:
+            raise GateError(
+                f"{self.label}: {found}",
+                why="a gate holds when its query gives true, in one row of one column",
+                fix="write a condition, e.g. SELECT count(*) = 0 FROM ...",
+            )
+
+
+def _misshapen(columns: Sequence[psycopg.Column]) -> str | None:
+    """What the query gives where that is not one boolean."""
+    if len(columns) == 1 and columns[0].type_code == _BOOLEAN:
+        return None
+    return f"it gives ({', '.join(str(column.type_display) for column in columns)}), not one boolean"

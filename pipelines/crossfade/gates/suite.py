@@ -7,10 +7,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from crossfade.gates._failure import asking
-from crossfade.gates._gate import Answer, Gate, GateContext, GateError
+from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError
 from crossfade.gates.expectations import Suite, load_suite, suite_path
-from crossfade.gates.expectations.subject import subject_of
-from crossfade.spec.errors import SpecError
+from crossfade.gates.expectations.subject import check_columns, rows_of, subject_of
+from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.values import MigrationId
 
 
@@ -38,6 +38,22 @@ class SuiteGate(Gate):
 
         report = run(suite, subject, context.url[database])
         return Answer("holds" if report.holds else "waits", report.reason, evidence=report.evidence)
+
+    def foresee(self, foresight: Foresight) -> None:
+        path = suite_path(foresight.root, self.suite)
+        if not path.exists():
+            known = sorted(other.stem for other in path.parent.glob("*.yaml"))
+            raise GateError(
+                f"there is no suite `{self.suite}`",
+                why=f"a suite is a file in {path.parent.name}/; without it the gate could not be asked",
+                fix=did_you_mean(self.suite, known),
+            )
+        suite = load_suite(path)
+        database = suite.head.database or foresight.database
+        rows = rows_of(suite, foresight.schema if database == foresight.database else None)
+        columns = foresight.columns(rows.as_string(None), database, suite.where)
+        if columns is not None:
+            check_columns(suite, [column.name for column in columns])
 
     def _load(self, context: GateContext) -> Suite:
         try:

@@ -12,12 +12,12 @@ from dagster import Failure, MetadataValue, RetryRequested
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import DatabaseUnreachable, LockBudgetExceeded
-from crossfade.gates import GateError
+from crossfade.gates import GateUnanswered
 from crossfade.ledger import LeaseLost, LeaseTaken
 from crossfade.server_words import told
 
 # What passes by itself. The engine has tried for a while before it raises one of these.
-PASSING = (LeaseTaken, LeaseLost, DatabaseUnreachable, GateError, LockBudgetExceeded)
+PASSING = (LeaseTaken, LeaseLost, DatabaseUnreachable, GateUnanswered, LockBudgetExceeded)
 
 
 class NotItsTurn(CrossfadeError):

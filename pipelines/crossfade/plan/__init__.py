@@ -1,7 +1,8 @@
 """Plans: a migration's steps as data, ordered over phases and databases, with gates and hazards. Never writes."""
 
-from crossfade.plan.compile import Target, compile_plan, databases_of
+from crossfade.plan.compile import compile_plan, databases_of
 from crossfade.plan.plan import GateSetAt, Lineage, Plan, PlannedGate, PlannedHazard, Settings, Size
+from crossfade.plan.target import Target
 
 __all__ = [
     "GateSetAt",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import psycopg
+from pathlib import Path
 
 from crossfade.catalog.model import Catalog, Name, Table
 from crossfade.changes import Arrival, Change, Context, Refused
@@ -14,25 +11,17 @@ from crossfade.errors import Problem
 from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
+from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
 from crossfade.plan.rights import ending_hazards, rights_hazards
+from crossfade.plan.target import Target
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
 from crossfade.steps.rows import Pair, Sides, shadow_name
 from crossfade.steps.step import VALIDATE, AnyStep, Relation, stage_leg
 from crossfade.steps.transition import transition
-
-
-@dataclass(frozen=True)
-class Target:
-    """A database as planning sees it: its catalog, and a read-only session for questions of meaning."""
-
-    database: str
-    schema: str
-    catalog: Catalog
-    connection: psycopg.Connection[Any]
 
 
 def databases_of(migration: Migration) -> tuple[str, ...]:
@@ -41,8 +30,11 @@ def databases_of(migration: Migration) -> tuple[str, ...]:
     return tuple(dict.fromkeys((migration.head.database, *named)))
 
 
-def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> Plan:
-    """Compile a migration; raises Refused with every problem that the databases show."""
+def compile_plan(migration: Migration, open_target: Callable[[str], Target], root: Path) -> Plan:
+    """Compile a migration; raises Refused with every problem that the databases show.
+
+    open_target: raises KeyError for a name that databases.yaml does not give. root: of the project, with its suites.
+    """
     databases = databases_of(migration)
     targets = {name: open_target(name) for name in databases}
     catalogs = {name: target.catalog for name, target in targets.items()}
@@ -85,6 +77,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target]) -> 
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),
+            *foresee_gates(migration, legs, compiled, open_target, root),
         ),
         lineage=tuple(_lineage(compiled)),
         sizes=tuple(_sizes(steps, targets)),
@@ -126,6 +119,9 @@ def _context(
         where=entry.where,
         index=index,
         arrivals=arrivals,
+        places={
+            path[3:]: where for path, where in migration.where.items() if path[:3] == ("changes", index, entry.kind)
+        },
     )
 
 

@@ -35,7 +35,7 @@ def gates_of(
         points.setdefault(point, []).append(gate)
 
     for point, entries in migration.gates.items():
-        place = _place(point, legs)
+        place = place_of(point, legs)
         for entry in entries if place is not None else ():
             body = entry.body.model_dump(mode="json", by_alias=True, exclude_defaults=True)
             add(str(place), PlannedGate(kind=entry.kind, body=body))
@@ -50,7 +50,7 @@ def gates_of(
     return tuple(GateSetAt(point=point, gates=tuple(gates)) for point, gates in points.items())
 
 
-def _place(point: GatePoint, legs: Sequence[Leg]) -> str | None:
+def place_of(point: GatePoint, legs: Sequence[Leg]) -> str | None:
     """Gates of contract as a whole stand before its first stage, or after its last; where it has none, nowhere."""
     if point.phase != "contract" or point.stage is not None:
         return str(point)
@@ -102,7 +102,7 @@ def unasked_hazards(migration: Migration, legs: Sequence[Leg]) -> Iterator[Plann
 
 def _unasked(migration: Migration, legs: Sequence[Leg]) -> Iterator[str]:
     for point in migration.gates:
-        if _place(point, legs) is None:
+        if place_of(point, legs) is None:
             yield f"the gates {point} are never asked"
     if migration.head.contract.window is not None and all(leg.phase != "contract" for leg in legs):
         yield "the window of contract is never asked"

@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from crossfade.changes import Facts, Refused
 from crossfade.errors import Position
+from crossfade.spec.errors import did_you_mean, nearest
 from crossfade.spec.fragment import Expression, trusted
 
 # Stable, but another value at another moment.
@@ -22,6 +23,20 @@ _CLOCKS = {
     "txid_current",
     "pg_current_xact_id",
 }
+
+
+@contextmanager
+def searching(connection: psycopg.Connection[Any], search_path: Sequence[str]) -> Generator[None]:
+    """Ask under this search path; a question waits for nobody, and nobody for it."""
+    path = ", ".join(sql.Identifier(schema).as_string(None) for schema in search_path)
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            "SELECT pg_catalog.set_config('search_path', %s, true),"
+            " pg_catalog.set_config('lock_timeout', '1s', true),"
+            " pg_catalog.set_config('statement_timeout', '10s', true)",
+            (path,),
+        )
+        yield
 
 
 class ServerProbe:
@@ -41,7 +56,7 @@ class ServerProbe:
         # domain may refuse NULL.
         question = trusted(f"SELECT {probe}, pg_catalog.pg_typeof((SELECT {probe} WHERE false))::oid::int8 WHERE false")
         _, modifier = self._described(question, f"type {text}")
-        with self._searching(self._search_path):
+        with searching(self._connection, self._search_path):
             row = self._connection.execute(
                 trusted(
                     "SELECT oid, typtype = 'd' FROM pg_catalog.pg_type"
@@ -69,7 +84,9 @@ class ServerProbe:
         question = sql.SQL("SELECT {value} FROM {source} WHERE ({value}) IS NULL LIMIT 0").format(
             value=value, source=source
         )
-        oid, modifier = self._described(question, f"`{expression}`", bare=table)
+        missing = sorted(expression.columns(table) - row.keys())
+        near = did_you_mean(missing[0], [*row]) if missing and row else None
+        oid, modifier = self._described(question, f"`{expression}`", bare=table, near=near)
         given = self._format(oid, modifier)
         return Facts(
             type=given,
@@ -92,16 +109,11 @@ class ServerProbe:
         oid, modifier = self._described(trusted(f"SELECT NULL::{type_} WHERE false"), type_)
         return self._format(oid, modifier)
 
-    @contextmanager
-    def _searching(self, search_path: Sequence[str]) -> Generator[None]:
-        path = ", ".join(sql.Identifier(schema).as_string(None) for schema in search_path)
-        with self._connection.transaction(force_rollback=True):
-            self._connection.execute("SELECT pg_catalog.set_config('search_path', %s, true)", (path,))
-            yield
-
-    def _described(self, question: sql.SQL | sql.Composed, subject: str, *, bare: str | None = None) -> tuple[int, int]:
+    def _described(
+        self, question: sql.SQL | sql.Composed, subject: str, *, bare: str | None = None, near: str | None = None
+    ) -> tuple[int, int]:
         try:
-            with self._searching(self._search_path):
+            with searching(self._connection, self._search_path):
                 cursor = self._connection.execute(question)
                 assert cursor.description is not None
                 result = cursor.pgresult
@@ -111,14 +123,25 @@ class ServerProbe:
             raise
         except psycopg.Error as error:
             message = error.diag.message_primary or str(error)
-            hint = error.diag.message_hint
+            hint = near if isinstance(error, errors.UndefinedColumn) else error.diag.message_hint
             if bare is not None and isinstance(error, errors.UndefinedColumn) and "SELECT" in subject.upper():
                 hint = f"in a sub-select name columns of the row as {bare}.column"
+            if isinstance(error, errors.UndefinedObject) and subject.startswith("type "):
+                hint = self._type_meant(subject.removeprefix("type "))
             self._refuse(f"{subject}: {message}", why="PostgreSQL refuses it", fix=hint)
+
+    def _type_meant(self, name: str) -> str:
+        rows = self._connection.execute(
+            "SELECT typname FROM pg_catalog.pg_type WHERE typcategory <> 'A' AND typtype IN ('b', 'd', 'e', 'r')"
+            " UNION VALUES ('integer'), ('bigint'), ('smallint'), ('boolean'), ('decimal'), ('real')"
+        ).fetchall()
+        guess = nearest(name.rpartition(".")[2].strip('"'), [known for (known,) in rows])
+        meant = f"did you mean `{guess}`? otherwise " if guess else ""
+        return f"{meant}create the type first, with a `sql` change in a migration that comes before"
 
     def _format(self, oid: int, modifier: int) -> str:
         """As the catalog prints it: with an empty search_path, so that the two can be compared."""
-        with self._searching(()):
+        with searching(self._connection, ()):
             row = self._connection.execute(
                 "SELECT pg_catalog.format_type(%s::oid, %s::integer)", (oid, modifier)
             ).fetchone()

@@ -25,7 +25,8 @@ from psycopg import conninfo
 from sqlalchemy import Dialect, Engine, Inspector, create_engine, text
 
 from crossfade.errors import Problem
-from crossfade.gates._gate import GateError
+from crossfade.gates._failure import unasked
+from crossfade.gates._gate import GateError, GateUnanswered
 from crossfade.gates._query import with_batch
 from crossfade.gates.expectations import own
 from crossfade.gates.expectations.outcome import Outcome, Report
@@ -44,8 +45,6 @@ _RESULT_FORMAT = {
     "exclude_unexpected_values": True,
     "include_unexpected_rows": False,
 }
-# The server or the connection failed, not an expectation.
-_NOBODYS_FAULT = {"08", "40", "53", "55", "57", "58"}
 
 
 def run(suite: Suite, subject: Subject, url: str) -> Report:
@@ -172,7 +171,8 @@ def _refusal(
     """Which expectations cannot be asked, and why; or what happened, where it is none of theirs."""
     cause = _cause(error)
     problems: list[Problem] = []
-    if not isinstance(cause, psycopg2.Error) or (cause.pgcode or "08")[:2] not in _NOBODYS_FAULT:
+    whole = _unasked(suite, cause)
+    if not isinstance(whole, GateUnanswered) and not isinstance(cause, psycopg2.errors.QueryCanceled):
         # Each alone and without rows, so that it is told by name, and its error may be told as it is.
         nothing = f"SELECT * FROM ({subject.source}\n) AS suite LIMIT 0"
         for expected, configuration in zip(suite.expectations, asked, strict=True):
@@ -184,7 +184,12 @@ def _refusal(
                 what = f"suite {suite.name}: {expected.name} cannot be asked: {words}"
                 fix = None if own_query else "correct it, or cast the column in the suite's `query`"
                 problems.append(Problem(what, expected.where, fix=fix))
-    return GateError.of(problems) if problems else GateError(f"suite {suite.name}: {_words(cause)}")
+    return GateError.of(problems) if problems else whole
+
+
+def _unasked(suite: Suite, cause: BaseException) -> GateError:
+    what = f"suite {suite.name}: {_words(cause)}"
+    return unasked(what, cause.pgcode) if isinstance(cause, psycopg2.Error) else GateError(what)
 
 
 def _cause(error: BaseException) -> BaseException:

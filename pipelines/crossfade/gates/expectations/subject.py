@@ -5,7 +5,7 @@ So a table or column that is not there is told in a moment, and Great Expectatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -54,15 +54,20 @@ def subject_of(suite: Suite, session: psycopg.Connection[Any], schema: str | Non
     schema: where a table named without a schema is; None for the search path's.
     Raises GateError when a column is not there, and the database's error when the table or a type is not.
     """
-    head = suite.head
-    table = relation(head.table or "", schema)
-    rows = trusted(head.query) if head.query else sql.SQL("SELECT * FROM {}").format(table)
+    rows = rows_of(suite, schema)
     columns = _described(session, rows)
-    _check_columns(suite, columns)
+    check_columns(suite, [*columns])
     named = _types_named(suite)
     nulls = [sql.SQL("NULL::{} AS {}").format(trusted(name), sql.Identifier(name)) for name in named]
     types = _described(session, sql.SQL("SELECT {}").format(sql.SQL(", ").join(nulls)))
-    return Subject(rows.as_string(session), columns, types, _options(session, head.statement_timeout))
+    return Subject(rows.as_string(session), columns, types, _options(session, suite.head.statement_timeout))
+
+
+def rows_of(suite: Suite, schema: str | None) -> sql.Composable:
+    """The query that gives the suite's rows."""
+    if suite.head.query:
+        return trusted(suite.head.query)
+    return sql.SQL("SELECT * FROM {}").format(relation(suite.head.table or "", schema))
 
 
 def _types_named(suite: Suite) -> list[str]:
@@ -112,13 +117,14 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
-def _check_columns(suite: Suite, columns: Mapping[str, str]) -> None:
+def check_columns(suite: Suite, columns: Sequence[str]) -> None:
+    """Raises GateError with every column that the suite reads and its rows do not have."""
     problems = [
         Problem(
             f"suite {suite.name}: {suite.head.table or 'its query'} has no column {name}",
             expected.where,
             f"{expected.name} reads it",
-            did_you_mean(name, [*columns]),
+            did_you_mean(name, columns),
         )
         for expected in suite.expectations
         for name in expected.reads

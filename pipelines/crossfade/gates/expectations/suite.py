@@ -84,10 +84,11 @@ class Expected:
 
 @dataclass(frozen=True)
 class Suite:
-    """A checked suite."""
+    """A checked suite. where: of the table or query that it looks at."""
 
     path: Path
     head: SuiteFile
+    where: Position
     expectations: tuple[Expected, ...]
 
     @property
@@ -117,7 +118,8 @@ def load_suite(path: Path) -> Suite:
         )
     if head is None or problems:
         raise SpecError.sorted(problems)
-    return Suite(path, head, expectations)
+    where = document.position(("query" if head.query else "table",))
+    return Suite(path, head, where, expectations)
 
 
 def _expectations(document: Document, problems: list[Problem]) -> Iterator[Expected]:
