@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from crossfade.cli.failure import end_in_order_on_sigterm
 from crossfade.cli.project import open_project
 from crossfade.errors import CrossfadeError
 
+_ENDS_WITHIN = 20.0  # seconds
 # Telemetry and the sign-up dialog are off. Runs that crash are run again, never those that were refused. One run at a
 # time works on a database.
 _INSTANCE = """\
@@ -49,12 +52,14 @@ def dev(
             fix="write into it:\nload_from:\n  - python_module: crossfade.orchestrate.definitions",
         )
     home = _dagster_home(project.root)
+    end_in_order_on_sigterm()
     process = subprocess.Popen(
         [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)],
         cwd=project.root,
         env=os.environ | {"DAGSTER_HOME": str(home), "CROSSFADE_PROJECT": str(project.root)},
+        # A script's `crossfade dev &` ignores SIGINT, and what Dagster does with it, it does with SIGTERM.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    end_in_order_on_sigterm()
     try:
         code = process.wait()
     except KeyboardInterrupt:
@@ -62,10 +67,18 @@ def dev(
         process.wait()
         code = 0
     except SystemExit:
-        process.terminate()
-        process.wait()
+        _end(process)
         raise
     raise typer.Exit(code)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Until it has: Dagster can miss a signal while it imports."""
+    while True:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDS_WITHIN)
+            return
 
 
 def _dagster_home(root: Path) -> Path:
