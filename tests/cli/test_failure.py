@@ -104,6 +104,20 @@ def test_a_reader_that_stops_reading_is_no_defect(scene: Scene) -> None:
     process.wait(60)
 
 
+@pytest.mark.parametrize("command", [["status"], ["plan", "m"], ["plan", "m", "--format", "json"]])
+def test_a_program_whose_reader_went_away_ends_as_a_shell_says_of_sigpipe_without_a_word(
+    scene: Scene, command: list[str]
+) -> None:
+    users(scene)
+    process = Call(scene.root).begin(*command)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 141
+
+
 def test_an_output_that_is_full_is_no_defect(scene: Scene, call: Call) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(

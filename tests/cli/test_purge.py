@@ -72,6 +72,19 @@ def test_after_it_a_rollback_is_refused_in_words(complete: Scene, call: Call) ->
     assert call("status").exit_code == 0
 
 
+def test_after_it_nothing_goes_back_to_the_leg_that_kept_the_values(complete: Scene, call: Call) -> None:
+    complete.sql(OVER)
+    leg = complete.one("SELECT leg FROM crossfade.archive")
+    call("purge", "--yes")
+    before = state(complete)
+
+    result = call("rollback", "m", "--to", leg, "--yes")
+
+    assert result.exit_code == 1
+    assert f"m cannot be taken back to {leg} or past it" in result.stderr
+    assert state(complete) == before
+
+
 def test_a_migration_that_is_not_complete_keeps_its_old_values(scene: Scene, call: Call) -> None:
     users(scene, UPDATE + "gates: {backfill: [{approval: {count: 1}}]}\n")
     scene.up()

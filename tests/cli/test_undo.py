@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.cli.calls import Call, state
-from tests.cli.specs import APPROVED, users
+from tests.cli.specs import ADD, APPROVED, users
 from tests.scene import Scene
 
 
@@ -87,3 +87,15 @@ def test_a_migration_whose_spec_is_gone_is_held_told_of_and_taken_back_by_its_id
         ["rollback", "m", "--yes"],
     ):
         assert call(*command).exit_code == 0, command
+
+
+def test_what_would_be_refused_is_not_asked_about(scene: Scene, call: Call) -> None:
+    users(scene, ADD)
+    scene.spec("after: [m]\nchanges: [{create_index: {table: users, columns: [seen], name: by_seen}}]\n", id="n")
+    call("up", "--yes")
+
+    code, said = call.on_terminal("rollback", "m", answers={"[y/N]: ": "n"})
+
+    assert code == 1
+    assert "m cannot be taken back while n stands on it" in said
+    assert "[y/N]" not in said

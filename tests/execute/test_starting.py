@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 from tests.scene import Scene
 
@@ -103,3 +107,22 @@ def test_a_spec_that_is_edited_before_anything_was_done_is_planned_anew(items: S
     kinds = [event.kind for event in items.ledger().events("m")]
     assert kinds.index("migration started") < kinds.index("migration planned anew")
     assert not items.ledger().gates("m")
+
+
+def test_what_another_runner_did_while_this_one_stalled_before_planning_is_gone_on_with(items: Scene) -> None:
+    items.spec(ADD)
+    with items.connect() as holder:
+        # Planning waits for a table that is locked, after it has seen that nobody has started the migration.
+        holder.execute("BEGIN; LOCK TABLE items")
+        stalled = items.start_process()
+        while not items.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'crossfade plan'"):
+            assert stalled.poll() is None
+            time.sleep(0.02)
+        os.kill(stalled.pid, signal.SIGSTOP)
+    items.up(through="expand")
+
+    os.kill(stalled.pid, signal.SIGCONT)
+
+    said, _ = stalled.communicate(timeout=60)
+    assert stalled.returncode == 0, said
+    assert items.one("SELECT state FROM crossfade.migration") == "complete"

@@ -46,13 +46,18 @@ Hazards = Callable[[str], dict[str, PlannedHazard]]
 def test_the_owner_of_a_table_must_be_shared(scene: Scene, migrator: str, hazards: Hazards) -> None:
     owner = scene.one("SELECT current_user")
 
-    assert hazards(FILL)[f'GRANT "{owner}" TO "{migrator}"'].risk == "danger"
+    missing = hazards(FILL)[f'GRANT "{owner}" TO "{migrator}"']
+
+    assert missing.risk == "danger"
+    assert "public.items in database `app`" in missing.what
 
 
 def test_an_index_needs_create_on_the_schema(scene: Scene, migrator: str, hazards: Hazards) -> None:
     grant = f'GRANT CREATE ON SCHEMA "public" TO "{migrator}"'
     scene.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
-    assert hazards(INDEX)[grant].risk == "danger"
+    missing = hazards(INDEX)[grant]
+    assert missing.risk == "danger"
+    assert missing.what.endswith("in schema public of database `app`")
 
     scene.sql(grant)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.scene import Scene
 
 from crossfade.plan import Plan
 from crossfade.report import plan_json, plan_markdown, print_plan, print_summary
+from crossfade.report.measures import said_moment
 
 USERS = """
 CREATE TABLE users (id bigint PRIMARY KEY, email text, age text);
@@ -34,9 +36,9 @@ def planned(scene: Scene, body: str = LOWER) -> Plan:
     return scene.runner().plan(scene.migration())
 
 
-def printed(plan: Plan, **more: Any) -> str:
+def printed(plan: Plan, *, width: int = 160, **more: Any) -> str:
     text = StringIO()
-    print_plan(plan, Console(file=text, width=160, markup=False, highlight=False), **more)
+    print_plan(plan, Console(file=text, width=width, markup=False, highlight=False), **more)
     return text.getvalue()
 
 
@@ -175,3 +177,26 @@ def test_the_summary_tells_where_it_goes_on_and_only_what_must_be_known(scene: S
     assert "expand →" not in said
     assert "without an archive stage" in said
     assert "stands last in" not in said
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_on_a_narrow_terminal_a_step_is_folded_below_its_title(scene: Scene, width: int) -> None:
+    plan = planned(scene, LOWER + GATES)
+
+    lines = printed(plan, width=width).splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if line != line.rstrip()]
+    first = next(number for number, line in enumerate(lines) if line.startswith("   1  "))
+    assert lines[first + 1].startswith(" " * 6)
+    for step in plan.steps:
+        assert step.title in " ".join(line.strip() for line in lines)
+
+
+def test_a_plan_that_was_done_says_so_and_when(scene: Scene) -> None:
+    plan, done = planned(scene), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    for text in (printed(plan, completed=done), plan_markdown(plan, completed=done)):
+        assert f"Complete since {said_moment(done)}" in text
+    assert plan_json(plan, completed=done)["completed"] == "2026-01-02T03:04:05+00:00"
+    assert "Complete since" not in printed(plan)

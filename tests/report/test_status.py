@@ -149,6 +149,25 @@ def test_an_edited_spec_is_a_problem_that_shows(users: Scene) -> None:
     assert status(users).problem == "the spec was edited after it started"
 
 
+def test_a_spec_that_was_edited_before_anything_was_done_is_no_problem(users: Scene) -> None:
+    never = "gates: {expand: [{sql: SELECT false}]}\n"
+    users.spec(LOWER + never)
+    users.up()
+    users.spec(LOWER.replace("lower(", "upper(") + never)
+
+    assert status(users).problem is None
+    assert users.up().ended == "waiting"
+
+
+def test_a_spec_that_was_edited_is_no_problem_on_the_way_back(users: Scene) -> None:
+    users.spec(WAITS)
+    users.up()
+    users.spec(WAITS.replace("lower(", "upper("))
+    users.ledger().set_state("m", "undoing")
+
+    assert status(users).problem is None
+
+
 def test_a_database_that_does_not_answer_hides_its_own_migrations_only(
     users: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +183,11 @@ def test_a_database_that_does_not_answer_hides_its_own_migrations_only(
     assert "AWAY_URL is not set" in (status(users, "a").problem or "")
     assert "hunter2" not in (status(users, "b").problem or "")
     assert status(users, "b").waits_for == ""
+    (why,) = status(users, "b").unasked
+    assert why.fix == "check env:WRONG_URL and that the server runs"
+    told = next(each for each in status_json(read_status(users.project())) if each["id"] == "b")
+    assert told["unasked"][0]["where"].endswith("databases.yaml:3:1")
+    assert told["unasked"][0]["fix"] == why.fix
 
 
 def test_a_second_database_that_does_not_answer_is_a_problem_of_the_migration(
@@ -192,7 +216,7 @@ def test_a_thousand_migrations_take_as_many_queries_as_two(users: Scene, monkeyp
     users.up()
     queries = [_queries_for(users, count, monkeypatch) for count in (2, 1000)]
 
-    assert queries[0] == queries[1] < 10
+    assert queries[0] == queries[1] <= 10
 
 
 def _queries_for(users: Scene, count: int, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -233,6 +257,21 @@ def test_the_table_has_a_row_a_migration_and_says_what_is_wrong(users: Scene) ->
     assert "7d of 7d are left" in first
     assert first.rstrip().endswith(("just now", "ago"))
     assert second.startswith("n          not started")
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_a_narrow_terminal_gets_lines_instead_of_a_table(users: Scene, width: int) -> None:
+    users.spec(WAITS, id="normalize_the_addresses_of_users")
+    users.up(id="normalize_the_addresses_of_users")
+    text = StringIO()
+
+    print_status(read_status(users.project()), Console(file=text, width=width))
+
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert lines[0] == "normalize_the_addresses_of_users"
+    assert lines[1].startswith("  waiting · contract: cutover")
+    assert "`crossfade approve normalize_the_addresses_of_users`" in " ".join(line.strip() for line in lines)
 
 
 def test_json_has_moments_as_text_and_gates_whole(users: Scene) -> None:

@@ -286,7 +286,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             database=context.database,
             title=f"ask that every row of {table.name} could be set",
             query=unset.as_string(None),
-            fix="`crossfade conflicts` lists them by key; mend them, then run `crossfade up` again",
+            fix=f"`crossfade conflicts {context.migration}` lists them by key; mend them, then run `crossfade up`",
         )
 
 

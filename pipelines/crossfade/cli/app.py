@@ -29,7 +29,8 @@ from crossfade.cli import (
     status,
     up,
 )
-from crossfade.cli.failure import INTERRUPTED, tell_defect, tell_interrupted, told
+from crossfade.cli.failure import INTERRUPTED, UNREAD, tell_defect, tell_interrupted, told
+from crossfade.cli.terminal import leave_closed_pipe
 
 
 class Commands(TyperGroup):
@@ -41,6 +42,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             tell_interrupted()
             raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            leave_closed_pipe()
+            raise typer.Exit(UNREAD) from None
         except Exception as error:
             code = told(error)
             if code is None:
@@ -89,7 +93,8 @@ def crossfade(
     Old and new application versions run side by side while a migration goes through expand, backfill, validate and
     contract. Every command can be stopped at any moment and run again.
 
-    Exit codes: 0 done, or waiting for what a spec says to wait for; 1 refused or failed; 2 called wrongly.
+    Exit codes: 0 done, or waiting for what a spec says to wait for; 1 refused or failed; 2 called wrongly; 141 nobody
+    reads what is written any more (`| head`).
     """
     ctx.obj = project
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 INTERRUPTED = 130  # as a shell says of a program that Ctrl-C ended
+UNREAD = 141  # as it says of one that SIGPIPE ended; not 0: an `up` that ends so has not done what it was asked
 
 # What writing to a file can meet that has no name here, since the shell has opened it.
 _DISK = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG}

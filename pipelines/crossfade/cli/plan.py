@@ -28,17 +28,22 @@ def plan(
 ) -> None:
     """Show what a migration will do: steps, locks, who waits, undo, risks and time.
 
-    Reads the databases and writes nothing. Of a migration that has started, it is the frozen plan it runs by.
+    Reads the databases and writes nothing. Of a migration that has started, it is the frozen plan it runs by,
+    and of one that is complete what was done, and when it ended.
     """
     from crossfade.execute import Runner
+    from crossfade.execute.starting import find_record
     from crossfade.report import plan_json, plan_markdown, print_plan
 
     project = open_project(ctx)
-    found = Runner(project).plan(migration_named(project, migration))
+    named = migration_named(project, migration)
+    found = Runner(project).plan(named)
+    record = find_record(project, named)
+    done = record.finished_at if record is not None and record.state == "complete" else None
     match form:
         case Format.text:
-            print_plan(found, out(), sql=sql)
+            print_plan(found, out(), sql=sql, completed=done)
         case Format.json:
-            typer.echo(json.dumps(plan_json(found, sql=sql), indent=2, ensure_ascii=False))
+            typer.echo(json.dumps(plan_json(found, sql=sql, completed=done), indent=2, ensure_ascii=False))
         case Format.markdown:
-            typer.echo(plan_markdown(found, sql=sql), nl=False)
+            typer.echo(plan_markdown(found, sql=sql, completed=done), nl=False)

@@ -33,6 +33,7 @@ def rollback(
     """
     from crossfade.cli.telling import narrator
     from crossfade.execute import Runner
+    from crossfade.execute.going_on import command_to_go_on
     from crossfade.execute.starting import thaw
 
     if not yes and not is_conversation():
@@ -50,7 +51,7 @@ def rollback(
     with told.at_work():
         outcome = Runner(project, told.hear).rollback(name, to=to)
     if outcome.ended == "paused":
-        typer.echo(f"{name} is paused on its way back: `crossfade rollback {name}` goes on")
+        typer.echo(f"{name} is paused on its way back: {command_to_go_on(name, 'undoing', to)} goes on")
         return
     typer.echo(f"{name} is undone{f' back to {to}; `crossfade up {name}` goes on from there' if to else ''}")
 
@@ -58,20 +59,25 @@ def rollback(
 def _to_take_back(project: Project, plan: Plan, to: str | None) -> list[AnyStep]:
     """The steps with an effect that were begun after the leg `to`, newest first.
 
-    Raises UsageError when there is no such leg.
+    Raises UsageError when there is no such leg, Blocked when they cannot be taken back.
     """
     from crossfade.execute import reading
+    from crossfade.execute.successors import refuse_while_stood_on
+    from crossfade.execute.taking_back import refuse_to_take_back
     from crossfade.ledger import Ledger
     from crossfade.steps.step import Check
 
-    kept = plan.leg(to) if to is not None else None
-    if to is not None and kept is None and to != "contract":
+    kept = plan.legs[-1] if to == "contract" else plan.leg(to) if to is not None else None
+    if to is not None and kept is None:
         raise UsageError(
             f"{plan.migration} has no phase or stage {to}", fix=f"it has: {', '.join(map(str, plan.legs))}"
         )
+    # Nobody is asked whether to do what would then be refused.
+    refuse_while_stood_on(project, plan)
     begun: set[tuple[str, str]] = set()
     for name in plan.databases:
         with reading(database_named(project, name), "crossfade rollback") as connection:
+            refuse_to_take_back(plan, name, connection, kept)
             steps = Ledger(connection).steps(plan.migration)
             begun |= {(name, step) for step, record in steps.items() if record.state != "undone"}
     return [

@@ -77,13 +77,13 @@ class Run:
                 # What is wrong with it is that its spec was edited: it is refused with the difference.
                 return status.problem is not None
             case "unreachable":
-                self._refused(migration, CrossfadeError(status.problem or "its database does not answer"))
+                self._refused(migration, status.unasked[0])
                 return False
             case "paused":
                 self._narrator.left_out(migration, f"is paused: `crossfade resume {migration.id}`")
                 return False
             case "undoing":
-                self._narrator.left_out(migration, f"is being undone: `crossfade rollback {migration.id}`")
+                self._narrator.left_out(migration, f"is being undone; it waits for {status.waits_for or status.holder}")
                 return False
             case "undone":
                 self._narrator.left_out(migration, f"was undone: `crossfade up {migration.id}` starts it again")

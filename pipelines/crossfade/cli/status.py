@@ -27,7 +27,8 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_status(found, out())
     else:
         typer.echo("there are no migrations yet; a migration is a file in migration_specs/")
-    for broken in project.broken:
-        print_problems(broken.problems, err())
-    if project.broken or any(each.state == "unreachable" for each in found):
+    wrong = [*dict.fromkeys(error for each in found for error in each.unasked), *project.broken]
+    for error in wrong:
+        print_problems(error.problems, err())
+    if wrong:
         raise typer.Exit(1)

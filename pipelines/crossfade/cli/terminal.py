@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,16 @@ def out() -> Console:
 def err() -> Console:
     """Standard error."""
     return _console(stderr=True)
+
+
+def leave_closed_pipe() -> None:
+    """Let what is still to be flushed go nowhere, since nobody reads it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
 
 
 def is_conversation() -> bool:
@@ -39,8 +50,13 @@ def ask(question: str) -> bool:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """As everything else that meets a closed pipe; rich would end the program here, and as failed."""
+            raise BrokenPipeError
+
     # Names, SQL and messages of the server are no markup, and numbers in them need no colours.
-    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console = Output(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
     return console

@@ -116,7 +116,7 @@ class Walker:
                 raise ExecutionFailed(
                     f"{self._step.title}: a row cannot be written: {told(error)}",
                     why=f"SQLSTATE {error.sqlstate} in {self._site.name}",
-                    fix="mend the row, then run `crossfade up` again",
+                    fix=f"mend the row, then run {self._site.to_go_on} again",
                     sqlstate=error.sqlstate,
                 ) from None
             self._plain(leaf, first, last, self._step.conflict, error.sqlstate or "XX000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 
 import psycopg
@@ -13,6 +14,7 @@ from crossfade.execute.notice import StepFinished
 from crossfade.execute.site import Site
 from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
+from crossfade.steps.fill import IN_CONFLICT
 from crossfade.steps.step import Check
 
 
@@ -37,15 +39,20 @@ def run_check(site: Site, step: Check) -> StepFinished:
         ) from None
     found = {words: count for words, count in counts.items() if count}
     if found:
-        said = ", ".join(f"{count:,} {words}" for words, count in found.items())
         with site.noting() as ledger:
             ledger.event(site.migration, "check refused", {"step": step.id, "found": found})
         listed = f"; find them: {step.find}" if step.find else ""
-        raise StepRefused(f"{said}", why=f"in {site.name}: {step.title}", fix=step.fix + listed)
+        raise StepRefused(said_found(site.migration, found), why=f"in {site.name}: {step.title}", fix=step.fix + listed)
     with site.transaction():
         detail = {"witness": witness, "witness_query": step.witness} if step.witness is not None else {}
         site.ledger.step_done(site.migration, step.id, detail=detail)
     return StepFinished(step, time.monotonic() - began)
+
+
+def said_found(migration: str, found: Mapping[str, int]) -> str:
+    """What a check found, and what lists the rows in conflict."""
+    listing = {IN_CONFLICT: f" (`crossfade conflicts {migration}` lists them)"}
+    return ", ".join(f"{count:,} {words}{listing.get(words, '')}" for words, count in found.items())
 
 
 def _settle(site: Site, step: Check) -> None:

@@ -113,7 +113,7 @@ def _ask_guards(site: Site, step: Ddl) -> None:
             raise StepRefused(
                 f"{step.title}: {guard.refusal}",
                 why="going on could lose what was written meanwhile",
-                fix="run `crossfade up` again; it checks every row first",
+                fix=f"run {site.to_go_on} again; it checks every row first",
             )
     if step.witnessed_by is not None:
         record = site.ledger.steps(site.migration).get(step.witnessed_by)
@@ -171,10 +171,10 @@ def _failed(site: Site, step: AnyStep, failure: psycopg.Error) -> CrossfadeError
     if isinstance(failure, errors.InsufficientPrivilege):
         fix = needed_right(failure)
     if isinstance(failure, errors.QueryCanceled):
-        fix = "the statement was cancelled; run `crossfade up` again to go on"
+        fix = f"the statement was cancelled; run {site.to_go_on} again to go on"
     return ExecutionFailed(
         f"{step.title}: {told(failure)}",
         why=f"PostgreSQL refused it in {site.name} (SQLSTATE {failure.sqlstate})",
-        fix=fix or "mend the cause and run `crossfade up` again: what is done is kept, the rest goes on",
+        fix=fix or f"mend the cause and run {site.to_go_on} again: what is done is kept, the rest goes on",
         sqlstate=failure.sqlstate,
     )

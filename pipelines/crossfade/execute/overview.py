@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 
 from crossfade.execute.blockers import blocking
 from crossfade.execute.notice import Blocker
-from crossfade.ledger import GateRecord, LegRecord
+from crossfade.ledger import GateRecord, Ledger, LegRecord
 from crossfade.ledger.lease import session_name
 from crossfade.ledger.records import MigrationState
 
@@ -125,13 +125,15 @@ class OpenStep:
 
 @dataclass(frozen=True)
 class Overview:
-    """One ledger's view; all but `migrations` hold unfinished ones only.
+    """One ledger's view; all but `migrations` and `begun` hold unfinished ones only.
 
-    paths: the legs of a migration's plan, in order. legs: those that have begun, by name.
+    begun: those of which something is done. paths: the legs of a migration's plan, in order.
+    legs: those that have begun, by name.
     gates: the answers that do not hold. blockers: who holds what the migration waits for, now or at its last attempt.
     """
 
     migrations: dict[str, KnownMigration]
+    begun: frozenset[str]
     paths: dict[str, tuple[str, ...]]
     legs: dict[str, dict[str, LegRecord]]
     gates: dict[str, tuple[GateRecord, ...]]
@@ -139,16 +141,17 @@ class Overview:
     blockers: dict[str, tuple[Blocker, ...]]
 
 
-NOTHING = Overview({}, {}, {}, {}, {}, {})
+NOTHING = Overview({}, frozenset(), {}, {}, {}, {}, {})
 
 
 def read_overview(connection: psycopg.Connection[Any], migrations: Collection[str], *, others: bool) -> Overview:
     """Read what the ledger behind `connection` knows of these migrations. others: and of all that it knows beside."""
     with connection.cursor(row_factory=class_row(KnownMigration)) as cursor:
         known = cursor.execute(_MIGRATIONS, {"known": list(migrations), "others": others}).fetchall()
+    begun = Ledger(connection).begun([each.id for each in known])
     unfinished = [each.id for each in known if not each.is_finished]
     if not unfinished:
-        return replace(NOTHING, migrations={each.id: each for each in known})
+        return replace(NOTHING, migrations={each.id: each for each in known}, begun=begun)
 
     def rows(query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query.encode(), (unfinished,)).fetchall()
@@ -166,7 +169,7 @@ def read_overview(connection: psycopg.Connection[Any], migrations: Collection[st
     paths = {migration: tuple(path or ()) for migration, path in rows(_PATHS)}
     blockers = {migration: tuple(Blocker(**each) for each in found or ()) for migration, found in rows(_HELD_UP)}
     blockers |= _blocking_now(connection, known)
-    return Overview({each.id: each for each in known}, paths, legs, gates, steps, blockers)
+    return Overview({each.id: each for each in known}, begun, paths, legs, gates, steps, blockers)
 
 
 def _blocking_now(

@@ -88,10 +88,11 @@ def refuse_purged(plan: Plan, database: str, connection: psycopg.Connection[Any]
     ).fetchall()
     for relation, columns, leg, when in purged:
         made_in = plan.leg(leg)
-        if made_in is not None and (stays is None or stays.order < made_in.order):
+        # Back to that very leg it would stand without what the leg is there to keep.
+        if made_in is not None and (stays is None or stays.order <= made_in.order):
             raise Blocked(
-                f"{plan.migration} cannot be undone past {leg}: the old values of {relation} ({', '.join(columns)})"
-                f" in {database} were purged on {when:%Y-%m-%d}",
+                f"{plan.migration} cannot be taken back to {leg} or past it: the old values of {relation}"
+                f" ({', '.join(columns)}) in {database} were purged on {when:%Y-%m-%d}",
                 why="nothing else has them, and rows would come back without them",
                 fix="write a new migration that brings back what is needed, or restore them from a backup",
             )

@@ -25,12 +25,13 @@ from crossfade.execute.errors import (
 )
 from crossfade.execute.fault import from_environment
 from crossfade.execute.gatekeeper import Waiting
+from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Listener, Reconnecting, ignore
-from crossfade.execute.purge import refuse_purged
 from crossfade.execute.saga import Saga
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
 from crossfade.execute.successors import refuse_while_stood_on
+from crossfade.execute.taking_back import refuse_to_take_back
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -99,7 +100,8 @@ class Runner:
                 )
             if record.state == "undoing":
                 raise Blocked(
-                    f"{plan.migration} is being undone", fix=f"finish with `crossfade rollback {plan.migration}`"
+                    f"{plan.migration} is being undone",
+                    fix=f"finish with {command_to_go_on(record.id, record.state, record.undo_to)}",
                 )
             if record.state == "complete":
                 return Outcome(plan.migration, "complete")
@@ -137,9 +139,8 @@ class Runner:
         refuse_while_stood_on(self.project, plan)
         starting.write_everywhere(self.project, plan, record.spec_text)
         with self._sites(plan) as sites:
-            self._refuse_irreversible(plan, sites, stays)
             for site in sites.values():
-                refuse_purged(plan, site.name, site.work, stays)
+                refuse_to_take_back(plan, site.name, site.work, stays)
             for site in sites.values():
                 site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
                 if site.ledger.paused(plan.migration):
@@ -212,18 +213,6 @@ class Runner:
                     if site.stopping.wait(_RECONNECT_EVERY / len(sites)):
                         site.confirm()
 
-    def _refuse_irreversible(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> None:
-        for step in plan.steps:
-            if not step.irreversible or (stays is not None and step.leg.order <= stays.order):
-                continue
-            record = sites[step.database].ledger.steps(plan.migration).get(step.id)
-            if record is not None and record.state == "done":
-                raise Blocked(
-                    f"{plan.migration} cannot be undone past {step.leg}: {step.title}",
-                    why=step.undo_title,
-                    fix="write a new migration that brings back what is needed",
-                )
-
     # --- sites ---------------------------------------------------------------------------------------
 
     @contextmanager
@@ -257,7 +246,7 @@ def _unanswered(error: psycopg.Error | DatabaseUnreachable) -> CrossfadeError:
     return ExecutionFailed(
         f"a database did not answer: {told(error)}",
         why=f"SQLSTATE {error.sqlstate}" if error.sqlstate else "the connection was lost",
-        fix="run `crossfade up` again when it does: what is done is kept, the rest goes on",
+        fix="run the same command again when it does: what is done is kept, the rest goes on",
         sqlstate=error.sqlstate,
     )
 

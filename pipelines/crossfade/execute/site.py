@@ -11,6 +11,7 @@ import psycopg
 
 from crossfade.execute.errors import is_lost
 from crossfade.execute.fault import Fault
+from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Listener
 from crossfade.execute.session import open_session
 from crossfade.ledger import LeaseLost, Ledger, lease, require_current
@@ -60,6 +61,13 @@ class Site:
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.work)
+
+    @property
+    def to_go_on(self) -> str:
+        """The command to run once what stopped a step is mended: the ledger knows whether it was a step of the undo."""
+        record = self.ledger.migration(self.migration)
+        assert record is not None
+        return command_to_go_on(record.id, record.state, record.undo_to)
 
     def session(self) -> psycopg.Connection[Any]:
         """One more session of this epoch; closed with the site."""

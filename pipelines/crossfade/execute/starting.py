@@ -15,7 +15,9 @@ from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.errors import CrossfadeError
 from crossfade.execute.errors import Blocked, SpecEdited
+from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import readable_ledger, writable_ledger
+from crossfade.execute.overview import KnownMigration
 from crossfade.execute.session import reading
 from crossfade.ledger import MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan
@@ -38,8 +40,11 @@ def frozen_plan(project: Project, migration: Migration) -> Plan:
     record = find_record(project, migration)
     if record is None or record.state == "undone":
         raise _not_started(migration.id)
-    if migration.digest != record.spec_digest:
-        raise _edited(migration, record)
+    if not _is_kept(project, migration, record):
+        raise Blocked(
+            f"the spec of {migration.id} was edited before anything was done, so its plan is no more",
+            fix=f"`crossfade up {migration.id}` plans it anew",
+        )
     return thaw(record)
 
 
@@ -53,7 +58,14 @@ def plan_to_run(project: Project, migration: Migration) -> Plan:
     if record is not None and _is_kept(project, migration, record):
         return thaw(record)
     _refuse_unfinished_predecessors(project, migration)
-    return _compile_beside_others(project, migration)
+    try:
+        return _compile_beside_others(project, migration)
+    except Refused:
+        # What is refused may be what another runner has done by this spec since we looked: then its plan is ours too.
+        meanwhile = find_record(project, migration)
+        if meanwhile is not None and _is_kept(project, migration, meanwhile):
+            return thaw(meanwhile)
+        raise
 
 
 def write_everywhere(project: Project, plan: Plan, spec_text: str) -> None:
@@ -200,10 +212,24 @@ def _is_kept(project: Project, migration: Migration, record: MigrationRecord) ->
         return False
     if migration.digest == record.spec_digest or record.state == "undoing":
         return True
+    if is_edited(migration, record, has_begun=_has_begun(project, record)):
+        raise _edited(migration, record)
+    return False
+
+
+def is_edited(migration: Migration, record: MigrationRecord | KnownMigration, *, has_begun: bool) -> bool:
+    """Something rests on a plan of another spec than this one: it neither goes on nor is planned anew.
+
+    has_begun: in any of its databases. The way back needs no spec.
+    """
+    return has_begun and migration.digest != record.spec_digest and record.state not in ("undoing", "undone")
+
+
+def _has_begun(project: Project, record: MigrationRecord) -> bool:
     for name in record.plan["databases"]:
         with reading(project.databases[name]) as connection:
-            if is_installed(connection) and readable_ledger(connection).has_begun(migration.id):
-                raise _edited(migration, record)
+            if is_installed(connection) and readable_ledger(connection).has_begun(record.id):
+                return True
     return False
 
 
@@ -232,11 +258,13 @@ def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> N
             )
         record = find_record(project, before)
         if record is None or record.state != "complete":
-            state = "has not started" if record is None else f"is {record.state}"
+            state, command = "has not started", f"`crossfade up {name}`"
+            if record is not None:
+                state, command = f"is {record.state}", command_to_go_on(name, record.state, record.undo_to)
             raise Blocked(
                 f"{migration.id} comes after {name}, which {state}",
                 where=migration.position("after"),
-                fix=f"`crossfade up {name}` first",
+                fix=f"{command} first",
             )
 
 
@@ -255,5 +283,5 @@ def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[
                     raise Blocked(
                         f"{migration.id} changes rows of {', '.join(shared)}, which {record.id} is changing now",
                         why="both would map the same rows, and neither plan knows of the other's columns",
-                        fix=f"finish {record.id} first: `crossfade up {record.id}`",
+                        fix=f"finish {record.id} first: {command_to_go_on(record.id, record.state, record.undo_to)}",
                     )

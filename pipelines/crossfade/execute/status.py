@@ -12,9 +12,12 @@ import psycopg
 from psycopg import errors
 
 from crossfade.errors import CrossfadeError
+from crossfade.execute.check import said_found
+from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Blocker
 from crossfade.execute.overview import NOTHING, KnownMigration, OpenStep, Overview, read_overview
-from crossfade.execute.session import reading
+from crossfade.execute.session import DatabaseUnreachable, reading
+from crossfade.execute.starting import is_edited
 from crossfade.ledger import GateRecord, LedgerError, is_installed
 from crossfade.plan import databases_of
 from crossfade.server_words import told
@@ -24,6 +27,7 @@ from crossfade.spec.model import PHASES
 State = Literal["not started", "running", "waiting", "paused", "complete", "undoing", "undone", "unreachable"]
 
 _AT_ONCE = 8  # databases
+View = Overview | CrossfadeError  # of one database, or why there is none
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class MigrationStatus:
     blockers: who holds the lock it waits for now, or did when it was last tried.
     kept_until: until when old values are kept aside, the earliest; None when none are.
     problem: why it cannot be told, or what a person must look at.
+    unasked: why databases of it could not be asked, each with what to do about it.
     """
 
     id: str
@@ -56,6 +61,7 @@ class MigrationStatus:
     blockers: tuple[Blocker, ...] = ()
     kept_until: datetime | None = None
     problem: str | None = None
+    unasked: tuple[CrossfadeError, ...] = ()
 
 
 def read_status(project: Project) -> tuple[MigrationStatus, ...]:
@@ -73,7 +79,7 @@ def status_of(project: Project, migrations: Sequence[Migration]) -> tuple[Migrat
     return _statuses(migrations, _read_all(project, list(names), migrations, others=False))
 
 
-def _statuses(migrations: Iterable[Migration], views: Mapping[str, Overview | str]) -> tuple[MigrationStatus, ...]:
+def _statuses(migrations: Iterable[Migration], views: Mapping[str, View]) -> tuple[MigrationStatus, ...]:
     found: dict[str, MigrationStatus] = {}
     for migration in migrations:
         status = _status(migration, databases_of(migration), views)
@@ -83,12 +89,12 @@ def _statuses(migrations: Iterable[Migration], views: Mapping[str, Overview | st
     return tuple(found.values())
 
 
-def _without_spec(project: Project, views: Mapping[str, Overview | str]) -> Iterator[MigrationStatus]:
+def _without_spec(project: Project, views: Mapping[str, View]) -> Iterator[MigrationStatus]:
     """Migrations of which a ledger tells and no spec does; each is told by the ledger of its first database."""
     known = {migration.id for migration in project.migrations}
     unreadable = {error.migration for error in project.broken}
     for name, view in views.items():
-        if isinstance(view, str):
+        if isinstance(view, CrossfadeError):
             continue
         for each in view.migrations.values():
             databases = tuple(each.databases or ())
@@ -102,18 +108,18 @@ def _without_spec(project: Project, views: Mapping[str, Overview | str]) -> Iter
 
 def _read_all(
     project: Project, names: Sequence[str], migrations: Iterable[Migration], *, others: bool
-) -> dict[str, Overview | str]:
+) -> dict[str, View]:
     """Each database's view, or why there is none. At once, so that one that is silent delays the others little."""
     wanted = [migration.id for migration in migrations]
 
-    def read(name: str) -> Overview | str:
+    def read(name: str) -> View:
         return _read(project.databases[name], wanted, others=others)
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def _read(database: Database, migrations: Collection[str], *, others: bool) -> Overview | str:
+def _read(database: Database, migrations: Collection[str], *, others: bool) -> View:
     try:
         with reading(database, "crossfade status") as connection:
             if not is_installed(connection):
@@ -123,24 +129,31 @@ def _read(database: Database, migrations: Collection[str], *, others: bool) -> O
             except errors.InsufficientPrivilege:
                 raise _no_permission(connection, database) from None
     except CrossfadeError as error:
-        return ": ".join(part for part in (error.what, error.why) if part)
+        return error
     except psycopg.Error as error:
-        return told(error)
+        return DatabaseUnreachable(
+            f"database `{database.name}` could not be asked",
+            where=database.where,
+            why=told(error),
+            fix="run the same command again when it answers",
+            sqlstate=error.sqlstate,
+        )
 
 
 def _no_permission(connection: psycopg.Connection[object], database: Database) -> LedgerError:
     role = database.role or connection.info.user
     return LedgerError(
         f"role {role} may not read the ledger in database `{database.name}`",
-        why=f"it needs GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {role}",
+        where=database.where,
+        fix=f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {role}",
     )
 
 
-def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str, Overview | str]) -> MigrationStatus:
+def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str, View]) -> MigrationStatus:
     blank = MigrationStatus(migration.id, migration.head.title, migration.head.owner, databases, "not started")
     home = views[databases[0]]
-    if isinstance(home, str):
-        return replace(blank, state="unreachable", problem=home)
+    if isinstance(home, CrossfadeError):
+        return replace(blank, state="unreachable", problem=_in_short(home), unasked=(home,))
     known = home.migrations.get(migration.id)
     if known is None:
         return replace(blank, leg=PHASES[0], phase=PHASES[0])
@@ -148,33 +161,45 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
     if known.state == "complete" and known.last_leg == _early_end(migration):
         # Where the spec ends contract early, that is where it stands for good.
         status = replace(status, leg=known.last_leg, phase=_phase(known.last_leg))
-    if known.spec_digest != migration.digest and known.state != "undone":
+    begun = any(migration.id in view.begun for view in views.values() if isinstance(view, Overview))
+    if is_edited(migration, known, has_begun=begun):
         return replace(status, problem="the spec was edited after it started")
     return status
 
 
-def _begun(
-    blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, Overview | str]
-) -> MigrationStatus:
+def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, View]) -> MigrationStatus:
     blank = replace(blank, kept_until=_kept_until(blank, views))
     if known.state == "complete" or known.state == "undone":
         return replace(blank, state=known.state, since=known.finished_at, problem=known.problem)
-    mine = [(name, views.get(name, "databases.yaml does not name it")) for name in blank.databases]
+    mine = [(name, views.get(name, _unnamed(name))) for name in blank.databases]
     steps = [step for _, view in mine for step in _open_steps(view, known.id)]
-    silent = [f"database {name}: {view}" for name, view in mine if isinstance(view, str)]
+    unasked = {name: view for name, view in mine if isinstance(view, CrossfadeError)}
     status = replace(
         _unfinished(blank, known, home, steps),
         progress=_share(steps),
         holder=known.holder,
-        blockers=tuple(b for _, view in mine if not isinstance(view, str) for b in view.blockers.get(known.id, ())),
-        problem=known.problem or "; ".join(silent) or None,
+        blockers=tuple(
+            b for _, view in mine if not isinstance(view, CrossfadeError) for b in view.blockers.get(known.id, ())
+        ),
+        problem=known.problem or "; ".join(f"database {name}: {_in_short(e)}" for name, e in unasked.items()) or None,
+        unasked=tuple(unasked.values()),
     )
     if known.holder is None and status.problem is None:
-        return replace(status, problem=_refused(steps))
+        return replace(status, problem=_refused(known.id, steps))
     return status
 
 
-def _kept_until(blank: MigrationStatus, views: Mapping[str, Overview | str]) -> datetime | None:
+def _in_short(why: CrossfadeError) -> str:
+    return ": ".join(part for part in (why.what, why.why) if part)
+
+
+def _unnamed(database: str) -> CrossfadeError:
+    return CrossfadeError(
+        f"databases.yaml does not name {database}", fix="name it there again, as it was when the migration started"
+    )
+
+
+def _kept_until(blank: MigrationStatus, views: Mapping[str, View]) -> datetime | None:
     mine = [view for name in blank.databases if isinstance(view := views.get(name), Overview)]
     ends = [known.kept_until for view in mine if (known := view.migrations.get(blank.id)) is not None]
     return min((end for end in ends if end is not None), default=None)
@@ -186,7 +211,8 @@ def _unfinished(
     path, begun = home.paths[known.id], home.legs.get(known.id, {})
     if known.state == "undoing":
         leg = next((leg for leg in reversed(path) if leg in begun), None)
-        waits_for = "" if known.holder else f"a runner: `crossfade rollback {known.id}` finishes it"
+        command = command_to_go_on(known.id, known.state, known.undo_to)
+        waits_for = "" if known.holder else f"a runner: {command} finishes it"
         return replace(blank, state="undoing", leg=leg, phase=_phase(leg), waits_for=waits_for)
     leg = next((leg for leg in path if leg not in begun or begun[leg].passed_at is None), None)
     record = begun.get(leg) if leg is not None else None
@@ -206,7 +232,7 @@ def _unfinished(
     passed = [each.passed_at for each in begun.values() if each.passed_at is not None]
     since = record.started_at if record is not None else max(passed, default=None)
     ended = f", which ended at: {step.title}" if (step := next(iter(steps), None)) and step.title else ""
-    waits_for = f"a runner: `crossfade up {known.id}` goes on{ended}"
+    waits_for = f"a runner: {command_to_go_on(known.id, known.state)} goes on{ended}"
     return replace(status, state="waiting", waits_for=waits_for, since=since)
 
 
@@ -226,8 +252,8 @@ def _phase(leg: str | None) -> str | None:
     return leg if leg is None or leg in PHASES else "contract"
 
 
-def _open_steps(view: Overview | str, migration: str) -> tuple[OpenStep, ...]:
-    return () if isinstance(view, str) else view.steps.get(migration, ())
+def _open_steps(view: View, migration: str) -> tuple[OpenStep, ...]:
+    return () if isinstance(view, CrossfadeError) else view.steps.get(migration, ())
 
 
 def _share(steps: Iterable[OpenStep]) -> float | None:
@@ -236,6 +262,5 @@ def _share(steps: Iterable[OpenStep]) -> float | None:
     return sum(step.blocks_done for step in walks) / blocks if walks else None
 
 
-def _refused(steps: Iterable[OpenStep]) -> str | None:
-    found = [f"{count:,} {words}" for step in steps for words, count in step.found.items()]
-    return ", ".join(found) or None
+def _refused(migration: str, steps: Iterable[OpenStep]) -> str | None:
+    return ", ".join(said_found(migration, step.found) for step in steps if step.found) or None

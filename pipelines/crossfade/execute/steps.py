@@ -29,7 +29,7 @@ def run_leg_steps(site: Site, plan: Plan, leg: Leg) -> None:
                 raise StepRefused(
                     f"{plan.migration}: the catalog changes under the check {changed}",
                     why="a sync trigger was switched off and on, or the table was rewritten, while rows were compared",
-                    fix="find out who does it, then run `crossfade up` again",
+                    fix=f"find out who does it, then run {site.to_go_on} again",
                 ) from None
 
 

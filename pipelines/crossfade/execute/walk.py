@@ -153,7 +153,7 @@ class _Crew:
                     raise ExecutionFailed(
                         f"{self._step.title}: {told(error)}",
                         why=f"PostgreSQL refused a batch in {self._site.name} (SQLSTATE {error.sqlstate})",
-                        fix="mend the cause and run `crossfade up` again: what is done is kept, the rest goes on",
+                        fix=f"mend the cause and run {self._site.to_go_on} again: what is done is kept",
                         sqlstate=error.sqlstate,
                     ) from None
                 troubles += 1
@@ -238,7 +238,7 @@ def _sweep(site: Site, step: Walk) -> int:
         elif now - last_gain > site.settings.lock_budget:
             raise StepRefused(
                 f"{step.title}: {pending} rows are held by other sessions for {now - last_gain:.0f} s",
-                fix="end the transactions that hold them (see pg_stat_activity), then run `crossfade up` again",
+                fix=f"end the transactions that hold them (see pg_stat_activity), then run {site.to_go_on} again",
             )
         site.listen(Progress(step, 1.0, written, 0, 0.0, None, f"{pending} rows were held by others"))
         if site.stopping.wait(_SWEEP_PAUSE):

@@ -5,7 +5,7 @@ Methods write in the caller's transaction where there is one, so that a step and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -203,13 +203,16 @@ ON CONFLICT (id) DO UPDATE
         return {row.id: row for row in rows}
 
     def has_begun(self, migration: str) -> bool:
-        """Some step of it was begun and not undone, or a leg is finished: it may have its steps in another database."""
-        row = self.connection.execute(
-            "SELECT EXISTS (SELECT FROM crossfade.step WHERE migration = %(id)s AND state <> 'undone')"
-            " OR EXISTS (SELECT FROM crossfade.leg WHERE migration = %(id)s AND finished_at IS NOT NULL)",
-            {"id": migration},
-        ).fetchone()
-        return bool(row and row[0])
+        return migration in self.begun([migration])
+
+    def begun(self, migrations: Collection[str]) -> frozenset[str]:
+        """Those that have a step begun and not undone, or a leg finished: it may have its steps in another database."""
+        rows = self.connection.execute(
+            "SELECT migration FROM crossfade.step WHERE migration = ANY (%(ids)s) AND state <> 'undone'"
+            " UNION SELECT migration FROM crossfade.leg WHERE migration = ANY (%(ids)s) AND finished_at IS NOT NULL",
+            {"ids": list(migrations)},
+        ).fetchall()
+        return frozenset(migration for (migration,) in rows)
 
     def step_running(self, migration: str, step: str, leg: str) -> None:
         self.connection.execute(

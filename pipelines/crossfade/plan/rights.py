@@ -32,7 +32,8 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
                 code="missing-right",
                 risk="danger",
                 change=database,
-                what=f"role {role.name} neither owns {table} nor is a member of {owner}, who does",
+                what=f"role {role.name} neither owns {table} in database `{database}`"
+                f" nor is a member of {owner}, who does",
                 fix=f"GRANT {sql.Identifier(owner).as_string(None)} TO {who}",
             )
     for schema in sorted({step.relation.schema_name for step in mine if isinstance(step, BuildIndex)}):
@@ -41,7 +42,7 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
                 code="missing-right",
                 risk="danger",
                 change=database,
-                what=f"role {role.name} may not create an index in schema {schema}",
+                what=f"role {role.name} may not create an index in schema {schema} of database `{database}`",
                 fix=f"GRANT CREATE ON SCHEMA {sql.Identifier(schema).as_string(None)} TO {who}",
             )
     if mine and _SEES_OTHERS not in role.member_of:

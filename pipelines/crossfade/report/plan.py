@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -12,18 +13,20 @@ from rich.text import Text
 
 from crossfade.plan import Plan, PlannedHazard
 from crossfade.report.estimate import ASSUMPTION
-from crossfade.report.measures import said_bytes, said_rows, said_seconds
+from crossfade.report.indented import print_indented
+from crossfade.report.measures import said_bytes, said_moment, said_rows, said_seconds
 from crossfade.report.outline import RISKS, STYLE_OF_RISK, Line, Outline, Section, outline, statements
 from crossfade.steps.step import Leg
 
 
-def plan_markdown(plan: Plan, *, sql: bool = False) -> str:
-    """The plan as Markdown; sql: with the statements of each step."""
+def plan_markdown(plan: Plan, *, sql: bool = False, completed: datetime | None = None) -> str:
+    """The plan as Markdown. sql: with the statements of each step. completed: when, of one that is not to come."""
     view = outline(plan)
     parts = [
         f"# {plan.title}",
         _facts(plan),
         *([f"> {plan.why}"] if plan.why else []),
+        *([f"**{_completed(completed)}.**"] if completed else []),
         f"**Risk: {view.risk}.** {_duration(view)}",
         *_markdown_hazards(plan),
         *_markdown_sizes(plan),
@@ -43,8 +46,8 @@ def leg_markdown(plan: Plan, leg: Leg) -> str:
     return "\n\n".join(_markdown_section(plan, section, sql=False))
 
 
-def plan_json(plan: Plan, *, sql: bool = False) -> dict[str, Any]:
-    """The plan as data to be written as JSON; seconds are estimates. sql: with the statements of each step."""
+def plan_json(plan: Plan, *, sql: bool = False, completed: datetime | None = None) -> dict[str, Any]:
+    """The plan as data to be written as JSON; seconds are estimates. sql, completed: as in `plan_markdown`."""
     view = outline(plan)
     return {
         "migration": plan.migration,
@@ -53,6 +56,7 @@ def plan_json(plan: Plan, *, sql: bool = False) -> dict[str, Any]:
         "owner": plan.owner,
         "after": list(plan.after),
         "digest": plan.digest,
+        "completed": completed.isoformat() if completed else None,
         "risk": view.risk,
         "databases": list(plan.databases),
         "hazards": [hazard.model_dump(mode="json") for hazard in plan.hazards],
@@ -72,28 +76,30 @@ def plan_json(plan: Plan, *, sql: bool = False) -> dict[str, Any]:
     }
 
 
-def print_plan(plan: Plan, console: Console, *, sql: bool = False) -> None:
-    """Print the plan; sql: with the statements of each step."""
+def print_plan(plan: Plan, console: Console, *, sql: bool = False, completed: datetime | None = None) -> None:
+    """Print the plan; sql, completed: as in `plan_markdown`."""
     view = outline(plan)
-    console.print(Text(plan.title, style="bold"))
-    console.print(Text(_facts(plan).replace("`", ""), style="dim"))
+    print_indented(console, 0, Text(plan.title, style="bold"))
+    print_indented(console, 0, Text(_facts(plan).replace("`", ""), style="dim"))
     if plan.why:
-        console.print(Text(plan.why))
+        print_indented(console, 0, Text(plan.why))
+    if completed:
+        print_indented(console, 0, Text(_completed(completed), style="bold green"))
     risk = Text.assemble("risk: ", (view.risk, STYLE_OF_RISK[view.risk]), f" · {_duration(view)}")
-    console.print(risk)
+    print_indented(console, 0, risk)
     for hazard in _by_risk(plan):
         words = Text.assemble(
             (hazard.risk, STYLE_OF_RISK[hazard.risk]), f" {hazard.what} ", (f"({hazard.code})", "dim")
         )
-        _print_indented(console, 2, words)
+        print_indented(console, 2, words)
         if hazard.fix:
-            _print_indented(console, 4, Text(f"fix: {hazard.fix}"))
+            print_indented(console, 4, Text(f"fix: {hazard.fix}"))
     for size in plan.sizes:
         words = f"{size.database}: {size.relation} has {said_bytes(size.bytes)}, rows: {said_rows(size.rows)}"
-        _print_indented(console, 2, Text(words, style="dim"))
+        print_indented(console, 2, Text(words, style="dim"))
     for section in view.sections:
         _print_section(plan, section, console, sql=sql)
-    console.print(Text(ASSUMPTION, style="dim"))
+    print_indented(console, 0, Text(ASSUMPTION, style="dim"))
 
 
 # --- shared words ------------------------------------------------------------------------------------
@@ -107,6 +113,10 @@ def _facts(plan: Plan) -> str:
     if plan.after:
         parts.append(f"after {', '.join(f'`{name}`' for name in plan.after)}")
     return " · ".join(parts)
+
+
+def _completed(moment: datetime) -> str:
+    return f"Complete since {said_moment(moment)}: nothing of this is to come"
 
 
 def _duration(view: Outline) -> str:
@@ -182,37 +192,30 @@ def _cell(text: str) -> str:
 
 def _print_section(plan: Plan, section: Section, console: Console, *, sql: bool) -> None:
     console.print()
-    console.print(Text.assemble((section.heading, "bold cyan"), (f"  {section.meaning}", "dim")))
+    print_indented(console, 0, Text.assemble((section.heading, "bold cyan"), (f"  {section.meaning}", "dim")))
     if section.before:
-        _print_indented(console, 2, Text(f"starts when these hold: {', '.join(section.before)}"))
+        print_indented(console, 2, Text(f"starts when these hold: {', '.join(section.before)}"))
     if not section.databases:
-        _print_indented(console, 2, Text("nothing to do", style="dim"))
+        print_indented(console, 2, Text("nothing to do", style="dim"))
     for database, lines in section.databases:
         if len(plan.databases) > 1:
-            _print_indented(console, 2, Text(database, style="bold"))
+            print_indented(console, 2, Text(database, style="bold"))
         for line in lines:
             _print_line(line, console, sql=sql)
     if section.after:
-        _print_indented(console, 2, Text(f"ends when these hold: {', '.join(section.after)}"))
+        print_indented(console, 2, Text(f"ends when these hold: {', '.join(section.after)}"))
 
 
 def _print_line(line: Line, console: Console, *, sql: bool) -> None:
-    _print_indented(console, 2, Text(f"{line.number:>2}  {line.step.title}"))
-    _print_indented(console, 6, Text(" · ".join([*line.locks, line.waits, *_time(line)]), style="dim"))
+    print_indented(console, 6, Text(line.step.title), mark=f"  {line.number:>2}")
+    print_indented(console, 6, Text(" · ".join([*line.locks, line.waits, *_time(line)]), style="dim"))
     if line.step.undo or line.step.irreversible:
         style = STYLE_OF_RISK["warning"] if line.step.irreversible else "dim"
-        _print_indented(console, 6, Text(f"undo: {line.undo}", style=style))
+        print_indented(console, 6, Text(f"undo: {line.undo}", style=style))
     if sql:
         script = Syntax("", "sql", background_color="default").highlight(textwrap.indent(_script(line), " " * 6))
         script.rstrip()
         console.print(script, soft_wrap=True)  # not folded: it is there to be copied
-
-
-def _print_indented(console: Console, by: int, what: Text) -> None:
-    """Line by line: a padded block would end its lines in blanks, in a file too."""
-    for line in what.wrap(console, console.width - by):
-        line.rstrip()
-        console.print(Text(" " * by) + line)
 
 
 def _script(line: Line) -> str:

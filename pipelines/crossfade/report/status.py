@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crossfade.errors import CrossfadeError
 from crossfade.execute.status import MigrationStatus
+from crossfade.report.indented import print_indented
 from crossfade.report.measures import said_ago, said_moment
 
 _STYLE = {
@@ -25,14 +27,19 @@ _STYLE = {
     "unreachable": "bold red",
 }
 _BAR = 10  # characters
+_NARROWEST_TABLE = 80  # columns; six cells in less are a word or less wide
 
 
 def print_status(statuses: Iterable[MigrationStatus], console: Console) -> None:
-    """One row a migration: where it is, how far, what it waits for and since when."""
+    """Where each is, how far, what it waits for and since when: a row, or a few lines where the terminal is narrow."""
+    now = datetime.now(UTC)
+    if console.width < _NARROWEST_TABLE:
+        for status in statuses:
+            _print_lines(status, now, console)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("migration", "state", "at", "progress", "waits for", "since"):
         table.add_column(heading, overflow="fold")
-    now = datetime.now(UTC)
     for status in statuses:
         table.add_row(
             Text(status.id),
@@ -48,6 +55,18 @@ def print_status(statuses: Iterable[MigrationStatus], console: Console) -> None:
 def status_json(statuses: Iterable[MigrationStatus]) -> list[dict[str, Any]]:
     """The statuses as data to be written as JSON; moments are ISO 8601."""
     return [_plain(dataclasses.asdict(status)) for status in statuses]
+
+
+def _print_lines(status: MigrationStatus, now: datetime, console: Console) -> None:
+    console.print(Text(status.id, style="bold"))
+    since = f"since {said_ago(status.since, now)}" if status.since else ""
+    state = Text(status.state, style=_STYLE[status.state])
+    for words in (
+        Text(" · ").join([state, *map(Text, filter(None, (_place(status), _progress(status), since)))]),
+        _waits_for(status, now),
+    ):
+        if words:
+            print_indented(console, 2, words)
 
 
 def _place(status: MigrationStatus) -> str:
@@ -87,5 +106,9 @@ def _plain(value: Any) -> Any:
             return [_plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
         case datetime():
             return value.isoformat()
+        case CrossfadeError():
+            problem = value.problems[0]
+            where = str(problem.where) if problem.where else None
+            return {"what": problem.what, "where": where, "why": problem.why, "fix": problem.fix}
         case _:
             return value

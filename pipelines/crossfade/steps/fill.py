@@ -13,6 +13,8 @@ from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
 from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, witness
 
+IN_CONFLICT = "rows in conflict"
+
 
 def expand(sides: Sides) -> Iterator[AnyStep]:
     """The new columns and the marker, then the trigger: each a short transaction that no old writer notices."""
@@ -122,11 +124,11 @@ def parity(sides: Sides, leg: Leg, moment: Moment) -> Check:
     counts = sql.SQL(
         """
 SELECT pg_catalog.count(*) FILTER (WHERE t.{m} IS NULL) AS "rows not mapped yet",
-       pg_catalog.count(*) FILTER (WHERE t.{m} IS FALSE) AS "rows in conflict",
+       pg_catalog.count(*) FILTER (WHERE t.{m} IS FALSE) AS {in_conflict},
        pg_catalog.count(*) FILTER (WHERE CASE WHEN t.{m} THEN NOT ({agree}) ELSE false END)
          AS "rows whose sides disagree"
   FROM {table} AS t"""
-    ).format(m=marker, agree=agrees(sides, moment, "t"), table=sides.sql)
+    ).format(m=marker, in_conflict=sql.Identifier(IN_CONFLICT), agree=agrees(sides, moment, "t"), table=sides.sql)
     return Check(
         id=sides.id("parity", str(leg)),
         leg=leg,
@@ -155,7 +157,8 @@ def turn_guards(sides: Sides) -> tuple[Guard, ...]:
         ),
         Guard(
             query=no_conflict.as_string(None),
-            refusal=f"a row of {sides.relation} came into conflict since it was checked",
+            refusal=f"a row of {sides.relation} came into conflict since it was checked"
+            f" (`crossfade conflicts {sides.migration}` lists it)",
         ),
     )
 
