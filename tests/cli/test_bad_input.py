@@ -91,7 +91,7 @@ def test_a_column_that_does_not_exist_is_told_before_anything_is_written(scene: 
     for arguments in (("plan", "m"), ("up", "--yes")):
         result = call(*arguments)
         assert result.exit_code == 1
-        assert "m.yaml:7:5: " in result.stderr
+        assert "m.yaml:7:43: " in result.stderr
         assert "emial" in result.stderr
         assert "email" in result.stderr
 
