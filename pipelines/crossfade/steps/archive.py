@@ -9,6 +9,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
 from crossfade.steps.compose import any_leaf, lock, names, per_leaf, same_key, text
+from crossfade.steps.left import nothing_left
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
 from crossfade.steps.sync import install_sync, remove_sync
@@ -25,6 +26,7 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
         yield _create(sides)
         yield _copy(sides)
     if sides.leaving:
+        yield nothing_left(sides, _DROP)
         yield _drop(sides)
 
 

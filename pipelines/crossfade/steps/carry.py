@@ -130,6 +130,13 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
         yield from rules.constrain(place, name, statement, subject=subject, shown=shown)
 
 
+def promised(sides: Sides) -> list[str]:
+    """The names, in the end, of what `steps` builds."""
+    columns = frozenset(_replacements(sides))
+    constraints = [found.name for found in constraints_reading(sides.table, columns) if found.validated]
+    return sorted({*constraints, *(index.name for index in indexes_reading(sides.table, columns))})
+
+
 def _replacements(sides: Sides) -> dict[str, str]:
     """Old column -> the column that takes its place (physical, side by side), where there is exactly one."""
     return {pair.old[0]: sides.physical(pair.new[0]) for pair in sides.pairs if len(pair.old) == len(pair.new) == 1}
