@@ -10,7 +10,7 @@ from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import STAGES, GatePoint, Migration, Stage
 from crossfade.spec.values import format_duration
-from crossfade.steps.step import AnyStep
+from crossfade.steps.step import AnyStep, Check
 
 
 def refuse_unfinished(migration: Migration, compiled: Sequence[CompiledChange]) -> None:
@@ -51,12 +51,12 @@ def contract_hazards(
     migration: Migration, compiled: Sequence[CompiledChange], left_out: Sequence[AnyStep]
 ) -> Iterator[PlannedHazard]:
     """What becomes of the old side, where a reviewer should give it a second look."""
-    if left_out:
+    if never := [step.title for step in left_out if not isinstance(step, Check)]:
         yield PlannedHazard(
             code="contract-ends-early",
             risk="warning",
             change="contract",
-            what=f"contract ends with `{migration.last_stage}`; never done: {'; '.join(s.title for s in left_out)}",
+            what=f"contract ends with `{migration.last_stage}`; never done: {'; '.join(never)}",
             fix="to have it done later, name `drop` too, with gates that hold it back: they can wait for as long as"
             " you like, and stages cannot be added once the migration has started",
         )
