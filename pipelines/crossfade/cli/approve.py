@@ -43,7 +43,9 @@ def _refuse_outsider(ledger: Ledger, team: str) -> None:
     """An approval for a team one does not belong to would be kept and not count."""
     from psycopg import sql
 
-    members = ledger.members(team)
+    from crossfade.ledger import team_members
+
+    members = team_members(ledger.connection, team)
     if members is None:
         raise UsageError(f"there is no role {team} in this database", fix="name the role that the gate says")
     row = ledger.connection.execute("SELECT session_user::text").fetchone()

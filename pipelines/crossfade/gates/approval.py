@@ -34,13 +34,15 @@ class ApprovalGate(Gate):
         return f"approval{team}" if self.approval.count == 1 else f"approval by {self.approval.count}{team}"
 
     def ask(self, context: GateContext) -> Answer:
+        from crossfade.ledger import team_members
+
         team, count = self.approval.from_, self.approval.count
         context.ledger.take_in_approvals(context.migration)
         given = context.ledger.approvals(context.migration)
         current = [each for each in given if each.plan_digest == context.plan_digest]
         # As things are now: who has left the team, or its database, vouches for nothing; who has joined it need not
         # approve the same plan again.
-        members = context.ledger.members(team) if team is not None else None
+        members = team_members(context.ledger.connection, team) if team is not None else None
         may = {each.role for each in given} if team is None else members or frozenset[str]()
         valid = {each.role for each in current} & may
         older = {each.role for each in given} & may - valid

@@ -17,6 +17,7 @@ from crossfade.ledger.records import (
     ProgressRecord,
     StepRecord,
 )
+from crossfade.ledger.team import team_members
 
 __all__ = [
     "ApprovalRecord",
@@ -37,5 +38,6 @@ __all__ = [
     "install",
     "is_installed",
     "require_current",
+    "team_members",
     "verify",
 ]
