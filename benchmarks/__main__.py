@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, clients, small
+from benchmarks import backfill, clients, live, small
 from benchmarks.chart import draw
 from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
@@ -27,6 +27,8 @@ BENCHES: dict[str, Bench] = {
     "steps": lambda on, _rows, runs: small.step_overhead(on, runs),
     "trigger": lambda on, _rows, runs: clients.trigger_cost(on, runs),
     "clients": clients.beside_clients,
+    "blocked": lambda on, _rows, _runs: live.blocked(on),
+    "live": lambda on, rows, _runs: live.live(on, rows),
     "bloat": lambda on, rows, _runs: clients.bloat(on, rows),
     "memory": lambda on, rows, _runs: small.memory(on, rows),
     "backfill": backfill.against_update,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -61,6 +63,12 @@ def project(url: str, body: str) -> Generator[Path]:
         (root / "migration_specs").mkdir()
         (root / "migration_specs" / "bench.yaml").write_text(HEAD + body)
         yield root
+
+
+def crossfade(root: Path, *arguments: str) -> str:
+    """Call the command line as a person does, in the project; gives what it prints."""
+    program = Path(sys.executable).parent / "crossfade"
+    return subprocess.run([program, *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 def advance(root: Path, *, through: str | None = None) -> list[StepFinished]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 
 from benchmarks.backfill import SHAPES
 from benchmarks.backfill import SPEC as FILL
 from benchmarks.measured import Group, Way
-from benchmarks.place import advance, fresh, prepare, project
+from benchmarks.place import advance, crossfade, fresh, prepare, project
 from crossfade.server import LocalServer
 
-COMMAND = Path(sys.executable).parent / "crossfade"
 EMPTY = "CREATE TABLE items (id bigint PRIMARY KEY, name text)"
 WHOLE = """
 changes:
@@ -37,18 +32,10 @@ def whole_migration(server: LocalServer, runs: int) -> Iterator[Group]:
         url = fresh(server, "empty")
         with project(url, WHOLE) as root:
             began = time.monotonic()
-            subprocess.run(
-                [COMMAND, "up", "--yes"],
-                cwd=root,
-                env=os.environ | {"APP_URL": url},
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            crossfade(root, "up", "--yes")
             first.append(time.monotonic() - began)
             began = time.monotonic()
-            subprocess.run(
-                [COMMAND, "status"], cwd=root, env=os.environ | {"APP_URL": url}, check=True, stdout=subprocess.DEVNULL
-            )
+            crossfade(root, "status")
             ready.append(time.monotonic() - began)
     server.drop_database("empty")
     yield Group(
@@ -95,9 +82,7 @@ def memory(server: LocalServer, rows: int) -> Iterator[Group]:
     for count in (rows // 10, rows):
         prepare(server, "many", SHAPES["bigint key"].format(rows=count))
         with project(fresh(server, "many"), FILL.format(workers=2)) as root:
-            subprocess.run(
-                [COMMAND, "up", "--yes", "--phase", "backfill"], cwd=root, check=True, stdout=subprocess.DEVNULL
-            )
+            crossfade(root, "up", "--yes", "--phase", "backfill")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         ways.append(Way(f"{count:,} rows", (peak,), 150.0))
         server.drop_database("many")
