@@ -77,3 +77,17 @@ def test_batches_get_shorter_while_clients_wait_for_their_rows(
         disturbed = batches(scene)
 
     assert disturbed > 1.3 * undisturbed, (disturbed, undisturbed)
+
+
+def test_the_planner_knows_what_was_filled_and_what_it_knew_of_other_columns_stays(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL)")
+    scene.sql("INSERT INTO items SELECT i, 'Name' FROM generate_series(1, 1000) AS i")
+    scene.sql("ANALYZE items")
+    scene.sql("UPDATE items SET name = 'Other'")
+    scene.spec(FILL)
+
+    scene.up(through="backfill")
+
+    known = scene.sql("SELECT attname, most_common_vals::text FROM pg_stats WHERE tablename = 'items' ORDER BY attname")
+    assert ("lowered", "{other}") in known
+    assert ("name", "{Name}") in known

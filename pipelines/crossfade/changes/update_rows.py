@@ -220,6 +220,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
                 sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, due)
             ),
             silent=silent,
+            writes=tuple(self.set),
             undo=(self._walk_back(context, table, silent, place, step_id),),
             undo_title="give the rows their old values back where nobody has written since",
         )
@@ -272,6 +273,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
                 )
             ),
             silent=silent,
+            writes=tuple(self.set),
         )
 
     def _complete(self, context: Context, table: Table, walk: Walk) -> Check:

@@ -39,13 +39,13 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     if step.retry is not None:
         with site.transaction() as work:
             work.execute(trusted(step.retry))
-    _refresh_statistics(site, step, only_missing=True)
+    _give_statistics(site, step)
     with Throttle(site, step.id) as throttle:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
         swept = _sweep(site, step)
     _refuse_many_conflicts(site, step)
-    _refresh_statistics(site, step, only_missing=False)
+    _renew_statistics(site, step)
     totals = site.ledger.progress(site.migration).get(step.id)
     rows = (totals.rows if totals else 0) + swept
     batches = totals.batches if totals else 0
@@ -54,18 +54,27 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     return StepFinished(step, time.monotonic() - began, rows=rows, batches=batches)
 
 
-def _refresh_statistics(site: Site, step: Walk, *, only_missing: bool) -> None:
-    """Without statistics a batch plans as a full scan; with those of an empty column, the queries after the turn do."""
-    name = table(step.relation)
-    if only_missing:
-        row = site.work.execute(
-            "SELECT reltuples >= 0 FROM pg_class WHERE oid = %s::regclass::oid", (name.as_string(site.work),)
-        ).fetchone()
-        if row and row[0]:
-            return
-    # A role that may not analyse gets a plan that is as good as the autovacuum's last visit.
+def _give_statistics(site: Site, step: Walk) -> None:
+    """Where there are none, a batch would be planned as a scan of the whole table."""
+    row = site.work.execute(
+        "SELECT reltuples >= 0 FROM pg_class WHERE oid = %s::regclass::oid",
+        (table(step.relation).as_string(site.work),),
+    ).fetchone()
+    if not row or not row[0]:
+        _analyze(site, sql.SQL("ANALYZE {}").format(table(step.relation)))
+
+
+def _renew_statistics(site: Site, step: Walk) -> None:
+    """With those of a column that was empty, the queries after the turn would be planned wrongly."""
+    if step.writes:
+        columns = sql.SQL(", ").join(map(sql.Identifier, step.writes))
+        _analyze(site, sql.SQL("ANALYZE {} ({})").format(table(step.relation), columns))
+
+
+def _analyze(site: Site, statement: sql.Composed) -> None:
+    # A role that may not gets plans that are as good as the autovacuum's last visit.
     with suppress(errors.InsufficientPrivilege):
-        site.work.execute(sql.SQL("ANALYZE {}").format(name))
+        site.work.execute(statement)
 
 
 def _refuse_many_conflicts(site: Site, step: Walk) -> None:

@@ -115,6 +115,7 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         .as_string(None),
         pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), in_range)),
         silent=sides.silent,
+        writes=(*(sides.physical(column) for column in sides.arriving), sides.marker),
     )
 
 

@@ -164,6 +164,7 @@ class Walk(StepBase):
     retry: takes open conflicts back into `pending`; run first when the walk is run again.
     conflict: records the one row in the range $1, $2 as a conflict with SQLSTATE $3 and takes it out of `pending`.
     silent: user triggers must not fire for the rows written.
+    writes: columns of the relation that it writes; the planner's statistics of these are renewed at its end.
     """
 
     kind: Literal["walk"] = "walk"
@@ -176,6 +177,7 @@ class Walk(StepBase):
     conflict: str | None = None
     retry: str | None = None
     silent: bool = False
+    writes: tuple[str, ...] = ()
 
 
 class Check(StepBase):
