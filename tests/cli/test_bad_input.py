@@ -108,6 +108,16 @@ def test_a_database_that_is_not_in_databases_yaml_is_told_with_the_nearest_one(s
     assert "did you mean `app`?" in result.stdout
 
 
+def test_a_gate_asks_no_database_that_is_not_in_databases_yaml(scene: Scene, call: Call) -> None:
+    scene.spec(LOWER + "gates: {contract: [{sql: SELECT true, database: ap}]}\n")
+
+    result = call("check")
+
+    assert result.exit_code == 1
+    assert "m.yaml:8:21: `ap` is no database of this project" in result.stdout
+    assert "did you mean `app`?" in result.stdout
+
+
 def test_an_up_that_is_no_sql_is_told_with_the_column_where_it_breaks(scene: Scene, call: Call) -> None:
     change = "  - change_column: {table: users, column: email, to: {nullable: false}, up: lower(email) oops}"
     scene.spec(f"changes:\n{change}\n")

@@ -155,8 +155,10 @@ def test_the_ledger_that_is_not_installed_yet_may_be_named(foreseen: Foreseen) -
     assert len(foreseen.doubts) == 1
 
 
-def test_a_gate_of_a_database_that_is_not_named_is_refused(foreseen: Foreseen) -> None:
-    (problem,) = foreseen.at("expand after", "{sql: SELECT true, database: elsewhere}")
+def test_a_suite_of_a_database_that_is_not_named_is_refused(foreseen: Foreseen) -> None:
+    foreseen.suite("table: items\ndatabase: elsewhere\n" + EXPECTED.replace("COLUMN", "code"))
+
+    (problem,) = foreseen.at("expand after", "suite: good_items")
 
     assert problem.what == "`elsewhere` is no database of this project"
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,7 @@ from crossfade.spec.databases import FILE, Database, load_databases
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.kinds import Kinds
 from crossfade.spec.load import load_migration
-from crossfade.spec.model import Migration
+from crossfade.spec.model import Entry, Migration
 
 SPECS = "migration_specs"
 
@@ -142,10 +143,10 @@ def _unknown_names(migration: Migration, ids: Collection[str], databases: Collec
             )
     named = [(migration.head.database, migration.position("database"))]
     for index, change in enumerate(migration.changes):
-        # By convention of the language: a change that may run elsewhere says so in its `database`.
-        database: object = getattr(change.body, "database", None)
-        if isinstance(database, str):
-            named.append((database, migration.position("changes", index, change.kind, "database")))
+        if (elsewhere := _elsewhere(change)) is not None:
+            named.append((elsewhere, migration.position("changes", index, change.kind, "database")))
+    gates = chain.from_iterable(migration.gates.values())
+    named.extend((elsewhere, gate.where) for gate in gates if (elsewhere := _elsewhere(gate)) is not None)
     for database, where in named:
         if database not in databases:
             yield Problem(
@@ -154,6 +155,12 @@ def _unknown_names(migration: Migration, ids: Collection[str], databases: Collec
                 f"databases are named in {FILE}",
                 did_you_mean(database, databases),
             )
+
+
+def _elsewhere(entry: Entry) -> str | None:
+    """By convention of the language, a change or gate that may run elsewhere says so in its `database`."""
+    database: object = getattr(entry.body, "database", None)
+    return database if isinstance(database, str) else None
 
 
 def _in_order(migrations: Sequence[Migration]) -> tuple[tuple[Migration, ...], list[SpecError]]:
