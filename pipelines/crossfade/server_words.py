@@ -22,7 +22,6 @@ _RIGHTS = {
     r"^permission denied for (?:table|view|relation) (.+)$": "GRANT ALL ON TABLE {}",
     r"^permission denied for sequence (.+)$": "GRANT ALL ON SEQUENCE {}",
     r"^permission denied for function (.+)$": "GRANT EXECUTE ON FUNCTION {}",
-    r"^must be owner of ": "GRANT its owner",
 }
 _LEFT_OUT = "its text may hold values of rows and is left out; the server's log has it"
 
@@ -51,14 +50,16 @@ def advice(error: psycopg.Error) -> str | None:
     return error.diag.message_hint
 
 
-def needed_right(error: errors.InsufficientPrivilege) -> str:
-    """The GRANT that the role lacks, as far as the server says what it is about."""
+def needed_right(error: errors.InsufficientPrivilege, role: str = "the role that runs migrations") -> str:
+    """The GRANT that the role lacks, as far as the server says what it is about. role: as SQL, where it is known."""
     message = error.diag.message_primary or ""
+    if owned := re.search(r"^must be owner of (.+)$", message):
+        return f"make {role} the owner of {owned[1]}, or a member of the role that is"
     for pattern, grant in _RIGHTS.items():
         if found := re.search(pattern, message):
             named = sql.Identifier(*found.groups()).as_string(None) if found.groups() else ""
-            return f"{grant.format(named)} TO the role that runs migrations"
-    return "the owner of what it names must GRANT it to the role that runs migrations"
+            return f"{grant.format(named)} TO {role}"
+    return f"the owner of what it names must GRANT it to {role}"
 
 
 def condition(sqlstate: str) -> str:

@@ -190,7 +190,7 @@ def test_a_role_that_may_not_make_the_ledger_is_told_the_grant_that_mends_it(
     scene: Scene, call: Call, stranger: str
 ) -> None:
     users(scene)
-    scene.sql(f"ALTER TABLE users OWNER TO {stranger}")
+    scene.sql(f"ALTER TABLE users OWNER TO {stranger}; GRANT CREATE ON SCHEMA public TO {stranger}")
     before = state(scene)
 
     result = call("up", "m", "--yes")
@@ -200,6 +200,24 @@ def test_a_role_that_may_not_make_the_ledger_is_told_the_grant_that_mends_it(
     grant = f"GRANT CREATE ON DATABASE {conninfo_to_dict(scene.urls['app'])['dbname']}"
     assert grant in result.stderr.replace('"', "")
     assert SECRET not in result.output
+    assert state(scene) == before
+
+
+@pytest.mark.parametrize("command", [("up", "--yes"), ("up", "m", "--yes"), ("up", "m", "--yes", "--phase", "expand")])
+def test_a_role_that_may_not_alter_the_table_is_told_before_anything_is_written(
+    scene: Scene, call: Call, stranger: str, command: tuple[str, ...]
+) -> None:
+    users(scene)
+    database = conninfo_to_dict(scene.urls["app"])["dbname"]
+    scene.sql(f"GRANT CREATE ON DATABASE {database} TO {stranger}; GRANT CREATE ON SCHEMA public TO {stranger}")
+    before = state(scene)
+
+    result = call(*command)
+
+    assert result.exit_code == 1
+    assert f"role {stranger} neither owns public.users in database `app`" in result.stderr
+    assert f'fix: ALTER TABLE "public"."users" OWNER TO "{stranger}"' in result.stderr
+    assert scene.one("SELECT to_regnamespace('crossfade') IS NULL")
     assert state(scene) == before
 
 

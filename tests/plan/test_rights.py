@@ -29,6 +29,15 @@ def migrator(scene: Scene) -> Generator[str]:
 
 
 @pytest.fixture
+def owner(scene: Scene, migrator: str) -> Generator[str]:
+    """An ordinary role that owns the table."""
+    role = migrator.replace("Migrator", "Owner")
+    scene.sql(f'CREATE ROLE "{role}"; ALTER TABLE items OWNER TO "{role}"')
+    yield role
+    scene.sql(f'DROP OWNED BY "{role}" CASCADE; DROP ROLE "{role}"')
+
+
+@pytest.fixture
 def hazards(scene: Scene) -> Callable[[str], dict[str, PlannedHazard]]:
     """Hazards of one change by what grants the right."""
 
@@ -43,13 +52,47 @@ def hazards(scene: Scene) -> Callable[[str], dict[str, PlannedHazard]]:
 Hazards = Callable[[str], dict[str, PlannedHazard]]
 
 
-def test_the_owner_of_a_table_must_be_shared(scene: Scene, migrator: str, hazards: Hazards) -> None:
-    owner = scene.one("SELECT current_user")
-
+def test_the_owner_of_a_table_must_be_shared(migrator: str, owner: str, hazards: Hazards) -> None:
     missing = hazards(FILL)[f'GRANT "{owner}" TO "{migrator}"']
 
     assert missing.risk == "danger"
     assert "public.items in database `app`" in missing.what
+
+
+def test_a_superuser_s_table_is_given_away_rather_than_superuser_s_rights(migrator: str, hazards: Hazards) -> None:
+    assert hazards(FILL)[f'ALTER TABLE "public"."items" OWNER TO "{migrator}"'].risk == "danger"
+
+
+def test_a_partition_of_another_owner_is_found(scene: Scene, migrator: str, hazards: Hazards) -> None:
+    scene.sql(
+        "CREATE TABLE p (id int, code text) PARTITION BY RANGE (id);"
+        "CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (9);"
+        f'ALTER TABLE ONLY p OWNER TO "{migrator}"'
+    )
+
+    assert f'ALTER TABLE "public"."p_1" OWNER TO "{migrator}"' in hazards(FILL.replace("items", "p"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "said", "mended_by"),
+    [
+        ("SELECT", "must be owner of table items", 'GRANT "{owner}" TO "{migrator}"'),
+        ("INSERT", "permission denied for table items", 'GRANT ALL ON TABLE "items" TO "{migrator}"'),
+    ],
+    ids=["at DDL", "at a check"],
+)
+def test_a_right_that_is_lost_half_way_is_told_with_what_gives_it_back(
+    scene: Scene, migrator: str, owner: str, kept: str, said: str, mended_by: str
+) -> None:
+    scene.sql(f'GRANT "{owner}" TO "{migrator}"; GRANT {kept} ON items TO "{migrator}"')
+    spec(scene, "add_column: {table: items, column: more, type: text, check: more > ''}")
+    scene.up(through="expand")
+    scene.sql(f'REVOKE "{owner}" FROM "{migrator}"')
+
+    with pytest.raises(ExecutionFailed, match=said) as failure:
+        scene.up()
+
+    assert failure.value.fix == mended_by.format(owner=owner, migrator=migrator)
 
 
 def test_an_index_needs_create_on_the_schema(scene: Scene, migrator: str, hazards: Hazards) -> None:
@@ -96,5 +139,4 @@ def test_a_statement_that_wants_a_schema_names_the_right_grant(scene: Scene, mig
     with pytest.raises(ExecutionFailed) as failure:
         scene.up()
 
-    assert failure.value.fix == 'GRANT USAGE, CREATE ON SCHEMA "Billing" TO the role that runs migrations'
-    assert migrator
+    assert failure.value.fix == f'GRANT USAGE, CREATE ON SCHEMA "Billing" TO "{migrator}"'

@@ -114,3 +114,4 @@ class Server:
     block_size: int
     replicas: tuple[Replica, ...]
     settings: Mapping[str, str] = field(default_factory=dict[str, str])  # the few that planning asks for
+    superusers: frozenset[str] = frozenset()  # roles

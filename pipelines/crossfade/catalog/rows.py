@@ -243,6 +243,7 @@ def server(row: Row) -> Server:
         block_size=row.block_size,
         replicas=tuple(Replica(**replica) for replica in row.replicas or ()),
         settings=row.settings or {},
+        superusers=frozenset(row.superusers),
     )
 
 

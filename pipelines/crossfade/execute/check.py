@@ -11,6 +11,7 @@ from psycopg import errors
 
 from crossfade.execute.errors import ExecutionFailed, StepRefused, is_lost
 from crossfade.execute.notice import StepFinished
+from crossfade.execute.rights import missing_right
 from crossfade.execute.site import Site
 from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
@@ -34,7 +35,7 @@ def run_check(site: Site, step: Check) -> StepFinished:
         raise ExecutionFailed(
             f"{step.title}: {told(error)}",
             why=f"SQLSTATE {error.sqlstate} in {site.name}",
-            fix=step.fix,
+            fix=missing_right(site, step, error) if isinstance(error, errors.InsufficientPrivilege) else step.fix,
             sqlstate=error.sqlstate,
         ) from None
     found = {words: count for words, count in counts.items() if count}

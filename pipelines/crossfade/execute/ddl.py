@@ -24,8 +24,9 @@ from crossfade.execute.errors import (
 )
 from crossfade.execute.idle import IdleEnder
 from crossfade.execute.notice import Blocker, Retrying, StepFinished
+from crossfade.execute.rights import missing_right
 from crossfade.execute.site import Site
-from crossfade.server_words import advice, needed_right, told
+from crossfade.server_words import advice, told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import AnyStep, Autocommit, Ddl, Lock
@@ -169,7 +170,7 @@ def _out_of_budget(
 def _failed(site: Site, step: AnyStep, failure: psycopg.Error) -> CrossfadeError:
     fix = advice(failure)
     if isinstance(failure, errors.InsufficientPrivilege):
-        fix = needed_right(failure)
+        fix = missing_right(site, step, failure)
     if isinstance(failure, errors.QueryCanceled):
         fix = f"the statement was cancelled; run {site.to_go_on} again to go on"
     return ExecutionFailed(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
-from crossfade.errors import CrossfadeError
+from crossfade.errors import CrossfadeError, Problem
 from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import readable_ledger, writable_ledger
@@ -21,6 +21,7 @@ from crossfade.execute.overview import KnownMigration
 from crossfade.execute.session import reading
 from crossfade.ledger import MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan
+from crossfade.plan.rights import MISSING_RIGHT
 from crossfade.spec import Database, Migration, Project
 from crossfade.steps.step import Walk
 
@@ -52,20 +53,23 @@ def plan_to_run(project: Project, migration: Migration) -> Plan:
     """The plan the migration runs by, or would be started with now; `write_everywhere` freezes it. Reads only.
 
     Raises Blocked when a migration it comes after is not complete or another one holds its tables, SpecEdited when
-    something is done and the spec is not the one it started with, and what planning refuses.
+    something is done and the spec is not the one it started with, Refused for what planning refuses and for rights that
+    the role lacks.
     """
     record = find_record(project, migration)
     if record is not None and _is_kept(project, migration, record):
         return thaw(record)
     _refuse_unfinished_predecessors(project, migration)
     try:
-        return _compile_beside_others(project, migration)
+        plan = _compile_beside_others(project, migration)
     except Refused:
         # What is refused may be what another runner has done by this spec since we looked: then its plan is ours too.
         meanwhile = find_record(project, migration)
         if meanwhile is not None and _is_kept(project, migration, meanwhile):
             return thaw(meanwhile)
         raise
+    _refuse_without_rights(plan, migration)
+    return plan
 
 
 def write_everywhere(project: Project, plan: Plan, spec_text: str) -> None:
@@ -162,6 +166,22 @@ def _compile_beside_others(project: Project, migration: Migration) -> Plan:
         {(step.database, str(step.relation)) for step in plan.steps if isinstance(step, Walk)},
     )
     return plan
+
+
+def _refuse_without_rights(plan: Plan, migration: Migration) -> None:
+    """A step that is certain to be refused would be found in the middle, with the rest done."""
+    problems = [
+        Problem(
+            hazard.what,
+            where=migration.position("changes"),
+            why="a step of this migration is certain to be refused for it; nothing was begun",
+            fix=hazard.fix,
+        )
+        for hazard in plan.hazards
+        if hazard.code == MISSING_RIGHT
+    ]
+    if problems:
+        raise Refused.of(problems)
 
 
 def _named_tables(project: Project, migration: Migration) -> set[tuple[str, str]]:

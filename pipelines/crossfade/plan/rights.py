@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg import sql
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import Migration
-from crossfade.steps.step import AnyStep, BuildIndex, Walk
+from crossfade.steps.step import AnyStep, BuildIndex, Relation, Walk
 
+MISSING_RIGHT = "missing-right"  # a step is certain to fail for it
 _SEES_OTHERS = "pg_read_all_stats"
 _ENDS_OTHERS = "pg_signal_backend"
 _OWNERS = ("ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE")  # what is done under these only an owner may
@@ -24,22 +25,11 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
     who = sql.Identifier(role.name).as_string(None)
     mine = [step for step in steps if step.database == database]
     locked = [lock.relation for step in mine for lock in step.locks if lock.mode in _OWNERS]
-    altered = {Name(relation.schema_name, relation.name) for relation in locked}
-    for table in sorted(altered & catalog.tables.keys()):
-        owner = catalog.tables[table].owner
-        if owner not in role.member_of:
-            yield PlannedHazard(
-                code="missing-right",
-                risk="danger",
-                change=database,
-                what=f"role {role.name} neither owns {table} in database `{database}`"
-                f" nor is a member of {owner}, who does",
-                fix=f"GRANT {sql.Identifier(owner).as_string(None)} TO {who}",
-            )
+    yield from ownership_hazards(database, catalog, locked)
     for schema in sorted({step.relation.schema_name for step in mine if isinstance(step, BuildIndex)}):
         if not catalog.schemas.get(schema, True):
             yield PlannedHazard(
-                code="missing-right",
+                code=MISSING_RIGHT,
                 risk="danger",
                 change=database,
                 what=f"role {role.name} may not create an index in schema {schema} of database `{database}`",
@@ -54,6 +44,26 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
             change=database,
             what=f"role {role.name} cannot see who holds a lock in {database}{blind if walks else ''}",
             fix=f"GRANT {_SEES_OTHERS} TO {who}",
+        )
+
+
+def ownership_hazards(database: str, catalog: Catalog, relations: Iterable[Relation]) -> Iterator[PlannedHazard]:
+    """Tables that are another's; PostgreSQL asks it of each partition too."""
+    role = catalog.role
+    who = sql.Identifier(role.name).as_string(None)
+    named = {Name(relation.schema_name, relation.name) for relation in relations}
+    for table in sorted({part.name for name in named & catalog.tables.keys() for part in catalog.tree(name)}):
+        owner = catalog.tables[table].owner
+        if role.superuser or owner in role.member_of:
+            continue
+        yield PlannedHazard(
+            code=MISSING_RIGHT,
+            risk="danger",
+            change=database,
+            what=f"role {role.name} neither owns {table} in database `{database}` nor is a member of {owner}, who does",
+            fix=f"ALTER TABLE {sql.Identifier(table.schema, table.name).as_string(None)} OWNER TO {who}"
+            if owner in catalog.server.superusers  # a member of it could become one
+            else f"GRANT {sql.Identifier(owner).as_string(None)} TO {who}",
         )
 
 

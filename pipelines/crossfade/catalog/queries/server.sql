@@ -11,6 +11,7 @@ SELECT pg_catalog.current_database() AS database,
        r.rolsuper AS superuser,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create_schema,
        ARRAY(SELECT m.rolname::text FROM pg_roles m WHERE pg_catalog.pg_has_role(m.oid, 'USAGE')) AS member_of,
+       ARRAY(SELECT s.rolname::text FROM pg_roles s WHERE s.rolsuper) AS superusers,
        (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{}') FROM pg_extension e) AS extensions,
        (SELECT pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name, true))
           FROM pg_catalog.unnest(%(settings)s::text[]) AS s (name)
