@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -83,14 +83,21 @@ class Scene:
     def rollback(self, *, to: str | None = None, id: str = "m") -> Outcome:  # noqa: A002
         return self.runner().rollback(id, to=to)
 
-    def start_process(self, *, fault: str = "", through: str | None = None, id: str = "m") -> subprocess.Popen[str]:  # noqa: A002
-        """`advance` in a process of its own, which a fault may kill."""
+    def start_process(
+        self,
+        *,
+        fault: str = "",
+        through: str | None = None,
+        id: str = "m",  # noqa: A002
+        act: Literal["advance", "rollback"] = "advance",
+    ) -> subprocess.Popen[str]:
+        """`advance` or `rollback` in a process of its own, which a fault may kill."""
         code = (
             "import sys; from pathlib import Path; from tests.scene import run_alone;"
-            " run_alone(Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None)"
+            " run_alone(Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None, sys.argv[4])"
         )
         return subprocess.Popen(
-            [sys.executable, "-c", code, str(self.root), id, through or ""],
+            [sys.executable, "-c", code, str(self.root), id, through or "", act],
             env=os.environ | {"CROSSFADE_FAULT": fault, "PYTHONPATH": os.pathsep.join(sys.path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -145,8 +152,11 @@ UNION SELECT proname FROM pg_proc WHERE proname LIKE '\\_cf\\_%'"""
         return (notice for notice in self.notices if isinstance(notice, kind))
 
 
-def run_alone(root: Path, migration: str, through: str | None) -> None:
+def run_alone(root: Path, migration: str, through: str | None, act: str) -> None:
     """The body of `start_process`."""
     project = load_project(root, changes=CHANGES, gates=GATES)
     chosen = next(known for known in project.migrations if known.id == migration)
-    Runner(project).advance(chosen, through=through)
+    if act == "rollback":
+        Runner(project).rollback(migration, to=through)
+    else:
+        Runner(project).advance(chosen, through=through)

@@ -99,3 +99,23 @@ def test_what_would_be_refused_is_not_asked_about(scene: Scene, call: Call) -> N
     assert code == 1
     assert "m cannot be taken back while n stands on it" in said
     assert "[y/N]" not in said
+
+
+def test_a_person_says_what_a_sql_did_that_was_cut_off(scene: Scene, call: Call) -> None:
+    scene.sql("CREATE TABLE log (n int)")
+    scene.spec(
+        """
+changes:
+  - sql: {transaction: false, up: INSERT INTO log VALUES (1), down: DELETE FROM log, reason: repeatable}
+"""
+    )
+    assert scene.start_process(fault="after statement:1").wait(30) == -9
+    scene.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'")
+
+    refused = call("rollback", "m", "--yes")
+    assert refused.exit_code == 1
+    assert "--run-down public/sql/0" in " ".join(refused.stderr.split())
+    assert "has no step public/sql/7" in call("rollback", "m", "--skip-down", "public/sql/7", "--yes").stderr
+
+    assert call("rollback", "m", "--run-down", "public/sql/0", "--yes").exit_code == 0
+    assert scene.one("SELECT count(*) FROM log") == 0

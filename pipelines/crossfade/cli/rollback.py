@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,14 @@ def rollback(
         str | None,
         typer.Option(metavar="LEG", help="Keep this phase or stage and those before it.", show_default=False),
     ] = None,
+    run_down: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STEP", help="A `sql` that was cut off: it had an effect, so its `down` is run."),
+    ] = None,
+    skip_down: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STEP", help="A `sql` that was cut off: it left nothing, so its `down` is not run."),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Take a migration back, newest step first, in all its databases.
@@ -40,7 +49,8 @@ def rollback(
         raise UsageError("nobody can be asked here whether to take it back", fix="say --yes")
     project = open_project(ctx)
     plan = thaw(record_of(project, name))
-    steps = _to_take_back(project, plan, to)
+    settled = dict.fromkeys(run_down or (), True) | dict.fromkeys(skip_down or (), False)
+    steps = _to_take_back(project, plan, to, settled)
     for step in steps:
         typer.echo(f"  {step.leg}: {step.title}: {step.undo_title}")
     if not yes and not ask(f"Take {name} back{f' to {to}' if to else ''}?"):
@@ -49,21 +59,22 @@ def rollback(
     end_in_order_on_sigterm()
     told = narrator(as_json=False)
     with told.at_work():
-        outcome = Runner(project, told.hear).rollback(name, to=to)
+        outcome = Runner(project, told.hear).rollback(name, to=to, settled=settled)
     if outcome.ended == "paused":
         typer.echo(f"{name} is paused on its way back: {command_to_go_on(name, 'undoing', to)} goes on")
         return
     typer.echo(f"{name} is undone{f' back to {to}; `crossfade up {name}` goes on from there' if to else ''}")
 
 
-def _to_take_back(project: Project, plan: Plan, to: str | None) -> list[AnyStep]:
+def _to_take_back(project: Project, plan: Plan, to: str | None, settled: Mapping[str, bool]) -> list[AnyStep]:
     """The steps with an effect that were begun after the leg `to`, newest first.
 
-    Raises UsageError when there is no such leg, Blocked when they cannot be taken back.
+    Raises UsageError when there is no such leg, Blocked when they cannot be taken back, InDoubt when it is
+    not known what one did and `settled` does not say.
     """
     from crossfade.execute import reading
     from crossfade.execute.successors import refuse_while_stood_on
-    from crossfade.execute.taking_back import refuse_to_take_back
+    from crossfade.execute.taking_back import find_settled, refuse_to_take_back
     from crossfade.ledger import Ledger
     from crossfade.steps.step import Check
 
@@ -74,10 +85,11 @@ def _to_take_back(project: Project, plan: Plan, to: str | None) -> list[AnyStep]
         )
     # Nobody is asked whether to do what would then be refused.
     refuse_while_stood_on(project, plan)
+    find_settled(plan, settled)
     begun: set[tuple[str, str]] = set()
     for name in plan.databases:
         with reading(database_named(project, name), "crossfade rollback") as connection:
-            refuse_to_take_back(plan, name, connection, kept)
+            refuse_to_take_back(plan, name, connection, kept, settled)
             steps = Ledger(connection).steps(plan.migration)
             begun |= {(name, step) for step, record in steps.items() if record.state != "undone"}
     return [

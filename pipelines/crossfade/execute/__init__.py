@@ -3,7 +3,7 @@
 The ledger is the only state: killed anywhere, the same call goes on.
 """
 
-from crossfade.execute.errors import Blocked, ExecutionFailed, LockBudgetExceeded, SpecEdited, StepRefused
+from crossfade.execute.errors import Blocked, ExecutionFailed, InDoubt, LockBudgetExceeded, SpecEdited, StepRefused
 from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.notice import (
     Blocker,
@@ -30,6 +30,7 @@ __all__ = [
     "DatabaseUnreachable",
     "ExecutionFailed",
     "GateAnswered",
+    "InDoubt",
     "LegPassed",
     "LegStarted",
     "LegUndone",

@@ -1,4 +1,4 @@
-"""DDL in one short transaction with its ledger row, retried until it gets its lock; and SQL outside a transaction."""
+"""DDL in one short transaction with its ledger row, retried until it gets its lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from crossfade.execute.site import Site
 from crossfade.server_words import advice, told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
-from crossfade.steps.step import AnyStep, Autocommit, Ddl, Lock
+from crossfade.steps.step import AnyStep, Ddl, Lock
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 15.0
 
@@ -41,22 +41,6 @@ def run_ddl(site: Site, step: Ddl) -> StepFinished:
     the check it rests on must be asked again, ExecutionFailed for an error that does not pass by itself.
     """
     return until_done(site, step, lambda: _attempt(site, step))
-
-
-def run_autocommit(site: Site, step: Autocommit) -> StepFinished:
-    """Run statements outside a transaction, unless `done` says that they have had their effect."""
-
-    def attempt() -> None:
-        site.begin(step)
-        if step.done is None or not _true(site.work, step.done):
-            for statement in step.statements:
-                site.confirm()
-                site.fault("before statement")
-                site.work.execute(trusted(statement))
-        with site.transaction():
-            site.ledger.step_done(site.migration, step.id)
-
-    return until_done(site, step, attempt)
 
 
 def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFinished:
@@ -110,7 +94,7 @@ def _attempt(site: Site, step: Ddl) -> None:
 
 def _ask_guards(site: Site, step: Ddl) -> None:
     for guard in step.guards:
-        if not _true(site.work, guard.query):
+        if not is_true(site.work, guard.query):
             raise StepRefused(
                 f"{step.title}: {guard.refusal}",
                 why="going on could lose what was written meanwhile",
@@ -127,7 +111,8 @@ def _lock(work: psycopg.Connection[Any], held: Lock) -> None:
     work.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table(held.relation), trusted(held.mode)))
 
 
-def _true(work: psycopg.Connection[Any], query: str) -> bool:
+def is_true(work: psycopg.Connection[Any], query: str) -> bool:
+    """The query's one answer is true; neither false nor NULL."""
     return _one(work, query) is True
 
 

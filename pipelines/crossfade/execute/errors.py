@@ -28,6 +28,10 @@ class ExecutionFailed(CrossfadeError):
     """The server refused a statement for a reason that does not pass by itself."""
 
 
+class InDoubt(CrossfadeError):
+    """Whether a step that was cut off had an effect cannot be told here; a person must say."""
+
+
 class Paused(Exception):
     """A person paused the migration; what is done is kept."""
 

@@ -15,6 +15,7 @@ import psycopg
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import gatekeeper, starting
+from crossfade.execute.autocommit import settle
 from crossfade.execute.errors import (
     Blocked,
     ExecutionFailed,
@@ -31,7 +32,7 @@ from crossfade.execute.saga import Saga
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
 from crossfade.execute.successors import refuse_while_stood_on
-from crossfade.execute.taking_back import refuse_to_take_back
+from crossfade.execute.taking_back import find_settled, refuse_to_take_back
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -125,13 +126,22 @@ class Runner:
         finally:
             connection.close()
 
-    def rollback(self, name: str, *, to: str | None = None, evidence: Mapping[str, Any] | None = None) -> Outcome:
+    def rollback(
+        self,
+        name: str,
+        *,
+        to: str | None = None,
+        evidence: Mapping[str, Any] | None = None,
+        settled: Mapping[str, bool] | None = None,
+    ) -> Outcome:
         """Undo every leg after `to`, newest first, in all databases; all of them without it.
 
         The ledger's record of migration `name` is all it needs: its spec may be edited or gone.
         evidence: why and from where, for the event.
+        settled: step id -> whether it had an effect, as a person says who has looked; for steps that would be InDoubt.
         A pause was for what was being done, so it ends here; a later one stops the way back after the step at hand.
-        Raises Blocked when a later migration stands on this one, or a step that is done cannot be taken back.
+        Raises Blocked when a later migration stands on this one, or a step that is done cannot be taken back; InDoubt
+        when it is not known what a step did.
         """
         record = starting.started_record(self.project, name)
         plan = starting.thaw(record)
@@ -139,6 +149,8 @@ class Runner:
         refuse_while_stood_on(self.project, plan)
         starting.write_everywhere(self.project, plan, record.spec_text)
         with self._sites(plan) as sites:
+            for step, had_effect in find_settled(plan, settled or {}):
+                settle(sites[step.database], step, had_effect)
             for site in sites.values():
                 refuse_to_take_back(plan, site.name, site.work, stays)
             for site in sites.values():

@@ -16,7 +16,7 @@ from crossfade.execute.errors import Paused
 from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener
 from crossfade.execute.site import Site
-from crossfade.execute.steps import run_leg_steps, undo_leg_steps
+from crossfade.execute.steps import left_something, run_leg_steps, undo_leg_steps
 from crossfade.plan import Plan
 from crossfade.server_words import told
 from crossfade.steps.step import Leg
@@ -123,9 +123,13 @@ class Saga:
 
     def _lasting(self, site: Site, leg: Leg) -> str | None:
         """The title of a step of the leg that is done here for good."""
-        records = site.ledger.steps(self.plan.migration)
+        name = self.plan.migration
+        records = site.ledger.steps(name)
         for step in self.plan.steps_of(leg, site.name):
-            if step.irreversible and step.id in records and records[step.id].state == "done":
+            record = records.get(step.id)
+            if record is None or record.state == "undone" or not step.irreversible:
+                continue
+            if left_something(site.work, name, step, record):
                 return f"{step.title} cannot be taken back"
         return None
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import psycopg
+
+from crossfade.execute.autocommit import run_autocommit, took_effect
 from crossfade.execute.check import run_check
-from crossfade.execute.ddl import run_autocommit, run_ddl
+from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
 from crossfade.execute.index import build_index, drop_index
 from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
+from crossfade.ledger import StepRecord
 from crossfade.plan import Plan
 from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, Walk
 
@@ -34,7 +39,10 @@ def run_leg_steps(site: Site, plan: Plan, leg: Leg) -> None:
 
 
 def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
-    """Take back what the leg has done here, newest first; tells whether there was anything."""
+    """Take back what the leg has done here, newest first; tells whether there was anything.
+
+    Raises InDoubt where it is not known what a step did.
+    """
     records = site.ledger.steps(site.migration)
     touched = False
     for step in reversed([*plan.steps_of(leg, site.name)]):
@@ -42,12 +50,22 @@ def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
         if record is None or record.state == "undone":
             continue
         touched = True
-        # A transaction that was not committed left nothing; anything else may have left a part.
-        if record.state == "done" or not isinstance(step, Ddl):
+        if left_something(site.work, site.migration, step, record):
             _run_all(site, step.undo)
         with site.transaction():
             site.ledger.step_undone(site.migration, step.id, tuple(undo.id for undo in step.undo))
     return touched
+
+
+def left_something(connection: psycopg.Connection[Any], migration: str, step: AnyStep, record: StepRecord) -> bool:
+    """A step that is not undone had an effect, in part at least. Raises InDoubt where only a person can tell."""
+    match step:
+        case Ddl():
+            return record.state == "done"
+        case Autocommit():
+            return took_effect(connection, migration, step, record)
+        case _:
+            return True
 
 
 def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 import psycopg
 
 from crossfade.execute.errors import Blocked
 from crossfade.execute.purge import refuse_purged
+from crossfade.execute.steps import left_something
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
-from crossfade.steps.step import Leg
+from crossfade.steps.step import Autocommit, Leg
 
 
-def refuse_to_take_back(plan: Plan, database: str, connection: psycopg.Connection[Any], stays: Leg | None) -> None:
-    """Raises Blocked when a step after `stays` is done for good, or its old values were purged. Reads only."""
+def refuse_to_take_back(
+    plan: Plan,
+    database: str,
+    connection: psycopg.Connection[Any],
+    stays: Leg | None,
+    settled: Container[str] = (),
+) -> None:
+    """Raises Blocked when a step after `stays` is done for good, or its old values were purged; InDoubt when it is not
+    known what one did. Reads only.
+
+    settled: ids of steps of which a person says whether they had an effect.
+    """
     records = Ledger(connection).steps(plan.migration)
     for step in plan.steps:
-        if step.database != database or not step.irreversible or (stays and step.leg.order <= stays.order):
+        record = records.get(step.id)
+        if record is None or record.state == "undone" or step.database != database or step.id in settled:
             continue
-        if (record := records.get(step.id)) is not None and record.state == "done":
+        if stays and step.leg.order <= stays.order:
+            continue
+        if left_something(connection, plan.migration, step, record) and step.irreversible:
             raise Blocked(
                 f"{plan.migration} cannot be undone past {step.leg}: {step.title}",
                 why=step.undo_title,
                 fix="write a new migration that brings back what is needed",
             )
     refuse_purged(plan, database, connection, stays)
+
+
+def find_settled(plan: Plan, settled: Mapping[str, bool]) -> list[tuple[Autocommit, bool]]:
+    """The steps of which a person says whether they had an effect. Raises Blocked for another kind of step, or none."""
+    steps = {step.id: step for step in plan.steps if isinstance(step, Autocommit)}
+    if unknown := sorted(settled.keys() - steps.keys()):
+        raise Blocked(
+            f"{plan.migration} has no step {unknown[0]} that runs outside a transaction",
+            why="of any other step it is known what it did",
+            fix=f"it has: {', '.join(steps) or 'none'}",
+        )
+    return [(steps[step], had_effect) for step, had_effect in settled.items()]

@@ -88,6 +88,13 @@ ON CONFLICT (migration, id) DO UPDATE
         )
         self.event(migration, "step done", {"step": step, "rows": rows})
 
+    def step_notes(self, migration: str, step: str, notes: Mapping[str, Any]) -> None:
+        """Add to what a running step remembers of itself; `step_done` says what stays of it."""
+        self.connection.execute(
+            "UPDATE crossfade.step SET detail = detail || %s WHERE migration = %s AND id = %s",
+            (Jsonb(dict(notes)), migration, step),
+        )
+
     def step_waits(self, migration: str, step: str, reason: str | None) -> None:
         """Say why a walk waits at the moment, for those who look; None when it goes on."""
         self.connection.execute(
@@ -101,7 +108,8 @@ ON CONFLICT (migration, id) DO UPDATE
         """Mark a step as taken back and forget the rows of its undo, so that both can be done again."""
         with self.connection.transaction():
             self.connection.execute(
-                "UPDATE crossfade.step SET state = 'undone', finished_at = pg_catalog.clock_timestamp(), rows = 0"
+                "UPDATE crossfade.step SET state = 'undone', finished_at = pg_catalog.clock_timestamp(), rows = 0,"
+                " detail = '{}'"
                 " WHERE migration = %s AND id = %s",
                 (migration, step),
             )
