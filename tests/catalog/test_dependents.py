@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crossfade.catalog import Catalog, Name
+from crossfade.catalog import Catalog, Name, Publication
 from crossfade.catalog.snapshot import read_catalog
 
 from .conftest import After, Connection
@@ -93,6 +93,23 @@ def test_a_publication_without_columns_depends_on_the_table_as_a_whole(after: Af
 def test_a_publication_of_a_schema_depends_on_its_tables(after: After) -> None:
     catalog = after(f"{TABLE} CREATE PUBLICATION p FOR TABLES IN SCHEMA public")
     assert dependents(catalog) == {("publication", "p"): set()}
+
+
+@pytest.mark.since(15)
+@pytest.mark.parametrize(
+    ("made", "publication"),
+    [
+        ("FOR TABLE t (id, name) WHERE (price > 1)", Publication("p", "table", ("id", "name"), via_root=False)),
+        ("FOR TABLES IN SCHEMA public", Publication("p", "schema", (), via_root=False)),
+        (
+            "FOR ALL TABLES WITH (publish_via_partition_root = true)",
+            Publication("p", "all tables", (), via_root=True),
+        ),
+    ],
+)
+def test_a_table_knows_its_publications(after: After, made: str, publication: Publication) -> None:
+    catalog = after(f"{TABLE} CREATE PUBLICATION p {made}")
+    assert catalog.tables[Name("public", "t")].publications == (publication,)
 
 
 def test_a_trigger_depends_on_its_columns_and_its_condition(after: After) -> None:

@@ -15,7 +15,7 @@ from crossfade.catalog import rows as of
 from crossfade.catalog.dependents import Edges, edges_of
 from crossfade.catalog.model import Catalog, Table, TableKind, View
 from crossfade.catalog.objects import ForeignKey
-from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Trigger
+from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Publication, Trigger
 from crossfade.catalog.rows import ColumnNames, Row, Rows
 
 Part = TypeVar("Part")
@@ -97,6 +97,7 @@ class _Parts:
     indexes: Mapping[int, tuple[Index, ...]]
     triggers: Mapping[int, tuple[Trigger, ...]]
     policies: Mapping[int, tuple[Policy, ...]]
+    publications: Mapping[int, tuple[Publication, ...]]
     reads: Mapping[int, frozenset[tuple[Name, str]]]
     dependents: Edges
 
@@ -115,6 +116,7 @@ def _parts(rows: Rows, columns: Columns, foreign_keys: tuple[ForeignKey, ...]) -
         indexes=_grouped(rows["indexes"], lambda row: of.index(row, names)),
         triggers=_grouped(rows["triggers"], lambda row: of.trigger(row, names)),
         policies=_grouped(rows["policies"], lambda row: of.policy(row, names)),
+        publications=_grouped(rows["publications"], lambda row: of.publication(row, names)),
         reads={view: frozenset(found) for view, found in reads.items()},
         dependents=edges_of(rows, names, foreign_keys),
     )
@@ -159,6 +161,7 @@ def _table(row: Row, parts: _Parts, block_size: int) -> Table:
         tablespace=row.tablespace,
         access_method=row.access_method,
         extension=row.extension,
+        publications=parts.publications.get(oid, ()),
     )
 
 

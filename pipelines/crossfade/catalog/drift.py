@@ -16,7 +16,8 @@ from crossfade.catalog.model import OWN_PREFIX, Catalog, Table, View
 # Fields that are nothing of the schema, are compared part by part, or that the definition says already.
 _NOT_COMPARED: Mapping[str, frozenset[str]] = {
     "table": frozenset(
-        {"oid", "size", "rows", "blocks"} | {"columns", "constraints", "indexes", "triggers", "policies", "dependents"}
+        {"oid", "size", "rows", "blocks"}
+        | {"columns", "constraints", "indexes", "triggers", "policies", "dependents", "publications"}
     ),
     "view": frozenset({"reads", "columns", "indexes", "triggers", "dependents"}),
     "column": frozenset({"position", "type_name"}),

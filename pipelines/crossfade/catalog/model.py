@@ -31,6 +31,7 @@ from crossfade.catalog.parts import (
     Index,
     Name,
     Policy,
+    Publication,
     Trigger,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "Index",
     "Name",
     "Policy",
+    "Publication",
     "Replica",
     "Role",
     "Sequence",
@@ -95,6 +97,7 @@ class Table:
     tablespace: str | None = None  # None = the database's
     access_method: str | None = None  # heap, nearly always
     extension: str | None = None  # the extension it belongs to
+    publications: tuple[Publication, ...] = ()  # of itself; one of a partitioned table is listed there alone
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

@@ -13,6 +13,7 @@ ConstraintKind = Literal["primary_key", "unique", "check", "foreign_key", "exclu
 Identity = Literal["always", "by default"]
 Generated = Literal["stored", "virtual"]
 Compression = Literal["pglz", "lz4"]
+PublicationScope = Literal["table", "schema", "all tables"]
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -115,6 +116,16 @@ class Policy:
     check: str | None
     reads: frozenset[str]
     comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A publication that carries a table, to subscribers and whoever else decodes it."""
+
+    name: str
+    scope: PublicationScope  # what it was made for; one of its schema carries tables to come too, one of all any
+    listed: tuple[str, ...]  # the column list; empty = every column, those to come too
+    via_root: bool  # rows of partitions are sent as the partitioned table's (publish_via_partition_root)
 
 
 @dataclass(frozen=True, slots=True)

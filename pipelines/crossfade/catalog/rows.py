@@ -26,6 +26,7 @@ from crossfade.catalog.parts import (
     Index,
     Name,
     Policy,
+    Publication,
     Trigger,
 )
 from crossfade.catalog.volatility import is_volatile
@@ -177,6 +178,13 @@ def policy(row: Row, names: ColumnNames) -> Policy:
         check=row.check,
         reads=frozenset(named(row.reads, names[row.relation])),
         comment=row.comment,
+    )
+
+
+def publication(row: Row, names: ColumnNames) -> Publication:
+    """A publication as one table is in it."""
+    return Publication(
+        name=row.name, scope=row.scope, listed=named(row.listed or (), names[row.relation]), via_root=row.via_root
     )
 
 

@@ -15,6 +15,7 @@ from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
+from crossfade.plan.publications import publication_hazards
 from crossfade.plan.rights import ending_hazards, rights_hazards
 from crossfade.plan.target import Target
 from crossfade.spec.databases import search_path
@@ -54,7 +55,8 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     refuse_doubled(compiled)
     refuse_lost(compiled, catalogs)
     refuse_unfinished(migration, compiled)
-    whole = [*_own_steps(compiled), *_transitions(migration, compiled, targets)]
+    sides = _sides(migration, compiled, targets)
+    whole = [*_own_steps(compiled), *(step for each in sides for step in transition(each))]
     assert_distinct(whole)
     steps = [step for step in whole if is_reached(migration, step)]
     left_out = [step for step in whole if not is_reached(migration, step)]
@@ -75,6 +77,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
             *_hazards_of_changes(compiled),
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
+            *publication_hazards(migration, catalogs, compiled, sides),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),
             *foresee_gates(migration, legs, compiled, open_target, root),
@@ -129,28 +132,29 @@ def _own_steps(compiled: list[CompiledChange]) -> list[AnyStep]:
     return [step for change in compiled for step in change.result.steps]
 
 
-def _transitions(migration: Migration, compiled: list[CompiledChange], targets: Mapping[str, Target]) -> list[AnyStep]:
+def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mapping[str, Target]) -> list[Sides]:
     """All pairs of one table make one transition: one trigger, one walk."""
     pairs: dict[tuple[str, Name], list[tuple[Entry, Pair]]] = {}
     for change in compiled:
         for table, pair in change.result.pairs:
             pairs.setdefault((change.database, table), []).append((change.entry, pair))
-    steps: list[AnyStep] = []
+    made: list[Sides] = []
     for (database, name), found in pairs.items():
         table = targets[database].catalog.tables[name]
         refuse_overlap(name, found)
-        sides = Sides(
-            migration=migration.id,
-            database=database,
-            table=table,
-            pairs=tuple(pair for _, pair in found),
-            search_path=search_path(targets[database].schema),
-            rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
-            keep=kept_for(migration),
-            silent=_silent(migration, targets[database].catalog, table, found[0][0]),
+        made.append(
+            Sides(
+                migration=migration.id,
+                database=database,
+                table=table,
+                pairs=tuple(pair for _, pair in found),
+                search_path=search_path(targets[database].schema),
+                rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
+                keep=kept_for(migration),
+                silent=_silent(migration, targets[database].catalog, table, found[0][0]),
+            )
         )
-        steps.extend(transition(sides))
-    return steps
+    return made
 
 
 def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) -> bool:

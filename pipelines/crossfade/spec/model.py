@@ -140,6 +140,10 @@ class Head(SpecModel):
         default="validate",
         description="From when new rules bind old writers too; a change may say otherwise.",
     )
+    publications: tuple[str, ...] = Field(
+        default=(),
+        description="Publications whose subscribers are ready for what this migration adds to published tables.",
+    )
     gates: dict[Phase, Gates] = Field(default_factory=dict[Phase, GateSet])
     contract: Contract = Contract()
 

@@ -8,6 +8,9 @@ SELECT c.oid AS relation,
                      WHERE d.classid = 'pg_publication_rel'::regclass AND d.objid = m.oid
                        AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid > 0)
            AS positions,
+       CASE WHEN p.puballtables THEN 'all tables' WHEN m.oid IS NULL THEN 'schema' ELSE 'table' END AS scope,
+       m.prattrs::int[] AS listed,
+       p.pubviaroot AS via_root,
        CASE WHEN p.puballtables THEN 'FOR ALL TABLES'
             WHEN m.oid IS NULL THEN 'FOR TABLES IN SCHEMA'
             ELSE 'FOR TABLE'

@@ -2,6 +2,9 @@
 SELECT c.oid AS relation,
        p.pubname AS name,
        '{}'::int[] AS positions,
+       CASE WHEN p.puballtables THEN 'all tables' ELSE 'table' END AS scope,
+       NULL::int[] AS listed,
+       p.pubviaroot AS via_root,
        CASE WHEN p.puballtables THEN 'FOR ALL TABLES' ELSE 'FOR TABLE' END AS definition
   FROM pg_class c
   JOIN pg_publication p

@@ -1,0 +1,173 @@
+"""What a migration adds to published tables: replication to a subscriber that has it not would stop, and stay down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from crossfade.catalog.model import Catalog, Name, Publication
+from crossfade.changes import Refused
+from crossfade.errors import Problem
+from crossfade.plan.compiled import CompiledChange
+from crossfade.plan.plan import PlannedHazard
+from crossfade.spec.fragment import trusted
+from crossfade.spec.model import Migration
+from crossfade.steps.rows import Sides
+
+_STOPS = "replication to a subscriber without it stops at the first row written from then on, and keeps WAL"
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """What subscribers of a publication must have first. fix: how they get it."""
+
+    publication: str
+    what: str
+    fix: str
+
+
+def publication_hazards(
+    migration: Migration,
+    catalogs: Mapping[str, Catalog],
+    compiled: Sequence[CompiledChange],
+    transitions: Sequence[Sides],
+) -> Iterator[PlannedHazard]:
+    """What the spec has vouched for; raises Refused with all that it has not."""
+    vouched = set(migration.head.publications)
+    problems: list[Problem] = []
+    hazards: list[PlannedHazard] = []
+    for database, catalog in catalogs.items():
+        for arrival in _arrivals(database, catalog, compiled, transitions):
+            if arrival.publication in vouched:
+                what = f"{arrival.what}: {_STOPS}; the spec says that subscribers are ready"
+                hazards.append(
+                    PlannedHazard(code="published", risk="danger", change="publications", what=what, fix=arrival.fix)
+                )
+            else:
+                problems.append(
+                    Problem(
+                        f"{arrival.what}, and the spec does not say that its subscribers are ready",
+                        where=migration.position("changes"),
+                        why=_STOPS,
+                        fix=f"{arrival.fix}; then say `publications: [{arrival.publication}]` in the spec",
+                    )
+                )
+    if problems:
+        raise Refused.of(problems)
+    yield from hazards
+
+
+def _arrivals(
+    database: str, catalog: Catalog, compiled: Sequence[CompiledChange], transitions: Sequence[Sides]
+) -> Iterator[_Arrival]:
+    own = [change for change in compiled if change.database == database]
+    for name in sorted({p.name for table in catalog.tables.values() for p in table.publications if _is_of_all(p)}):
+        yield _Arrival(
+            name,
+            f"publication {name} in database `{database}` is FOR ALL TABLES, and carries crossfade's own ledger too",
+            "publish schemas or tables by name instead: CREATE PUBLICATION ... FOR TABLES IN SCHEMA ... (PostgreSQL 15"
+            " and later) or FOR TABLE ..., and at each subscriber ALTER SUBSCRIPTION ... SET PUBLICATION ..."
+            " WITH (copy_data = false)",
+        )
+    for name, columns in (created for change in own for created in change.result.creates):
+        for publication in _of_tables_to_come(catalog, name):
+            made = sql.SQL(", ").join(_column(column, type_) for column, type_ in columns.items())
+            statement = sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(name.schema, name.name), made)
+            yield _Arrival(
+                publication,
+                f"table {name} will be in publication {publication} of database `{database}` from expand on",
+                f"at each subscriber: {statement.as_string(None)}, and after expand"
+                " ALTER SUBSCRIPTION ... REFRESH PUBLICATION",
+            )
+    added = _added(own, [sides for sides in transitions if sides.database == database])
+    for name in sorted(added):
+        for publication in _carrying(catalog, name):
+            yield _of_columns(database, catalog, name, publication, added[name])
+
+
+@dataclass(frozen=True)
+class _Added:
+    """Columns that come into a table, and the types under names that are there already."""
+
+    columns: dict[str, str]
+    retyped: dict[str, str]
+    hides: bool  # columns of now get other names, which a column list could not keep from being sent
+
+
+def _added(own: Sequence[CompiledChange], transitions: Sequence[Sides]) -> dict[Name, _Added]:
+    found: dict[Name, _Added] = {}
+    for change in own:
+        for table, column, type_ in change.result.adds:
+            found.setdefault(table, _Added({}, {}, hides=False)).columns[column] = type_
+    for sides in transitions:
+        name = sides.table.name
+        before = found.get(name, _Added({}, {}, hides=False))
+        columns = before.columns | {sides.physical(new): new.type for new in sides.arriving}
+        columns |= {sides.hidden(old): sides.old_column(old).type for old in sides.leaving}
+        if sides.synced:
+            columns[sides.marker] = "boolean"
+        retyped = {
+            new.name: new.type
+            for pair in sides.pairs
+            if pair.swap
+            for new in pair.new
+            if new.type != sides.old_column(new.name).type
+        }
+        found[name] = _Added(columns, retyped, hides=bool(sides.leaving))
+    return found
+
+
+def _of_columns(database: str, catalog: Catalog, name: Name, publication: Publication, added: _Added) -> _Arrival:
+    here = catalog.tables[name]
+    whole = publication.via_root and publication in here.publications
+    apart = here.kind == "partitioned" and not whole
+    clauses = sql.SQL(", ").join(
+        sql.SQL("ADD COLUMN {}").format(_column(column, type_)) for column, type_ in added.columns.items()
+    )
+    table = sql.Identifier(name.schema, name.name)
+    fix = "at each subscriber: " + sql.SQL("ALTER TABLE {} {}").format(table, clauses).as_string(None)
+    if apart:
+        fix += ", or of each partition where the partitioned table is not there"
+    for column, type_ in added.retyped.items():
+        quoted = sql.Identifier(column).as_string(None)
+        fix += f", and before cutover let {quoted} there take values of {type_} as well"
+    if not added.hides and catalog.server.version >= 150000:
+        fix += "; or give the publication a list of the columns of now, with which these are not sent"
+    return _Arrival(
+        publication.name,
+        f"columns {', '.join(added.columns)} of {name} will be in publication {publication.name} of database"
+        f" `{database}`" + (", under the names of its partitions" if apart else ""),
+        f"{fix}; drop there what is no more when the migration is complete",
+    )
+
+
+def _carrying(catalog: Catalog, name: Name) -> Iterator[Publication]:
+    """The publications that will carry a column that comes into the table; each once, the partitioned table's first."""
+    seen: set[str] = set()
+    for part in catalog.tree(name):
+        for publication in part.publications:
+            if publication.name not in seen and not publication.listed:
+                yield publication
+            seen.add(publication.name)
+
+
+def _of_tables_to_come(catalog: Catalog, name: Name) -> list[str]:
+    """The publications that a table will be in without being named."""
+    return sorted(
+        {
+            publication.name
+            for table in catalog.tables.values()
+            for publication in table.publications
+            if _is_of_all(publication) or (publication.scope == "schema" and table.name.schema == name.schema)
+        }
+    )
+
+
+def _is_of_all(publication: Publication) -> bool:
+    return publication.scope == "all tables"
+
+
+def _column(name: str, type_: str) -> sql.Composed:
+    return sql.SQL("{} {}").format(sql.Identifier(name), trusted(type_))
