@@ -52,7 +52,7 @@ def test_an_expand_that_fails_in_one_database_is_undone_in_the_other(services: S
         blocker.execute("BEGIN")
         blocker.execute("SELECT FROM planes")
 
-        with pytest.raises(LockBudgetExceeded):
+        with pytest.raises(LockBudgetExceeded, match="expand is taken back in flights and fleet"):
             services.up()
 
     assert (services.schema("flights"), services.schema("fleet")) == before
@@ -69,6 +69,7 @@ def test_an_expand_is_undone_where_the_other_database_went_away_for_good(service
 
     assert services.schema("flights") == before
     assert [problem.what for problem in failure.value.problems[1:]] == [
+        "expand is taken back in flights",
         "expand is not taken back in fleet: database `fleet` cannot be reached: " + (failure.value.why or "")
     ]
     come_back(services, "fleet")

@@ -52,7 +52,7 @@ def test_every_change_of_state_is_one_event(started: Ledger) -> None:
     started.set_state("m", "running")
 
     assert kinds(started) == ["migration started", "migration undoing", "migration running"]
-    assert [*started.events("m")][1].body == {"to": "expand", "problem": None}
+    assert [*started.events("m")][1].body == {"to": "expand"}
 
 
 def test_a_pause_says_who_and_keeps_its_first_moment(started: Ledger) -> None:

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from tests.scene import Scene
 
-from crossfade.execute import LockBudgetExceeded
+from crossfade.execute import ExecutionFailed, LockBudgetExceeded
 from crossfade.execute.status import MigrationStatus, read_status
 from crossfade.ledger import lease
 from crossfade.report import print_status, status_json
@@ -138,6 +138,21 @@ def test_what_a_check_refused_is_the_problem_until_it_is_mended(users: Scene) ->
     users.sql("UPDATE users SET email = 'x' WHERE id < 4")
     users.up(through="validate")
 
+    assert status(users).problem is None
+
+
+def test_why_a_run_ended_shows_until_the_next_one_goes_on(users: Scene) -> None:
+    users.spec("changes: [{sql: {up: CREATE TABLE taken (), down: DROP TABLE taken}}]\n")
+    users.sql("CREATE TABLE taken ()")
+    with pytest.raises(ExecutionFailed):
+        users.up()
+
+    assert status(users).state == "waiting"
+    assert status(users).problem == 'run SQL: CREATE TABLE taken (): relation "taken" already exists'
+    assert "run failed" in [event.kind for event in users.ledger().events("m")]
+
+    users.sql("DROP TABLE taken")
+    users.up()
     assert status(users).problem is None
 
 

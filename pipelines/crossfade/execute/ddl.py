@@ -161,6 +161,6 @@ def _failed(site: Site, step: AnyStep, failure: psycopg.Error) -> CrossfadeError
     return ExecutionFailed(
         f"{step.title}: {told(failure)}",
         why=f"PostgreSQL refused it in {site.name} (SQLSTATE {failure.sqlstate})",
-        fix=fix or f"mend the cause and run {site.to_go_on} again: what is done is kept, the rest goes on",
+        fix=fix or f"mend the cause and run {site.to_go_on} again",
         sqlstate=failure.sqlstate,
     )

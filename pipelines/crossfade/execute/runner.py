@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -41,6 +41,7 @@ from crossfade.steps.step import Leg
 
 T = TypeVar("T")
 _RECONNECT_EVERY = 1.0  # seconds
+_FAILURES = (StepRefused, LockBudgetExceeded, ExecutionFailed, DatabaseUnreachable)
 
 Ended = Literal["complete", "waiting", "paused", "reached", "undone"]
 
@@ -165,8 +166,9 @@ class Runner:
             through_all = self._patiently(sites, lambda: saga.forward(last))
         except Paused:
             return Outcome(plan.migration, "paused", tuple(saga.passed))
-        except (StepRefused, LockBudgetExceeded, ExecutionFailed, DatabaseUnreachable) as failure:
+        except _FAILURES as failure:
             saga.take_back(failure)
+            _keep(sites[plan.home], failure)
             raise
         ended: Ended = "complete" if through_all else "waiting" if saga.waiting else "reached"
         return Outcome(plan.migration, ended, tuple(saga.passed), saga.waiting)
@@ -177,6 +179,9 @@ class Runner:
             self._patiently(sites, lambda: saga.back(stays))
         except Paused:
             return Outcome(plan.migration, "paused")
+        except _FAILURES as failure:
+            _keep(sites[plan.home], failure)
+            raise
         return Outcome(plan.migration, "undone")
 
     def _saga(self, plan: Plan, sites: dict[str, Site]) -> Saga:
@@ -246,6 +251,12 @@ class Runner:
         finally:
             for site in sites.values():
                 site.close()
+
+
+def _keep(home: Site, failure: CrossfadeError) -> None:
+    """For `status` and the audit; it may be that very database that is away."""
+    with suppress(psycopg.Error, CrossfadeError), home.noting() as ledger:
+        ledger.run_failed(home.migration, failure.what, failure.why)
 
 
 def _reason(error: psycopg.Error | DatabaseUnreachable) -> str:

@@ -17,6 +17,7 @@ from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener
 from crossfade.execute.site import Site
 from crossfade.execute.steps import left_something, run_leg_steps, undo_leg_steps
+from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
 from crossfade.steps.step import Leg
@@ -47,7 +48,7 @@ class Saga:
 
         Raises Paused when a person says so, and why a step cannot be done: `take_back` is then the caller's next.
         """
-        home = self.sites[self.plan.home].ledger
+        home = self._begin()
         for leg in self.plan.legs:
             if last is not None and leg.order > last.order:
                 return False
@@ -78,13 +79,16 @@ class Saga:
         """What the leg under way has done in any database is undone in each that answers; with one there is nothing
         to agree on, and what is done stays.
 
-        What cannot be taken back now is one more problem of `failure`.
+        `failure` tells of it, and of what cannot be taken back now.
         """
         leg, self.under_way = self.under_way, None
         if leg is None or len(self.sites) == 1:
             return
-        left = [problem for site in self._home_last() if (problem := self._take_back_in(site, leg, failure))]
-        failure.problems = (*failure.problems, *left)
+        left = {site.name: self._take_back_in(site, leg, failure) for site in self._home_last()}
+        undone = [name for name in self.sites if left[name] is None]
+        if undone:
+            failure.problems += (Problem(f"{leg} is taken back in {' and '.join(undone)}"),)
+        failure.problems += tuple(problem for problem in left.values() if problem is not None)
 
     def _held_up(self, point: str, leg: Leg) -> bool:
         self.waiting = self.ask(point, leg)
@@ -137,6 +141,7 @@ class Saga:
 
     def back(self, stays: Leg | None) -> None:
         """Undo every leg after `stays`, newest first; all of them without it. Raises Paused when a person says so."""
+        self._begin()
         for site in self.sites.values():
             with site.noting() as ledger:
                 ledger.set_state(self.plan.migration, "undoing", undo_to=str(stays) if stays else None)
@@ -154,6 +159,12 @@ class Saga:
             self.listen(LegUndone(str(leg)))
         with site.noting() as ledger:
             ledger.leg_undone(self.plan.migration, str(leg))
+
+    def _begin(self) -> Ledger:
+        home = self.sites[self.plan.home]
+        with home.noting() as ledger:
+            ledger.run_began(self.plan.migration)
+        return home.ledger
 
     def _home_last(self) -> tuple[Site, ...]:
         return tuple(reversed([*self.sites.values()]))

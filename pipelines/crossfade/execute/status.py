@@ -170,7 +170,7 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
 def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, View]) -> MigrationStatus:
     blank = replace(blank, kept_until=_kept_until(blank, views))
     if known.state == "complete" or known.state == "undone":
-        return replace(blank, state=known.state, since=known.finished_at, problem=known.problem)
+        return replace(blank, state=known.state, since=known.finished_at)
     mine = [(name, views.get(name, _unnamed(name))) for name in blank.databases]
     steps = [step for _, view in mine for step in _open_steps(view, known.id)]
     unasked = {name: view for name, view in mine if isinstance(view, CrossfadeError)}
@@ -181,11 +181,11 @@ def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views:
         blockers=tuple(
             b for _, view in mine if not isinstance(view, CrossfadeError) for b in view.blockers.get(known.id, ())
         ),
-        problem=known.problem or "; ".join(f"database {name}: {_in_short(e)}" for name, e in unasked.items()) or None,
+        problem="; ".join(f"database {name}: {_in_short(e)}" for name, e in unasked.items()) or None,
         unasked=tuple(unasked.values()),
     )
     if known.holder is None and status.problem is None:
-        return replace(status, problem=_refused(known.id, steps))
+        return replace(status, problem=_refused(known.id, steps) or known.problem)
     return status
 
 

@@ -87,20 +87,29 @@ ON CONFLICT (id) DO UPDATE
                 kind = "migration planned anew" if planned_anew else "migration started"
                 self.event(migration, kind, {"spec": spec_digest, "plan": plan_digest})
 
-    def set_state(
-        self, migration: str, state: MigrationState, *, undo_to: str | None = None, problem: str | None = None
-    ) -> None:
+    def set_state(self, migration: str, state: MigrationState, *, undo_to: str | None = None) -> None:
         """Change the migration's state, with an event; undo_to: the leg that stays when it is being undone."""
         with self.connection.transaction():
             changed = self.connection.execute(
-                "UPDATE crossfade.migration SET state = %(state)s, undo_to = %(undo_to)s, problem = %(problem)s,"
+                "UPDATE crossfade.migration SET state = %(state)s, undo_to = %(undo_to)s, problem = NULL,"
                 " finished_at = CASE WHEN %(state)s IN ('complete', 'undone') THEN pg_catalog.now() END"
-                " WHERE id = %(id)s"
-                " AND (state, undo_to, problem) IS DISTINCT FROM (%(state)s, %(undo_to)s, %(problem)s)",
-                {"id": migration, "state": state, "undo_to": undo_to, "problem": problem},
+                " WHERE id = %(id)s AND (state, undo_to) IS DISTINCT FROM (%(state)s, %(undo_to)s)",
+                {"id": migration, "state": state, "undo_to": undo_to},
             )
             if changed.rowcount:
-                self.event(migration, f"migration {state}", {"to": undo_to, "problem": problem})
+                self.event(migration, f"migration {state}", {"to": undo_to})
+
+    def run_began(self, migration: str) -> None:
+        """What ended the last run is past."""
+        self.connection.execute(
+            "UPDATE crossfade.migration SET problem = NULL WHERE id = %s AND problem IS NOT NULL", (migration,)
+        )
+
+    def run_failed(self, migration: str, what: str, why: str | None) -> None:
+        """Keep why a run ended, for those who look, with an event."""
+        with self.connection.transaction():
+            self.connection.execute("UPDATE crossfade.migration SET problem = %s WHERE id = %s", (what, migration))
+            self.event(migration, "run failed", {"what": what, "why": why})
 
     def pause(self, migration: str, evidence: Mapping[str, Any] | None = None) -> None:
         """Ask whoever works on the migration to stop after the batch or step at hand. evidence: for the event."""
