@@ -14,6 +14,7 @@ from psycopg import errors, sql
 # Of these classes of SQLSTATE the server's message names objects, settings and sessions. Others quote what a row holds
 # (`invalid input syntax for type integer: "..."`), or may do so in some version or extension.
 _TOLD = {"08", "0A", "21", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
+_OF_MISSING_NAMES = {"3D", "3F", "42"}
 # What the server's message says -> what grants it.
 _RIGHTS = {
     r"^permission denied for schema (.+)$": "GRANT USAGE, CREATE ON SCHEMA {}",
@@ -30,7 +31,7 @@ def told(error: psycopg.Error) -> str:
     """The error in one line."""
     if error.sqlstate is None:
         return _told_by_client(error)
-    raised = _is_raised_by_a_function(error)
+    raised = _may_be_made_of_values(error)
     named = error.diag.constraint_name if error.sqlstate[:2] == "23" and not raised else None
     return told_of(error.sqlstate, None if raised else error.diag.message_primary, constraint=named)
 
@@ -45,7 +46,7 @@ def told_of(sqlstate: str, message: str | None, *, constraint: str | None = None
 
 def advice(error: psycopg.Error) -> str | None:
     """The server's hint; None where it may hold values as the message may."""
-    if error.sqlstate is None or error.sqlstate[:2] not in _TOLD or _is_raised_by_a_function(error):
+    if error.sqlstate is None or error.sqlstate[:2] not in _TOLD or _may_be_made_of_values(error):
         return None
     return error.diag.message_hint
 
@@ -71,9 +72,11 @@ def condition(sqlstate: str) -> str:
     return "".join(f" {char.lower()}" if char.isupper() else char for char in name).strip()
 
 
-def _is_raised_by_a_function(error: psycopg.Error) -> bool:
-    # RAISE takes any SQLSTATE and any text, a row's values too.
-    return error.diag.source_function == "exec_stmt_raise"
+def _may_be_made_of_values(error: psycopg.Error) -> bool:
+    # RAISE takes any SQLSTATE and any text, a row's values too; EXECUTE may take a value for a name that is missing.
+    if error.diag.source_function == "exec_stmt_raise":
+        return True
+    return error.diag.context is not None and (error.sqlstate or "")[:2] in _OF_MISSING_NAMES
 
 
 def _told_by_client(error: psycopg.Error) -> str:

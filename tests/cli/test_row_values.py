@@ -22,6 +22,9 @@ changes: [{sql: {up: "UPDATE items SET n = code::int"}}]
     "a function that raises what it was given, as any SQLSTATE": """
 changes: [{sql: {up: "UPDATE items SET n = strict_code(code)"}}]
 """,
+    "a value that dynamic SQL takes for a name": """
+changes: [{sql: {up: "DO $$ BEGIN EXECUTE 'SELECT ' || (SELECT code FROM items WHERE id = 7); END $$"}}]
+""",
     "a broken rule": """
 changes: [{sql: {up: "INSERT INTO narrow SELECT id, code FROM items"}}]
 """,

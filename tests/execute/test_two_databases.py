@@ -70,7 +70,7 @@ def test_an_expand_is_undone_where_the_other_database_went_away_for_good(service
     assert services.schema("flights") == before
     assert [problem.what for problem in failure.value.problems[1:]] == [
         "expand is taken back in flights",
-        "expand is not taken back in fleet: database `fleet` cannot be reached: " + (failure.value.why or "")
+        "expand is not taken back in fleet: database `fleet` cannot be reached: " + (failure.value.why or ""),
     ]
     come_back(services, "fleet")
     assert services.up().ended == "complete"
