@@ -12,6 +12,7 @@ from tests.cli.specs import APPROVED, LOWER, users
 from tests.scene import HEAD, Scene
 
 SECRET = "hunter2-and-more"
+SHORT = "locks: {timeout: 100ms, budget: 1s}\n"
 
 
 def test_an_unknown_key_is_told_with_its_place_and_the_nearest_key(scene: Scene, call: Call) -> None:
@@ -116,6 +117,19 @@ def test_a_gate_asks_no_database_that_is_not_in_databases_yaml(scene: Scene, cal
     assert result.exit_code == 1
     assert "m.yaml:8:21: `ap` is no database of this project" in result.stdout
     assert "did you mean `app`?" in result.stdout
+
+
+def test_a_server_that_goes_away_half_way_is_one_error_and_keeps_what_is_done(scene: Scene, call: Call) -> None:
+    gone = "sql: {up: SELECT pg_terminate_backend(pg_backend_pid()), down: SELECT 1}"
+    scene.spec(f"changes: [{{create_table: {{table: t, columns: [{{name: id, type: int}}]}}}}, {{{gone}}}]\n{SHORT}")
+
+    result = call("up", "m", "--yes")
+
+    assert result.exit_code == 1
+    assert "a database did not answer" in result.stderr
+    assert "run the same command again when it does" in result.stderr
+    assert "Traceback" not in result.output
+    assert scene.one("SELECT to_regclass('t') IS NOT NULL")
 
 
 def test_an_up_that_is_no_sql_is_told_with_the_column_where_it_breaks(scene: Scene, call: Call) -> None:
