@@ -117,6 +117,45 @@ def test_a_prepared_returning_star_fails_where_the_plan_says(scene: Scene, chang
     assert all(stage in said.partition(" fail after ")[2].partition(":")[0] for stage in stages)
 
 
+@pytest.mark.parametrize(
+    ("change", "astray"),
+    [
+        ("change_column: {table: t, column: n, to: {type: int}}", "cutover"),
+        ("rename_column: {table: t, from: n, to: m}", "retire"),
+        ("add_column: {table: t, column: extra, type: text}", None),
+    ],
+)
+def test_what_counts_columns_fails_from_expand_on_and_inserts_by_position_go_on(
+    scene: Scene, change: str, astray: str | None
+) -> None:
+    scene.sql(TABLE + "CREATE TABLE other (LIKE t)")
+    scene.spec(f"changes: [{{{change}}}]\n")
+    plan = scene.runner().plan(scene.migration())
+    said = [hazard.what for hazard in plan.hazards if hazard.code == "columns-by-position"]
+    assert len(said) == 1
+    assert "fail from expand on" in said[0]
+    assert ("would go astray" in said[0]) is (astray is not None)
+    scene.sql("INSERT INTO other SELECT * FROM t")
+
+    scene.up(through="expand")
+
+    with pytest.raises(errors.SyntaxError, match="more expressions than target columns"):
+        scene.sql("INSERT INTO other SELECT * FROM t")
+    with (
+        scene.connect() as client,
+        pytest.raises(errors.BadCopyFileFormat, match="missing data for column"),
+        client.cursor().copy("COPY t FROM STDIN") as copy,
+    ):
+        copy.write("2\t2\t2020-01-01\n")
+    scene.sql("INSERT INTO t VALUES (3, '3', now()); INSERT INTO t SELECT 4, '4', now()")
+    if astray:
+        scene.up(through=astray)
+        scene.sql("INSERT INTO t (id) VALUES (5)")
+        (hidden,) = (name for name in scene.own_objects() if "_old_" in name)
+        assert scene.columns("t")[-1] == ("n" if astray == "cutover" else "m")
+        assert scene.sql(f"SELECT attnum FROM pg_attribute WHERE attname = '{hidden}'") == [(2,)]
+
+
 def test_both_sides_written_at_once_stay_as_written(scene: Scene) -> None:
     scene.sql(TABLE)
     scene.spec(RENAME)

@@ -59,6 +59,8 @@ OF_TEAM = "name: f, foreign_key: {columns: [team_id], references: {table: teams}
         ("add_column: {table: items, column: extra, type: text}", "prepared-statements", "note"),
         ("add_column: {table: items, column: extra, type: text, up: code}", "prepared-statements", "note"),
         ("drop_column: {table: items, column: seen}", "prepared-statements", "note"),
+        ("add_column: {table: items, column: extra, type: text}", "columns-by-position", "warning"),
+        ("rename_column: {table: items, from: seen, to: at}", "columns-by-position", "warning"),
         ("sql: {up: SELECT 1, down: SELECT 1}", "sql-locks-unknown", "warning"),
         ("sql: {up: SELECT 1}", "sql-no-down", "danger"),
     ],
@@ -76,6 +78,7 @@ def test_it_is_said(planned: Planned, change: str, code: str, risk: str) -> None
         ("add_column: {table: items, column: extra, type: text}", "unguarded-drop"),
         (f"add_constraint: {{table: tied, {OF_TEAM}", "foreign-key-without-index"),
         ("sql: {up: SELECT 1, down: SELECT 1}", "sql-no-down"),
+        ("drop_column: {table: items, column: seen}", "columns-by-position"),
         ("rename_column: {table: tied, from: team_id, to: team}", "function-body"),
         (
             "change_column: {table: items, column: code, to: {type: text, default: null}, up: code || '!'}",
@@ -110,7 +113,10 @@ def test_what_several_changes_bring_is_said_once(scene: Scene) -> None:
         "add_column: {table: items, column: b, type: text}",
     )
 
-    assert [hazard.code for hazard in scene.runner().plan(scene.migration()).hazards] == ["prepared-statements"]
+    assert [hazard.code for hazard in scene.runner().plan(scene.migration()).hazards] == [
+        "prepared-statements",
+        "columns-by-position",
+    ]
 
 
 def test_a_hazard_says_which_change_brings_it(planned: Planned) -> None:

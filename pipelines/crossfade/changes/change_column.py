@@ -278,8 +278,9 @@ class ChangeColumn(Change):
         last = Hazard(
             "column-order",
             "note",
-            f"after cutover {self.column} stands last in {table.name}: an INSERT without column names would go astray",
-            "name the columns in INSERT and COPY",
+            f"after cutover {self.column} stands last in {table.name}: an INSERT without column names would write the"
+            " hidden old column",
+            "name the columns in INSERT",
         )
         prepared = [prepared_hazard(table, "warning", "after expand, cutover and drop")]
         if wanted != column.type:

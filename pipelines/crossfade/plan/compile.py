@@ -8,6 +8,7 @@ from pathlib import Path
 from crossfade.catalog.model import Catalog, Name, Table
 from crossfade.changes import Arrival, Change, Context, Refused
 from crossfade.errors import Problem
+from crossfade.plan.added import position_hazards
 from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
@@ -77,6 +78,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
             *_hazards_of_changes(compiled),
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
+            *position_hazards(catalogs, compiled, sides),
             *publication_hazards(migration, catalogs, compiled, sides),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),

@@ -10,6 +10,7 @@ from psycopg import sql
 from crossfade.catalog.model import Catalog, Name, Publication
 from crossfade.changes import Refused
 from crossfade.errors import Problem
+from crossfade.plan.added import Added, added_to_tables
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.fragment import trusted
@@ -81,45 +82,13 @@ def _arrivals(
                 f"at each subscriber: {statement.as_string(None)}, and after expand"
                 " ALTER SUBSCRIPTION ... REFRESH PUBLICATION",
             )
-    added = _added(own, [sides for sides in transitions if sides.database == database])
+    added = added_to_tables(database, compiled, transitions)
     for name in sorted(added):
         for publication in _carrying(catalog, name):
             yield _of_columns(database, catalog, name, publication, added[name])
 
 
-@dataclass(frozen=True)
-class _Added:
-    """Columns that come into a table, and the types under names that are there already."""
-
-    columns: dict[str, str]
-    retyped: dict[str, str]
-    hides: bool  # columns of now get other names, which a column list could not keep from being sent
-
-
-def _added(own: Sequence[CompiledChange], transitions: Sequence[Sides]) -> dict[Name, _Added]:
-    found: dict[Name, _Added] = {}
-    for change in own:
-        for table, column, type_ in change.result.adds:
-            found.setdefault(table, _Added({}, {}, hides=False)).columns[column] = type_
-    for sides in transitions:
-        name = sides.table.name
-        before = found.get(name, _Added({}, {}, hides=False))
-        columns = before.columns | {sides.physical(new): new.type for new in sides.arriving}
-        columns |= {sides.hidden(old): sides.old_column(old).type for old in sides.leaving}
-        if sides.synced:
-            columns[sides.marker] = "boolean"
-        retyped = {
-            new.name: new.type
-            for pair in sides.pairs
-            if pair.swap
-            for new in pair.new
-            if new.type != sides.old_column(new.name).type
-        }
-        found[name] = _Added(columns, retyped, hides=bool(sides.leaving))
-    return found
-
-
-def _of_columns(database: str, catalog: Catalog, name: Name, publication: Publication, added: _Added) -> _Arrival:
+def _of_columns(database: str, catalog: Catalog, name: Name, publication: Publication, added: Added) -> _Arrival:
     here = catalog.tables[name]
     whole = publication.via_root and publication in here.publications
     apart = here.kind == "partitioned" and not whole
