@@ -125,7 +125,14 @@ def test_what_cannot_be_undone_is_said_so_and_is_a_risk(scene: Scene) -> None:
 
     assert plan_json(plan)["risk"] == "danger"
     assert "undo: cannot be undone: not possible: no `down` is given" in printed(plan)
-    assert "nobody waits, as far as the plan knows" in printed(plan)
+    assert "locks not known" in printed(plan)
+
+
+def test_a_new_table_keeps_nobody_waiting(scene: Scene) -> None:
+    text = printed(planned(scene, "changes:\n  - create_table: {table: extra, columns: [{name: id, type: int}]}\n"))
+
+    assert "nobody waits" in text
+    assert "locks not known" not in text
 
 
 def test_statements_are_shown_when_they_are_wanted_and_are_those_that_run(scene: Scene) -> None:

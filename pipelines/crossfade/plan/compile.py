@@ -14,6 +14,7 @@ from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
+from crossfade.plan.locking import locking_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
 from crossfade.plan.publications import publication_hazards
@@ -76,6 +77,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
         gates=gates_of(migration, legs, catalogs, compiled),
         hazards=(
             *_hazards_of_changes(compiled),
+            *locking_hazards(compiled),
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
             *position_hazards(catalogs, compiled, sides),

@@ -133,12 +133,17 @@ def _waits(plan: Plan, step: AnyStep) -> str:
         case Walk() | Check():
             return "nobody waits"
         case Ddl() | Autocommit() if not step.locks:
-            return "nobody waits, as far as the plan knows"
+            return "locks not known" if _is_of_an_author(step) else "nobody waits"
         case _ if made_to_wait:
             patience = said_seconds(plan.settings.lock_timeout)
             return f"{' and '.join(made_to_wait)} wait up to {patience} for the lock, then an instant"
         case _:
             return "only other DDL waits"
+
+
+def _is_of_an_author(step: AnyStep) -> bool:
+    """A `sql` change's, which alone has the id `<schema>/sql/<number>`; others' begin with a table."""
+    return step.id.split("/")[-2:-1] == ["sql"]
 
 
 def _labels(plan: Plan, point: str) -> tuple[str, ...]:
