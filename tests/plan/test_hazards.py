@@ -23,7 +23,8 @@ def planned(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Generat
         scene.sql(
             "CREATE TABLE teams (id int PRIMARY KEY);"
             "CREATE TABLE items (id int PRIMARY KEY, code text DEFAULT '0', team_id int, number serial, seen text);"
-            "CREATE TABLE tied (id int PRIMARY KEY, team_id int, v varchar(9)); CREATE INDEX ON tied (team_id, id);"
+            "CREATE TABLE tied (id int PRIMARY KEY, team_id int, v varchar(9), id2 int NOT NULL);"
+            "CREATE INDEX ON tied (team_id, id);"
             "CREATE FUNCTION report() RETURNS bigint LANGUAGE plpgsql AS"
             " $$ BEGIN RETURN (SELECT count(*) FROM items WHERE code > ''); END $$"
         )
@@ -55,6 +56,9 @@ OF_TEAM = "name: f, foreign_key: {columns: [team_id], references: {table: teams}
         ("drop_column: {table: items, column: number}", "owned-sequence", "warning"),
         (f"add_constraint: {{table: items, {OF_TEAM}", "foreign-key-without-index", "warning"),
         ("change_column: {table: tied, column: v, to: {type: text}}", "prepared-statements", "warning"),
+        ("change_column: {table: tied, column: v, to: {type: text}}", "copied-to-come-back", "note"),
+        ("change_column: {table: tied, column: v, to: {type: text}, strategy: in_place}", "no-way-back", "danger"),
+        ("change_column: {table: tied, column: id2, to: {nullable: true}}", "null-holds-up-rollback", "note"),
         ("rename_column: {table: items, from: seen, to: at}", "prepared-statements", "warning"),
         ("add_column: {table: items, column: extra, type: text}", "prepared-statements", "note"),
         ("add_column: {table: items, column: extra, type: text, up: code}", "prepared-statements", "note"),
@@ -84,6 +88,7 @@ def test_it_is_said(planned: Planned, change: str, code: str, risk: str) -> None
             "change_column: {table: items, column: code, to: {type: text, default: null}, up: code || '!'}",
             "default-carried",
         ),
+        ("change_column: {table: tied, column: v, to: {default: \"'x'\"}}", "copied-to-come-back"),
     ],
 )
 def test_it_is_not_said_where_it_is_not_so(planned: Planned, change: str, code: str) -> None:

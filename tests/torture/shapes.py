@@ -117,7 +117,7 @@ CREATE TABLE {t.q("people")} (
   {t.q("name")} text NOT NULL DEFAULT 'anon',
   {t.q("age")} int CHECK ({t.q("age")} >= 0),
   {t.q("zip")} text,
-  {t.q("note")} varchar(40) DEFAULT 'none',
+  {t.q("note")} varchar DEFAULT 'none',
   {t.q("score")} int,
   {t.q("grade")} int,
   {t.q("area")} int NOT NULL,

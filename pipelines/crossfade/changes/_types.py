@@ -19,6 +19,11 @@ def catalog_only(given: str, wanted: str) -> bool:
     return False
 
 
+def unlimited(type_: str) -> str:
+    """The type without the length at which a cast cuts a value off; an assignment to the type refuses a longer one."""
+    return re.sub(r"^(character varying|bit varying)\(\d+\)", r"\1", re.sub(r"^character\(\d+\)", "bpchar", type_))
+
+
 def _scale(type_: tuple[str, tuple[str, ...]]) -> int:
     return int(type_[1][1]) if len(type_[1]) > 1 else 0
 

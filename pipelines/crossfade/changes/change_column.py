@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NoReturn
 
 from pydantic import Field, field_validator, model_validator
 
 from crossfade.catalog.model import Column, Table
-from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
@@ -24,7 +25,7 @@ from crossfade.changes._obstacles import (
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
-from crossfade.changes._types import catalog_only
+from crossfade.changes._types import catalog_only, unlimited
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
@@ -62,8 +63,8 @@ class Target(SpecModel):
 class ChangeColumn(Change):
     """Change a column.
 
-    What the catalog can do alone is done in place. Where values change, a new column is filled beside the old
-    one and names are swapped at cutover, in one short transaction that can be turned back until archive.
+    What the catalog can do alone, and take back alone, is done in place. Otherwise a new column is filled beside the
+    old one and names are swapped at cutover, in one short transaction that can be turned back until archive.
     """
 
     table: Identifier
@@ -71,7 +72,10 @@ class ChangeColumn(Change):
     to: Target
     up: Expression | None = Field(None, description="SQL over the old row -> new value; default: a cast.")
     down: Expression | None = Field(None, description="SQL over the new row -> old value; default: a cast.")
-    strategy: Literal["swap"] = "swap"
+    strategy: Literal["swap", "in_place"] = Field(
+        "swap",
+        description="`in_place`: widen a type in the catalog alone, also where that cannot be taken back.",
+    )
     enforce: Literal["validate", "contract"] | None = Field(None, description="From when new rules bind old writers.")
 
     def compile(self, context: Context) -> Compiled:
@@ -101,7 +105,10 @@ class ChangeColumn(Change):
             for index in table.indexes
         )
         rewritten = wanted != column.type and (rescanned or not catalog_only(column.type, wanted))
-        if self.up is None and self.down is None and not rewritten:
+        doable_in_place = self.up is None and self.down is None and not rewritten
+        if self.strategy == "in_place" and not doable_in_place:
+            self._refuse_in_place(context, table, column, wanted, rescanned=rescanned)
+        if doable_in_place and (self.strategy == "in_place" or _comes_back_alone(column, wanted)):
             self._refuse_idle_enforce(context, binds=self.to.nullable is False and not column.not_null, table=table)
             return self._in_place(context, table, column, wanted, rules_leg)
         held = frozenset({self.column})
@@ -109,7 +116,16 @@ class ChangeColumn(Change):
         carried = carried or bool(carry.constraints_reading(table, held))
         not_null = column.not_null if self.to.nullable is None else not self.to.nullable
         self._refuse_idle_enforce(context, binds=not_null or carried, table=table)
-        return self._swap(context, table, column, wanted, rules_leg)
+        if not doable_in_place:
+            return self._swap(context, table, column, wanted, rules_leg)
+        try:
+            swapped = self._swap(context, table, column, wanted, rules_leg)
+        except Refused as refused:
+            instead = "say `strategy: in_place` to widen it in the catalog alone, which cannot be taken back"
+            raise Refused.of(
+                replace(problem, fix="; or ".join(filter(None, (problem.fix, instead)))) for problem in refused.problems
+            ) from None
+        return replace(swapped, hazards=(*swapped.hazards, _copied_to_come_back(table, column, wanted)))
 
     def _refuse_idle_enforce(self, context: Context, *, binds: bool, table: Table) -> None:
         """`enforce` where no rule is new: its author thinks that there is one."""
@@ -120,6 +136,19 @@ class ChangeColumn(Change):
                 fix="delete `enforce`, or say the rule under `to`",
                 at=("enforce",),
             )
+
+    def _refuse_in_place(
+        self, context: Context, table: Table, column: Column, wanted: str, *, rescanned: bool
+    ) -> NoReturn:
+        if self.up is not None or self.down is not None:
+            why = "`up` and `down` give other values, which a column beside the old one must hold"
+        elif rescanned and catalog_only(column.type, wanted):
+            why = "a check, or an index with a condition or an expression, reads it: PostgreSQL would go through the"
+            why += " table while nobody can read it"
+        else:
+            why = f"PostgreSQL rewrites the table from {column.type} to {wanted} while nobody can read it"
+        what = f"{table.name}.{self.column} cannot be changed in place"
+        context.refuse(what, why=why, fix="leave `strategy` out", at=("strategy",))
 
     @property
     def _new_default(self) -> Expression | None:
@@ -163,14 +192,21 @@ class ChangeColumn(Change):
         if self.to.nullable is True and column.not_null:
             if any(c.kind == "primary_key" and self.column in c.columns for c in table.constraints):
                 context.refuse(f"{self.column} is in the primary key of {table.name}", why="a key has no NULL in it")
-            steps.append(self._alter(context, table, EXPAND, "nullable", "DROP NOT NULL", "SET NOT NULL"))
+            steps.append(self._nullable(context, table))
+            hazards += (_null_holds_up(table, self.column),)
         if wanted != column.type:
             refuse_dependents(context, table, frozenset({self.column}))
             # Without COLLATE the column would get the type's own, and its indexes be built again.
             kept = f" COLLATE {_collation(column)}" if column.collation else ""
-            forth, back = f"TYPE {wanted}{kept}", f"TYPE {column.type}{kept}"
-            steps.append(self._alter(context, table, stage_leg("cutover"), "type", forth, back))
-            hazards = (prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"),)
+            widened = self._alter(
+                context, table, stage_leg("cutover"), "type", f"TYPE {wanted}{kept}", f"TYPE {column.type}{kept}"
+            )
+            hazards += (prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"),)
+            if not _comes_back_alone(column, wanted):
+                gone = f"PostgreSQL would rewrite {table.name} while nobody can read it to make it {column.type} again"
+                widened = widened.model_copy(update={"undo": (), "undo_title": gone, "irreversible": True})
+                hazards += (_no_way_back(table, column, wanted),)
+            steps.append(widened)
         if "default" in self.to.model_fields_set:
             before = f"SET DEFAULT {column.default}" if column.default is not None else "DROP DEFAULT"
             after = f"SET DEFAULT ({self._new_default})" if self._new_default is not None else "DROP DEFAULT"
@@ -190,6 +226,16 @@ class ChangeColumn(Change):
             )
 
         return self._step(context, table, leg, what, statement(forth), statement(back))
+
+    def _nullable(self, context: Context, table: Table) -> Ddl:
+        shown = f"{table.name}.{self.column}"
+        again = rules.not_null_again(
+            context.place(table, EXPAND), self.column, subject=f"old {self.column}", shown=shown
+        )
+        step = self._alter(context, table, EXPAND, "nullable", "DROP NOT NULL", "SET NOT NULL")
+        return step.model_copy(
+            update={"undo": again, "undo_title": "prove that every row has a value, without a lock, and set NOT NULL"}
+        )
 
     def _comment(self, context: Context, table: Table, column: Column) -> Ddl:
         name = sql.Identifier(table.name.schema, table.name.name, self.column)
@@ -238,11 +284,10 @@ class ChangeColumn(Change):
         hazards = refuse_dependents(context, table, columns)
         if wanted != column.type:
             refuse_misfits(context, table, column, wanted)
-        quoted = sql.Identifier(self.column).as_string(None)
-        up = self.up or Expression(f"{quoted}::{wanted}" if wanted != column.type else quoted)
-        down = self.down or Expression(f"{quoted}::{column.type}" if wanted != column.type else quoted)
         row = context.row_types(table)
         new_row = {**row, self.column: wanted}
+        up = self.up or self._converted(column.type, wanted)
+        down = self.down or self._converted(wanted, column.type)
         facts = checked(context, table, up, row=row, wanted=wanted, field="up")
         checked(context, table, down, row=new_row, wanted=column.type, field="down")
         refuse_generated(context, table, up.columns(table.name.name), "up")
@@ -291,6 +336,12 @@ class ChangeColumn(Change):
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
 
+    def _converted(self, given: str, wanted: str) -> Expression:
+        """The value in the other type, as long as it is: to cut it off is what an assignment refuses."""
+        bare = sql.Identifier(self.column).as_string(None)
+        given, wanted = unlimited(given), unlimited(wanted)
+        return Expression(bare if given == wanted else f"{bare}::{wanted}")
+
     def _carried_default(self, context: Context, table: Table, column: Column, wanted: str) -> tuple[Hazard, ...]:
         """The old default stays when the spec names no other: refused where the new type cannot take it."""
         if column.default is None or "default" in self.to.model_fields_set:
@@ -306,6 +357,42 @@ class ChangeColumn(Change):
             return ()
         what = f"the default {column.default} of {table.name}.{self.column} is carried over as it is, not through `up`"
         return (Hazard("default-carried", "warning", what, "give `default` under `to` when it shall be another"),)
+
+
+def _comes_back_alone(column: Column, wanted: str) -> bool:
+    """The catalog alone makes the column what it was again."""
+    return wanted == column.type or catalog_only(wanted, column.type)
+
+
+def _copied_to_come_back(table: Table, column: Column, wanted: str) -> Hazard:
+    return Hazard(
+        "copied-to-come-back",
+        "note",
+        f"PostgreSQL could make {table.name}.{column.name} {wanted} at once, and would rewrite the table under ACCESS"
+        " EXCLUSIVE to take that back: so its values are copied beside it",
+        "where it shall never be taken back, say `strategy: in_place`",
+    )
+
+
+def _no_way_back(table: Table, column: Column, wanted: str) -> Hazard:
+    return Hazard(
+        "no-way-back",
+        "danger",
+        f"from cutover on the migration cannot be rolled back: PostgreSQL would rewrite {table.name} under ACCESS"
+        f" EXCLUSIVE to make {column.name} {column.type} again, and fail on a value that only {wanted} can hold",
+        "leave `strategy` out to copy the column beside live traffic; or change it back with a migration of its own,"
+        " which copies too",
+    )
+
+
+def _null_holds_up(table: Table, column: str) -> Hazard:
+    return Hazard(
+        "null-holds-up-rollback",
+        "note",
+        f"rows whose {column} a new version leaves NULL hold up a rollback: they are counted in {table.name} before"
+        " anything is taken back",
+        "give them a value then",
+    )
 
 
 def _collation(column: Column) -> str | None:

@@ -28,26 +28,28 @@ def run_check(site: Site, step: Check) -> StepFinished:
             _settle(site, step)
         # Taken before the scan: what changes while it runs shows too.
         witness = _value(site, step.witness) if step.witness is not None else None
-        counts = _counts(site, step)
+        found = _found(site, step)
     except psycopg.Error as error:
-        if is_lost(error):
-            raise
-        raise ExecutionFailed(
-            f"{step.title}: {told(error)}",
-            why=f"SQLSTATE {error.sqlstate} in {site.name}",
-            fix=missing_right(site, step, error) if isinstance(error, errors.InsufficientPrivilege) else step.fix,
-            sqlstate=error.sqlstate,
-        ) from None
-    found = {words: count for words, count in counts.items() if count}
+        raise _failed(site, step, error) from None
     if found:
-        with site.noting() as ledger:
-            ledger.event(site.migration, "check refused", {"step": step.id, "found": found})
-        listed = f"; find them: {step.find}" if step.find else ""
-        raise StepRefused(said_found(site.migration, found), why=f"in {site.name}: {step.title}", fix=step.fix + listed)
+        raise _refused(site, step, found)
     with site.transaction():
         detail = {"witness": witness, "witness_query": step.witness} if step.witness is not None else {}
         site.ledger.step_done(site.migration, step.id, detail=detail)
     return StepFinished(step, time.monotonic() - began)
+
+
+def ask_ahead(site: Site, step: Check) -> None:
+    """Ask a check of the undo before anything is taken back; raises StepRefused with the counts."""
+    try:
+        found = _found(site, step)
+        if found and step.settle:
+            _settle(site, step)
+            found = _found(site, step)
+    except psycopg.Error as error:
+        raise _failed(site, step, error) from None
+    if found:
+        raise _refused(site, step, found)
 
 
 def said_found(migration: str, found: Mapping[str, int]) -> str:
@@ -64,12 +66,32 @@ def _settle(site: Site, step: Check) -> None:
             work.execute(trusted(statement))
 
 
-def _counts(site: Site, step: Check) -> dict[str, int]:
+def _found(site: Site, step: Check) -> dict[str, int]:
+    """What must not be, and how often it is."""
     cursor = site.work.execute(trusted(step.query))
     row = cursor.fetchone()
     assert row is not None
     assert cursor.description is not None
-    return {column.name: int(value or 0) for column, value in zip(cursor.description, row, strict=True)}
+    return {column.name: int(value) for column, value in zip(cursor.description, row, strict=True) if value}
+
+
+def _refused(site: Site, step: Check, found: Mapping[str, int]) -> StepRefused:
+    with site.noting() as ledger:
+        ledger.event(site.migration, "check refused", {"step": step.id, "found": dict(found)})
+    listed = f"; find them: {step.find}" if step.find else ""
+    return StepRefused(said_found(site.migration, found), why=f"in {site.name}: {step.title}", fix=step.fix + listed)
+
+
+def _failed(site: Site, step: Check, error: psycopg.Error) -> Exception:
+    """A lost session is the runner's to mend."""
+    if is_lost(error):
+        return error
+    return ExecutionFailed(
+        f"{step.title}: {told(error)}",
+        why=f"SQLSTATE {error.sqlstate} in {site.name}",
+        fix=missing_right(site, step, error) if isinstance(error, errors.InsufficientPrivilege) else step.fix,
+        sqlstate=error.sqlstate,
+    )
 
 
 def _value(site: Site, query: str) -> str | None:

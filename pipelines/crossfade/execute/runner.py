@@ -32,7 +32,7 @@ from crossfade.execute.saga import Saga
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
 from crossfade.execute.successors import refuse_while_stood_on
-from crossfade.execute.taking_back import find_settled, refuse_to_take_back
+from crossfade.execute.taking_back import find_settled, refuse_for_rows, refuse_to_take_back
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -154,6 +154,7 @@ class Runner:
                 settle(sites[step.database], step, had_effect)
             for site in sites.values():
                 refuse_to_take_back(plan, site.name, site.work, stays)
+                self._patiently(sites, lambda site=site: refuse_for_rows(plan, site, stays))
             for site in sites.values():
                 site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
                 if site.ledger.paused(plan.migration):

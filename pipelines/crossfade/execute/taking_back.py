@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from itertools import takewhile
 from typing import Any
 
 import psycopg
 
+from crossfade.execute.check import ask_ahead
 from crossfade.execute.errors import Blocked
 from crossfade.execute.purge import refuse_purged
+from crossfade.execute.site import Site
 from crossfade.execute.steps import left_something
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
-from crossfade.steps.step import Autocommit, Leg
+from crossfade.steps.step import Autocommit, Check, Leg
 
 
 def refuse_to_take_back(
@@ -41,6 +44,21 @@ def refuse_to_take_back(
                 fix="write a new migration that brings back what is needed",
             )
     refuse_purged(plan, database, connection, stays)
+
+
+def refuse_for_rows(plan: Plan, site: Site, stays: Leg | None) -> None:
+    """Raises StepRefused with the counts when rows hold what the old shape cannot.
+
+    It is what the undo of a step asks before anything else. Asked once, under the lease: it may scan a table.
+    """
+    records = Ledger(site.work).steps(plan.migration)
+    for step in plan.steps:
+        record = records.get(step.id)
+        later = stays is None or step.leg.order > stays.order
+        if step.database == site.name and later and record is not None and record.state == "done":
+            for asked in takewhile(lambda undo: isinstance(undo, Check), step.undo):
+                assert isinstance(asked, Check)
+                ask_ahead(site, asked)
 
 
 def find_settled(plan: Plan, settled: Mapping[str, bool]) -> list[tuple[Autocommit, bool]]:

@@ -138,7 +138,7 @@ SELECT pg_catalog.count(*) FILTER (WHERE t.{m} IS NULL) AS "rows not mapped yet"
         locks=lock(sides.relation, "ACCESS SHARE"),
         query=counts.as_string(None).strip(),
         witness=witness(sides).strip(),
-        settle=_settle(sides),
+        settle=settle(sides),
         fix="mend these rows: write the old column again with a value that can be mapped; then run `crossfade up`",
     )
 
@@ -164,7 +164,7 @@ def turn_guards(sides: Sides) -> tuple[Guard, ...]:
     )
 
 
-def _settle(sides: Sides) -> tuple[str, ...]:
+def settle(sides: Sides) -> tuple[str, ...]:
     """Rows in conflict are tried again; those that are gone or mended count no longer."""
     marker = sql.Identifier(sides.marker)
     # Written as they are, so that the sync trigger fills an empty new side; it leaves one alone that the new version

@@ -71,6 +71,24 @@ def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: st
     return Rule((asked, add, validate), finish, unfinish)
 
 
+def not_null_again(place: Place, column: str, *, subject: str, shown: str) -> tuple[AnyStep, ...]:
+    """The undo of a NOT NULL that was taken away: rows without a value are counted first, then it is proved and set."""
+    rule = not_null(place, column, lasting=column, subject=subject, shown=shown)
+    asked, *proved = rule.steps
+    return (
+        asked.model_copy(update={"fix": "give these rows a value, then roll back again"}),
+        *proved,
+        Ddl(
+            id=place.id(subject, "not_null", "again"),
+            leg=place.leg,
+            database=place.database,
+            title=f"make {column} NOT NULL again",
+            locks=lock(place.relation, "ACCESS EXCLUSIVE"),
+            statements=rule.finish,
+        ),
+    )
+
+
 def check(place: Place, name: str, condition: sql.Composable, *, subject: str, shown: str) -> Rule:
     """Every row keeps `condition`, whose columns stand bare; in the end it is called `name`."""
     own = place.named("check", subject)

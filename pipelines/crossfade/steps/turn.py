@@ -14,11 +14,11 @@ from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock
-from crossfade.steps.fill import turn_guards
+from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
 from crossfade.steps.rows import Moment, Pair, Sides
 from crossfade.steps.rules import Place, Rule
-from crossfade.steps.step import AnyStep, Ddl, Leg, stage_leg
-from crossfade.steps.sync import install_sync, remove_sync
+from crossfade.steps.step import AnyStep, Check, Ddl, Leg, stage_leg
+from crossfade.steps.sync import always_on, install_sync, remove_sync
 
 
 def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
@@ -68,6 +68,7 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
         guards=turn_guards(sides),
         witnessed_by=sides.id("parity", str(leg)) if sides.filled else None,
         undo=(
+            *_ask_conflicts(sides, stage, turning, leg),
             Ddl(
                 id=sides.id(stage, "undo"),
                 leg=leg,
@@ -80,6 +81,36 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
             *_old_not_null_again(sides, turning, leg),
         ),
         undo_title="turn back at once: the old side was kept in step",
+    )
+
+
+def _ask_conflicts(sides: Sides, stage: Stage, turning: tuple[Pair, ...], leg: Leg) -> Iterator[Check]:
+    """Before a turn back: no row holds what the old side cannot. Nothing is counted unless the new side is in place
+    and the triggers are on: conflicts of another moment are not in its way.
+    """
+    hidden = [sides.hidden(name) for pair in turning for name in pair.old]
+    if not sides.synced or not hidden:
+        return
+    query = sql.SQL(
+        "SELECT pg_catalog.count(*) AS {} FROM crossfade.conflict"
+        " WHERE migration = {} AND relation = {} AND resolved_at IS NULL AND ({})"
+        " AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = {}::regclass::oid AND attname = {}::name)"
+    ).format(
+        sql.Identifier(IN_CONFLICT),
+        sql.Literal(sides.migration),
+        sql.Literal(str(sides.relation)),
+        trusted(always_on(sides)),
+        sql.Literal(sides.sql.as_string(None)),
+        sql.Literal(hidden[0]),
+    )
+    yield Check(
+        id=sides.id(stage, "undo", "ask"),
+        leg=leg,
+        database=sides.database,
+        title=f"ask that the old side of {sides.relation} holds what every row was written with",
+        query=query.as_string(None),
+        settle=settle(sides),
+        fix="write these rows with values that the old column can hold, then roll back again",
     )
 
 
@@ -135,15 +166,6 @@ def _back(sides: Sides, pair: Pair) -> Iterator[str]:
 def _old_not_null_again(sides: Sides, turning: tuple[Pair, ...], leg: Leg) -> Iterator[AnyStep]:
     """After a turn back: NOT NULL of the old columns again, proved without a blocking scan."""
     for name in (name for pair in turning for name in pair.old if sides.old_column(name).not_null):
-        rule = rules.not_null(
-            _place(sides, leg), name, lasting=name, subject=f"old {name}", shown=f"{sides.relation}.{name}"
-        )
-        yield from rule.steps
-        yield Ddl(
-            id=sides.id(name, "not_null", "again"),
-            leg=leg,
-            database=sides.database,
-            title=f"make {name} NOT NULL again",
-            locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
-            statements=rule.finish,
+        yield from rules.not_null_again(
+            _place(sides, leg), name, subject=f"old {name}", shown=f"{sides.relation}.{name}"
         )
