@@ -48,6 +48,18 @@ class Probe(Protocol):
         """A type as format_type spells it; raises Refused when there is none of that name."""
         ...
 
+    def method(self, name: str) -> frozenset[str]:
+        """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""
+        ...
+
+    def key(self, type_: str, method: str = "btree", opclass: str | None = None) -> None:
+        """Raises Refused when values of the type cannot be keys of such an index."""
+        ...
+
+    def is_compared(self, *, child: str, parent: str) -> bool:
+        """A foreign key from the one type to the other can be made."""
+        ...
+
 
 Path = tuple[str | int, ...]
 

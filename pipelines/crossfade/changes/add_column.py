@@ -70,6 +70,9 @@ class AddColumn(Change):
         for wished, name in ((self.check, self._check_name(table)), (self.unique, self._key_name(table))):
             if wished:
                 refuse_taken_name(context, table, name)
+        if self.unique:
+            with context.at("unique"):
+                context.probe.key(wanted)
         if self.check is not None:
             checked(context, table, self.check, row=new_row, wanted="boolean", field="check")
         volatile = False

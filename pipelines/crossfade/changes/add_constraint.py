@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from crossfade.catalog.model import Table
+from crossfade.catalog.model import Name, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context, Path, relation
 from crossfade.changes._mapping import checked
 from crossfade.changes._ruled import ruled
 from crossfade.spec.fragment import Expression
@@ -82,6 +84,10 @@ class AddConstraint(Change):
 
     def _unique(self, context: Context, table: Table, place: Place, columns: tuple[str, ...]) -> Rule:
         physical = tuple(context.physical(table, column, "unique") for column in columns)
+        row = context.new_row_types(table)
+        for index, column in enumerate(columns):
+            with context.at("unique", index):
+                context.probe.key(row[column])
         if not self.nulls_distinct:
             context.refuse_old_server()
         if table.kind == "partitioned":
@@ -101,14 +107,8 @@ class AddConstraint(Change):
         columns = tuple(context.physical(table, column, "foreign_key", "columns") for column in key.columns)
         for column in referenced:
             context.column(parent, column, "foreign_key", "references", "columns")
-        if len(referenced) != len(key.columns):
-            context.refuse(f"{len(key.columns)} columns reference {len(referenced)} of {parent.name}")
-        if not any(index.unique and index.valid and set(index.columns) == set(referenced) for index in parent.indexes):
-            context.refuse(
-                f"{parent.name} ({', '.join(referenced)}) has no unique index",
-                why="a foreign key needs one on its parent's columns",
-                fix="add_constraint unique there first, in a migration named in `after`",
-            )
+        row = context.new_row_types(table)
+        refuse_unpaired(context, key, referenced, row, Parent.of(parent), at=("foreign_key",))
         if table.kind == "partitioned":
             context.refuse(
                 f"{table.name} is partitioned", why="PostgreSQL takes no NOT VALID foreign key on a partitioned table"
@@ -138,9 +138,54 @@ class AddConstraint(Change):
         return Compiled(steps=ruled(context, place, [rule]), hazards=tuple(hazards), needs=needs)
 
 
+@dataclass(frozen=True)
+class Parent:
+    """What a foreign key points at: the types of its columns, and the sets of columns that a unique rule holds."""
+
+    name: Name
+    row: Mapping[str, str]
+    keys: tuple[frozenset[str], ...]
+
+    @classmethod
+    def of(cls, table: Table) -> Parent:
+        deferrable = {constraint.name for constraint in table.constraints if constraint.deferrable}
+        keys = (
+            frozenset(index.columns)
+            for index in table.indexes
+            if index.unique and index.valid and index.predicate is None and index.constraint not in deferrable
+        )
+        return cls(table.name, {column.name: column.type for column in table.columns}, tuple(keys))
+
+
 def primary_key(context: Context, parent: Table) -> tuple[str, ...]:
     """The columns that a foreign key references when it names none."""
     keys = [constraint.columns for constraint in parent.constraints if constraint.kind == "primary_key"]
     if not keys:
         context.refuse(f"{parent.name} has no primary key", fix="name the referenced columns")
     return keys[0]
+
+
+def refuse_unpaired(
+    context: Context, key: ForeignKey, referenced: tuple[str, ...], row: Mapping[str, str], parent: Parent, *, at: Path
+) -> None:
+    """Columns that cannot be held against the parent's: another number, no unique rule there, other types.
+
+    row: types of the referring table. at: the path to the key.
+    """
+    if len(referenced) != len(key.columns):
+        context.refuse(f"{len(key.columns)} columns reference {len(referenced)} of {parent.name}", at=(*at, "columns"))
+    if frozenset(referenced) not in parent.keys:
+        context.refuse(
+            f"{parent.name} ({', '.join(referenced)}) has no unique index",
+            why="a foreign key needs one on its parent's columns, over all rows and not deferrable",
+            fix="add_constraint unique there first, in a migration named in `after`",
+            at=(*at, "references"),
+        )
+    for index, (here, there) in enumerate(zip(key.columns, referenced, strict=True)):
+        if not context.probe.is_compared(child=row[here], parent=parent.row[there]):
+            context.refuse(
+                f"{here} is {row[here]}, and {parent.name}.{there} is {parent.row[there]}",
+                why="PostgreSQL makes no foreign key between types that it cannot compare by an index",
+                fix=f"make {here} {parent.row[there]}: with change_column, where it is there already",
+                at=(*at, "columns", index),
+            )

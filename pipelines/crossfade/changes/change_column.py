@@ -93,6 +93,9 @@ class ChangeColumn(Change):
         ):
             if wished:
                 refuse_taken_name(context, table, name)
+        if self._wants_unique(table):
+            with context.at("to", "unique"):
+                context.probe.key(wanted)
         if self.to.check is not None:
             row = {**context.row_types(table), self.column: wanted}
             checked(context, table, self.to.check, row=row, wanted="boolean", field="check", at=("to", "check"))

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Name, Table
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._context import Context, Path, identifier, relation
 from crossfade.changes._mapping import checked
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
@@ -129,18 +129,55 @@ class CreateIndex(Change):
     def _refuse_unsound(self, context: Context, table: Table) -> None:
         """Expressions PostgreSQL would refuse only when the index is built."""
         row = context.new_row_types(table)
-        expressions = [part.expression for part in self.columns if isinstance(part, IndexPart) and part.expression]
-        for expression in (*expressions, *([self.where] if self.where is not None else [])):
-            with context.at("where" if expression is self.where else "columns"):
-                facts = context.probe.expression(expression, table=table.name.name, row=row)
-            if not facts.repeatable or "SubLink" in expression.nodes:
-                context.refuse(
-                    f"`{expression}` may give another value for the same row",
-                    why="an index holds what its expressions gave when the row was written",
-                    fix="use immutable functions of the row's own columns only",
-                )
+        self._refuse_unable(context)
+        for index, part in enumerate(self.columns):
+            at = ("columns", index)
+            named = part if isinstance(part, str) else part.column
+            if named is not None:
+                context.physical(table, named, *at)
+                type_ = row[named]
+            else:
+                assert isinstance(part, IndexPart)
+                assert part.expression is not None
+                type_ = self._type(context, table, part.expression, (*at, "expression"))
+            opclass = part.opclass if isinstance(part, IndexPart) else None
+            with context.at(*at, *(("opclass",) if opclass else ())):
+                context.probe.key(type_, self.method, opclass)
         if self.where is not None:
+            self._type(context, table, self.where, ("where",))
             checked(context, table, self.where, row=row, wanted="boolean", field="where")
+
+    def _type(self, context: Context, table: Table, expression: Expression, at: Path) -> str:
+        """Of an expression that gives the same again for the same row."""
+        with context.at(*at):
+            facts = context.probe.expression(expression, table=table.name.name, row=context.new_row_types(table))
+        if not facts.repeatable or "SubLink" in expression.nodes:
+            context.refuse(
+                f"`{expression}` may give another value for the same row",
+                why="an index holds what its expressions gave when the row was written",
+                fix="use immutable functions of the row's own columns only",
+            )
+        return facts.type
+
+    def _refuse_unable(self, context: Context) -> None:
+        """What indexes of the method cannot do, btree can."""
+        with context.at("method"):
+            abilities = context.probe.method(self.method)
+        ordered = (("columns", i) for i, part in enumerate(self.columns) if _is_ordered(part))
+        asked: tuple[tuple[str, Path | None, str], ...] = (
+            ("can_unique", ("unique",) if self.unique else None, "be unique"),
+            ("can_include", ("include",) if self.include else None, "hold more columns than their keys (`include`)"),
+            ("can_order", next(ordered, None), "be ordered (`order`, `nulls`)"),
+            ("can_multi_col", ("columns",) if len(self.columns) > 1 else None, "have more than one key"),
+        )
+        for ability, at, said in asked:
+            if at is not None and ability not in abilities:
+                context.refuse(
+                    f"indexes of the method {self.method} cannot {said}",
+                    why="PostgreSQL refuses it when the index is built",
+                    fix="leave `method` out, or that",
+                    at=at,
+                )
 
     def _key(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
         if isinstance(part, str):
@@ -191,3 +228,7 @@ class CreateIndex(Change):
                 fix="make the rows differ or merge them, then run `crossfade up` again",
             ),
         )
+
+
+def _is_ordered(part: str | IndexPart) -> bool:
+    return isinstance(part, IndexPart) and (part.order is not None or part.nulls is not None)

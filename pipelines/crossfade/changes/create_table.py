@@ -11,7 +11,7 @@ from crossfade.catalog.model import Name
 from crossfade.changes._change import Change, Compiled, Hazard, Need
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import expect
-from crossfade.changes.add_constraint import ForeignKey, primary_key
+from crossfade.changes.add_constraint import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
@@ -70,7 +70,7 @@ class CreateTable(Change):
             )
         locks: list[Lock] = []
         for rule, key in self.foreign_keys.items():
-            parent = name if context.name(key.references.table) == name else context.table(key.references.table).name
+            parent = self._parent(context, name, row, rule, key)
             if parent != name:
                 locks.extend(lock(relation(parent), "SHARE ROW EXCLUSIVE"))
             referenced = (
@@ -126,6 +126,22 @@ class CreateTable(Change):
             for column in key.references.columns or primary_key(context, parent):
                 yield Need(parent.name, column, follows=False)
 
+    def _parent(self, context: Context, name: Name, row: Mapping[str, str], rule: str, key: ForeignKey) -> Name:
+        """The table that the key points at, maybe this one; refuses a key that PostgreSQL would not make."""
+        at = ("foreign_keys", rule)
+        if context.name(key.references.table) == name:
+            parent = Parent(name, row, (frozenset(self.primary_key), *map(frozenset, self.unique)))
+            referenced = key.references.columns or self.primary_key
+        else:
+            table = context.table(key.references.table, *at, "references", "table")
+            parent, referenced = Parent.of(table), key.references.columns
+            with context.at(*at, "references"):
+                referenced = referenced or primary_key(context, table)
+            for column in referenced:
+                context.column(table, column, *at, "references", "columns")
+        refuse_unpaired(context, key, referenced, row, parent, at=at)
+        return parent.name
+
     def _column(self, column: TableColumn, type_: str) -> sql.Composable:
         clauses: list[sql.Composable] = [sql.Identifier(column.name), trusted(type_)]
         if column.identity:
@@ -149,9 +165,23 @@ class CreateTable(Change):
             if column.default is not None:
                 with context.at("columns", index, "default"):
                     expect(context, column.default, table=name.name, row={}, wanted=row[column.name], field="default")
+            if column.identity and column.default is not None:
+                context.refuse(
+                    f"{column.name} has `identity` and `default`",
+                    why="PostgreSQL takes one of both: an identity is a default",
+                    fix="leave one of them out",
+                    at=("columns", index, "default"),
+                )
             if column.identity and row[column.name] not in ("smallint", "integer", "bigint"):
                 what = f"{column.name} is {row[column.name]}, and identity gives whole numbers"
                 context.refuse(what, fix="use bigint, or leave `identity` out")
+        for index, column in enumerate(self.primary_key):
+            with context.at("primary_key", index):
+                context.probe.key(row[column])
+        for number, unique in enumerate(self.unique):
+            for index, column in enumerate(unique):
+                with context.at("unique", number, index):
+                    context.probe.key(row[column])
         for rule, condition in self.checks.items():
             with context.at("checks", rule):
                 expect(context, condition, table=name.name, row=row, wanted="boolean", field=f"check {rule}")

@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from crossfade.changes import Facts, Refused
 from crossfade.errors import Position
+from crossfade.plan.operators import index_methods, is_compared, operator_classes
 from crossfade.spec.errors import did_you_mean, nearest
 from crossfade.spec.fragment import Expression, trusted
 
@@ -95,6 +96,40 @@ class ServerProbe:
             volatile=self._calls_volatile(expression),
         )
 
+    def method(self, name: str) -> frozenset[str]:
+        """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""
+        methods = index_methods(self._connection)
+        if name not in methods:
+            guess = nearest(name, list(methods))
+            meant = f"did you mean `{guess}`? " if guess else ""
+            self._refuse(f"there is no index method {name}", fix=f"{meant}known here: {', '.join(sorted(methods))}")
+        return methods[name]
+
+    def key(self, type_: str, method: str = "btree", opclass: str | None = None) -> None:
+        """Raises Refused when values of the type cannot be keys of such an index."""
+        with searching(self._connection, self._search_path):
+            known = operator_classes(self._connection, self._base_oid(type_), method)
+        if opclass is None and not any(each.default for each in known):
+            one = f"name one: opclass: {', '.join(each.name for each in known)}; or " if known else ""
+            self._refuse(
+                f"{type_} has no default operator class for {method}",
+                why=f"an index of the method {method} needs one to tell values apart; a unique rule is of btree",
+                fix=f"{one}use another type or method, an expression of a type that has one, or create the extension"
+                " that brings one with a `sql` change in a migration that comes before",
+            )
+        if opclass is not None and not any(each.is_called(opclass) for each in known):
+            guess = nearest(opclass, [each.name for each in known])
+            meant = f"did you mean `{guess}`? " if guess else ""
+            taken = f"for {type_} there are: {', '.join(each.name for each in known)}" if known else "there is none"
+            self._refuse(
+                f"no operator class {opclass} of {method} takes {type_}",
+                fix=f"{meant}{taken}; one of an extension comes with a `sql` change in a migration that comes before",
+            )
+
+    def is_compared(self, *, child: str, parent: str) -> bool:
+        """A foreign key from the one type to the other can be made."""
+        return is_compared(self._connection, child=self._base_oid(child), parent=self._base_oid(parent))
+
     def _literal(self, expression: Expression, wanted: str) -> bool:
         """A literal without a type of its own takes the wanted one; refused when it is none of its values."""
         if expression.nodes != frozenset({"A_Const"}) or not (
@@ -104,6 +139,9 @@ class ServerProbe:
         # A domain's rule is not asked here, hence no CAST to the domain itself, which might refuse NULL.
         self._described(trusted(f"SELECT {expression}::{self._base(wanted)}"), f"`{expression}`")
         return True
+
+    def _base_oid(self, type_: str) -> int:
+        return self._described(trusted(f"SELECT NULL::{type_} WHERE false"), type_)[0]
 
     def _base(self, type_: str) -> str:
         oid, modifier = self._described(trusted(f"SELECT NULL::{type_} WHERE false"), type_)
@@ -159,7 +197,7 @@ SELECT s.oid = t.oid OR s.typname = 'unknown'
        OR (t.typtype = 'd' AND t.typbasetype = s.oid)
   FROM pg_type AS s, pg_type AS t WHERE s.oid = %s::oid AND t.oid = %s::oid"""
             ),
-            (given, self._described(trusted(f"SELECT NULL::{wanted} WHERE false"), wanted)[0]),
+            (given, self._base_oid(wanted)),
         ).fetchone()
         return bool(row and row[0])
 
