@@ -1,56 +1,77 @@
-"""Indexes built and dropped concurrently, cleaning up after a build that was cut off."""
+"""Indexes built and dropped concurrently. Ours is what a build of ours left, which the ledger knew of before the build
+began; another's of the same name is neither taken for it nor dropped.
+"""
 
 from __future__ import annotations
 
-from psycopg import sql
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.rows import class_row
 
 from crossfade.execute.ddl import until_done
-from crossfade.execute.errors import ExecutionFailed, StepRefused
+from crossfade.execute.errors import ExecutionFailed, LockBudgetExceeded, StepRefused
 from crossfade.execute.notice import StepFinished
 from crossfade.execute.site import Site
+from crossfade.ledger import StepRecord
 from crossfade.spec.fragment import trusted
+from crossfade.steps.index_shape import IndexShape
 from crossfade.steps.step import BuildIndex, DropIndex
 
-_STATE = """
-SELECT i.indisvalid, i.indrelid = %(table)s::regclass::oid
-  FROM pg_class AS c JOIN pg_index AS i ON i.indexrelid = c.oid
- WHERE c.relname = %(index)s
-   AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = %(table)s::regclass::oid)"""
+# to_regclass: the table may be gone by the time that somebody asks.
+_FIND = """
+SELECT c.oid::bigint AS oid, i.indisvalid AS valid, i.indrelid = t.oid AS on_table,
+       pg_catalog.pg_get_indexdef(c.oid) AS definition
+  FROM pg_catalog.pg_class AS t
+       JOIN pg_catalog.pg_class AS c ON c.relnamespace = t.relnamespace
+       JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+ WHERE t.oid = pg_catalog.to_regclass(%s) AND c.relname = %s"""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The index under the name of a step."""
+
+    oid: int
+    valid: bool
+    on_table: bool
+    definition: str
 
 
 def build_index(site: Site, step: BuildIndex) -> StepFinished:
     """Build until the index is there and valid; an invalid leftover of its own is dropped first.
 
-    Raises StepRefused for duplicates, or when the name is taken by an index that is not this step's.
+    Raises StepRefused when the name is taken by an index that is not this step's.
     """
 
     def attempt() -> None:
-        began_before = step.id in site.ledger.steps(site.migration)
-        site.begin(step)
-        state = _state(site, step)
-        # Also an invalid one is another's, who may be building it, unless this step has begun before.
-        if state is not None and not (state[1] and began_before):
+        site.confirm()
+        found = _find(site.work, step)
+        # Also an invalid one is another's, who may be building it, unless this step has begun to before.
+        if found is not None and not _is_ours(site, step, found):
             raise StepRefused(
-                f"an index {step.index} exists already in {site.name}", fix="drop it or choose another name"
+                f"an index {step.index} exists already in {site.name}, and it is not of this migration",
+                fix=f"drop or rename it, then run {site.to_go_on} again",
             )
-        if state is not None and not state[0]:
+        if found is not None and not found.valid:
             _drop(site, step)
-            state = None
-        if state is None:
-            site.confirm()
-            site.fault("before statement")
-            # No lock_timeout: cut short, it would leave an invalid index that costs every write.
-            site.work.execute(trusted(step.statement))
-            site.fault("after statement")
+            found = None
+        _note_begun(site, step)
+        if found is None:
+            found = _build(site, step)
         with site.transaction():
-            site.ledger.step_done(site.migration, step.id)
+            site.ledger.step_done(site.migration, step.id, detail={"begun": True, "oid": found.oid})
 
     try:
         return until_done(site, step, attempt)
-    except ExecutionFailed:
+    except (ExecutionFailed, LockBudgetExceeded):
         # Not left behind: an invalid unique index would go on refusing writes.
-        if (state := _state(site, step)) is not None and not state[0]:
+        found = _find(site.work, step)
+        if found is not None and not found.valid and _is_ours(site, step, found):
             _drop(site, step)
+            _forget_begun(site, step)
         raise
 
 
@@ -67,10 +88,60 @@ def drop_index(site: Site, step: DropIndex) -> StepFinished:
     return until_done(site, step, attempt)
 
 
-def _state(site: Site, step: BuildIndex) -> tuple[bool, bool] | None:
-    """Whether the index is valid and whether it is on the step's table; None when there is none."""
-    name = sql.Identifier(step.relation.schema_name, step.relation.name).as_string(site.work)
-    return site.work.execute(_STATE, {"table": name, "index": step.index}).fetchone()
+def left_index(connection: psycopg.Connection[Any], step: BuildIndex, record: StepRecord) -> bool:
+    """A build of this step left an index, valid or not, and it is there. Reads only."""
+    found = _find(connection, step)
+    return found is not None and _is_left_by(step, record, found)
+
+
+def _build(site: Site, step: BuildIndex) -> _Found:
+    site.confirm()
+    site.fault("before statement")
+    try:
+        # No lock_timeout: cut short, it would leave an invalid index that costs every write.
+        site.work.execute(trusted(step.statement))
+    except errors.DuplicateTable:  # somebody was faster: nothing of ours is there
+        _forget_begun(site, step)
+        raise
+    site.fault("after statement")
+    found = _find(site.work, step)
+    if found is None:
+        raise StepRefused(
+            f"the index {step.index} is gone from {site.name} right after it was built",
+            why="somebody dropped or renamed it",
+            fix=f"run {site.to_go_on} again",
+        )
+    return found
+
+
+def _find(connection: psycopg.Connection[Any], step: BuildIndex) -> _Found | None:
+    name = sql.Identifier(step.relation.schema_name, step.relation.name).as_string(connection)
+    with connection.cursor(row_factory=class_row(_Found)) as cursor:
+        return cursor.execute(_FIND, (name, step.index)).fetchone()
+
+
+def _is_ours(site: Site, step: BuildIndex, found: _Found) -> bool:
+    record = site.ledger.steps(site.migration).get(step.id)
+    return record is not None and _is_left_by(step, record, found)
+
+
+def _is_left_by(step: BuildIndex, record: StepRecord, found: _Found) -> bool:
+    """A build that was cut off could not note its oid, and REINDEX gives another: then what it is over must tell."""
+    # An older crossfade noted nothing, and may have begun.
+    if record.state == "undone" or not record.detail.get("begun", True) or not found.on_table:
+        return False
+    return found.oid == record.detail.get("oid") or IndexShape.of(found.definition) == IndexShape.of(step.statement)
+
+
+def _note_begun(site: Site, step: BuildIndex) -> None:
+    with site.noting() as ledger:
+        ledger.step_running(site.migration, step.id, str(step.leg))
+        ledger.step_notes(site.migration, step.id, {"begun": True})
+
+
+def _forget_begun(site: Site, step: BuildIndex) -> None:
+    with site.noting() as ledger:
+        ledger.step_notes(site.migration, step.id, {"begun": False})
 
 
 def _drop(site: Site, step: BuildIndex | DropIndex) -> None:

@@ -11,7 +11,7 @@ from crossfade.execute.autocommit import run_autocommit, took_effect
 from crossfade.execute.check import run_check
 from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
-from crossfade.execute.index import build_index, drop_index
+from crossfade.execute.index import build_index, drop_index, left_index
 from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
@@ -64,6 +64,8 @@ def left_something(connection: psycopg.Connection[Any], migration: str, step: An
             return record.state == "done"
         case Autocommit():
             return took_effect(connection, migration, step, record)
+        case BuildIndex():
+            return left_index(connection, step, record)
         case _:
             return True
 
