@@ -1,18 +1,23 @@
-"""Indexes of the same name as ours: ours is what a build of ours left."""
+"""Indexes of the same name as ours: ours is what a build of ours left, and a drop of ours half dropped."""
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 
 import psycopg
 import pytest
 from tests.execute.test_kills import run_out_leases
 from tests.scene import Scene
 
+from crossfade.changes import Refused
 from crossfade.execute import ExecutionFailed, StepRefused
 
 CREATE = "changes: [{create_index: {table: items, name: byv, columns: [v]}}]\n"
+DROP = "changes: [{drop_index: {index: byv}}]\n"
 VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'byv'::regclass"
+OID = "SELECT 'byv'::regclass::oid"
 DEFINITION = "SELECT pg_get_indexdef('byv'::regclass)"
 
 
@@ -106,6 +111,73 @@ def test_a_build_that_failed_leaves_no_invalid_index(items: Scene) -> None:
     assert items.one("SELECT to_regclass('byv') IS NULL")
 
 
+@pytest.mark.parametrize("way", ["up", "rollback"])
+def test_a_drop_that_was_cut_off_can_be_finished_and_taken_back(items: Scene, way: str) -> None:
+    items.sql("CREATE INDEX byv ON items (v DESC, w) WHERE v > 0")
+    before = items.schema()
+    items.spec(DROP)
+    items.up(through="validate")
+    with items.connect() as reader:
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT v FROM items WHERE v = 1")
+        process = items.start_process()
+        until(items, "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = 'byv'::regclass")
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        items.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%'")
+    run_out_leases(items)
+    assert items.one(VALID) is False
+
+    if way == "up":
+        assert items.up().ended == "complete"
+        assert items.one("SELECT to_regclass('byv') IS NULL")
+    items.rollback()
+
+    assert items.schema() == before
+    assert items.one(VALID)
+
+
+def test_a_drop_that_was_refused_keeps_the_index_as_it_is_when_it_is_taken_back(items: Scene) -> None:
+    items.sql("CREATE UNIQUE INDEX byv ON items (v)")
+    items.spec(DROP)
+    items.up(through="validate")
+    items.sql("CREATE TABLE lines (v int REFERENCES items (v))")
+    oid = items.one(OID)
+    with pytest.raises(ExecutionFailed, match="other objects depend on it"):
+        items.up()
+
+    assert items.rollback().ended == "undone"
+
+    assert items.one(OID) == oid
+    assert items.one(VALID)
+
+
+def test_an_index_that_another_made_after_the_drop_is_not_replaced_when_it_is_taken_back(items: Scene) -> None:
+    items.sql("CREATE INDEX byv ON items (v)")
+    items.spec(DROP)
+    items.up()
+    items.sql("CREATE INDEX byv ON items (w)")
+
+    with pytest.raises(StepRefused, match="drop or rename it, then run `crossfade rollback m` again"):
+        items.rollback()
+
+    items.sql("ALTER INDEX byv RENAME TO byw")
+    assert items.rollback().ended == "undone"
+    assert items.one(DEFINITION).endswith("(v)")
+
+
+@pytest.mark.parametrize(("index", "why"), [("byv", "is partitioned"), ("p_v_idx", "a part of the partitioned index")])
+def test_an_index_that_cannot_be_dropped_concurrently_is_refused_when_planning(
+    scene: Scene, index: str, why: str
+) -> None:
+    scene.sql("CREATE TABLE items (v int) PARTITION BY RANGE (v); CREATE INDEX byv ON items (v)")
+    scene.sql("CREATE TABLE p PARTITION OF items DEFAULT")
+    scene.spec(f"changes: [{{drop_index: {{index: {index}}}}}]\n")
+
+    with pytest.raises(Refused, match=why):
+        scene.up()
+
+
 def cancelled(scene: Scene, statement: str) -> None:
     """A concurrent build that a writer holds up, and that is then cancelled: it leaves an invalid index."""
     with scene.connect() as holder, scene.connect() as builder:
@@ -115,3 +187,11 @@ def cancelled(scene: Scene, statement: str) -> None:
         canceller.start()
         with pytest.raises(psycopg.errors.QueryCanceled):
             builder.execute(statement.encode())
+
+
+def until(scene: Scene, question: str) -> None:
+    for _ in range(300):
+        if scene.one(question):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"never: {question}")

@@ -32,6 +32,18 @@ class DropIndex(Change):
                 why="the rule it keeps would go with it",
                 fix="drop the constraint instead",
             )
+        if table.kind == "partitioned":
+            context.refuse(
+                f"{table.name} is partitioned",
+                why="PostgreSQL drops no index of a partitioned table concurrently",
+                fix="drop it with a `sql` change in `phase: contract`; that locks every partition for an instant",
+            )
+        if found.partition_of is not None:
+            context.refuse(
+                f"index {self.index} is a part of the partitioned index {found.partition_of}",
+                why="PostgreSQL drops it with that one only",
+                fix=f"drop {found.partition_of.name} instead, with a `sql` change in `phase: contract`",
+            )
         leg = stage_leg("drop")
         step_id = f"{table.name}/index/{self.index}/drop"
         again = BuildIndex(

@@ -94,6 +94,16 @@ def left_index(connection: psycopg.Connection[Any], step: BuildIndex, record: St
     return found is not None and _is_left_by(step, record, found)
 
 
+def claim_half_dropped(site: Site, step: DropIndex) -> None:
+    """What a drop that is taken back left is the index itself, whole or half dropped: the build that brings it back may
+    keep it or replace it.
+    """
+    known = site.ledger.steps(site.migration)
+    for again in step.undo:
+        if isinstance(again, BuildIndex) and again.id not in known:
+            _note_begun(site, again)
+
+
 def _build(site: Site, step: BuildIndex) -> _Found:
     site.confirm()
     site.fault("before statement")

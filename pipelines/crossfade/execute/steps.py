@@ -11,7 +11,7 @@ from crossfade.execute.autocommit import run_autocommit, took_effect
 from crossfade.execute.check import run_check
 from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
-from crossfade.execute.index import build_index, drop_index, left_index
+from crossfade.execute.index import build_index, claim_half_dropped, drop_index, left_index
 from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
@@ -51,6 +51,8 @@ def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
             continue
         touched = True
         if left_something(site.work, site.migration, step, record):
+            if isinstance(step, DropIndex):
+                claim_half_dropped(site, step)
             _run_all(site, step.undo)
         with site.transaction():
             site.ledger.step_undone(site.migration, step.id, tuple(undo.id for undo in step.undo))
