@@ -139,3 +139,15 @@ def test_a_note_that_somebody_holds_by_hand_keeps_the_runner_waiting_for_no_long
             scene.up()
 
     assert time.monotonic() - began < 5
+
+
+def test_what_the_old_column_would_cut_off_does_not_agree_with_what_is_left_of_it(scene: Scene) -> None:
+    scene.sql("CREATE TABLE short (id int PRIMARY KEY, code varchar(3), note text)")
+    scene.sql("INSERT INTO short VALUES (1, 'abc')")
+    scene.spec("changes: [{add_column: {table: short, column: label, type: text, up: code, down: {code: label}}}]\n")
+    scene.up(through="validate")
+    scene.sql("UPDATE short SET label = 'abcdef'")
+
+    scene.sql("UPDATE short SET note = 'other'")
+
+    assert scene.one("SELECT count(*) FROM crossfade.conflict WHERE resolved_at IS NULL") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.plpgsql import commented, quoted, settings
@@ -60,7 +62,7 @@ def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.
             r=sql.Identifier(row),
             c=sql.Identifier(new_names.get(column, column)),
             e=sides.up(pair, column, row, moment),
-            t=trusted(types[column]),
+            t=trusted(_whole(types[column])),
         )
         for column in pair.up
     ]
@@ -69,11 +71,16 @@ def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.
             r=sql.Identifier(row),
             c=sql.Identifier(old_names.get(column, column)),
             e=sides.down(pair, column, row, moment),
-            t=trusted(sides.old_column(column).type),
+            t=trusted(_whole(sides.old_column(column).type)),
         )
         for column in pair.down
     ]
     return [sql.SQL(" AND ").join(questions) for questions in (up, down) if questions]
+
+
+def _whole(type_: str) -> str:
+    """The type without the length at which a cast cuts a value off: what is left of it would agree."""
+    return re.sub(r"^(character varying|varchar|bit varying|varbit)\(\d+\)", r"\1", type_)
 
 
 def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
