@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := true
 endif
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: demo test torture check lint format bench schema setup clean
+.PHONY: demo test matrix torture check lint format bench schema setup clean
 
 setup: $(READY)
 
@@ -26,6 +26,9 @@ demo: $(READY)  ## real migrations on real data, under traffic
 
 test: $(READY)  ## the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+matrix: $(READY)  ## the tests on PostgreSQL 14 to 18, e.g. ARGS="tests/catalog --versions 14 18"
+	@PYTHONPATH=pipelines:. $(BIN)/python -m tests.matrix $(ARGS)
 
 torture: $(READY)  ## hours of it, e.g. ARGS="--seeds 3 --minutes 30"
 	@PYTHONPATH=pipelines:. $(BIN)/python -m tests.torture $(ARGS)

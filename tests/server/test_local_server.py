@@ -51,6 +51,18 @@ def test_stop_leaves_neither_processes_nor_directory_and_may_be_repeated(place: 
     assert not list(place.iterdir())
 
 
+def test_its_own_libraries_are_found_before_the_machines(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    with start_local(parent=place) as server:
+        postmaster = Path(server.data_directory, "postmaster.pid").read_text().split()[0]
+        environment = Path("/proc", postmaster, "environ").read_text().split("\0")
+
+    (path,) = (line.removeprefix("LD_LIBRARY_PATH=") for line in environment if line.startswith("LD_LIBRARY_PATH="))
+    assert path.endswith(f"/lib:{tmp_path}")
+
+
 def test_two_servers_run_at_once(own_server: LocalServer, place: Path) -> None:
     with start_local(parent=place) as other:
         other.create_database("only_here")

@@ -17,6 +17,8 @@ from tests.torture.shapes import APPLICATION, MIGRATOR, Shape
 from crossfade.server import LocalServer
 from crossfade.server.password import new_password
 
+SINCE_15 = 150000
+
 _DATABASE = """
 GRANT ALL ON DATABASE {database} TO {migrator};
 GRANT ALL ON SCHEMA public TO {migrator};
@@ -38,9 +40,10 @@ class Place:
                     )
                 )
             # As a migrating role needs it to write rows without firing the users' triggers.
-            admin.execute(
-                sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {}").format(sql.Identifier(MIGRATOR))
-            )
+            silence = "GRANT SET ON PARAMETER session_replication_role TO {}"
+            if server.version < SINCE_15:
+                silence = "ALTER ROLE {} SUPERUSER"
+            admin.execute(sql.SQL(silence).format(sql.Identifier(MIGRATOR)))
 
     @property
     def port(self) -> int:
@@ -63,12 +66,12 @@ class Place:
         name = f"torture_{uuid.uuid4().hex[:12]}"
         template = self._template(shape)
         with self.admin("postgres") as admin:
-            where = sql.SQL(" TABLESPACE {}").format(sql.Identifier(tablespace)) if tablespace else sql.SQL("")
-            admin.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY{}").format(
-                    sql.Identifier(name), sql.Identifier(template), where
-                )
-            )
+            created = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            if self.server.version >= SINCE_15:  # before, that is what it does
+                created += sql.SQL(" STRATEGY FILE_COPY")
+            if tablespace:
+                created += sql.SQL(" TABLESPACE {}").format(sql.Identifier(tablespace))
+            admin.execute(created)
             self._grant(admin, name)
         try:
             yield name

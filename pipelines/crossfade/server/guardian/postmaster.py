@@ -153,8 +153,12 @@ class Postmaster:
     def _spawn(self, log: Path, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         uid, gid = self._job.account or (None, None)
         home = str(self._home.path)
-        inherited = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-        environment = {name: os.environ[name] for name in inherited if name in os.environ}
+        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        # Its own libraries first: modules of a build that was moved look for libpq where the machine's is, which may be
+        # too old for them.
+        own = str(Path(self._job.bindir).parent / "lib")
+        for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
+            environment[name] = os.pathsep.join(filter(None, (own, os.environ.get(name))))
         # English messages, for we read them; UTC, for otherwise initdb searches all time zones.
         environment |= {"LC_ALL": "C", "TZ": "UTC", "HOME": home}
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)

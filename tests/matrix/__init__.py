@@ -1,0 +1,1 @@
+"""The tests against each version of PostgreSQL that crossfade supports."""
