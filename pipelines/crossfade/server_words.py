@@ -7,6 +7,7 @@ show rows and statements.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import psycopg
 from psycopg import errors, sql
@@ -23,6 +24,10 @@ _RIGHTS = {
     r"^permission denied for (?:table|view|relation) (.+)$": "GRANT ALL ON TABLE {}",
     r"^permission denied for sequence (.+)$": "GRANT ALL ON SEQUENCE {}",
     r"^permission denied for function (.+)$": "GRANT EXECUTE ON FUNCTION {}",
+}
+_RIGHTS_TO_READ = _RIGHTS | {
+    r"^permission denied for schema (.+)$": "GRANT USAGE ON SCHEMA {}",
+    r"^permission denied for (?:table|view|relation) (.+)$": "GRANT SELECT ON {}",
 }
 _LEFT_OUT = "its text may hold values of rows and is left out; the server's log has it"
 
@@ -56,7 +61,16 @@ def needed_right(error: errors.InsufficientPrivilege, role: str = "the role that
     message = error.diag.message_primary or ""
     if owned := re.search(r"^must be owner of (.+)$", message):
         return f"make {role} the owner of {owned[1]}, or a member of the role that is"
-    for pattern, grant in _RIGHTS.items():
+    return _grant(message, _RIGHTS, role)
+
+
+def right_to_read(error: errors.InsufficientPrivilege, role: str) -> str:
+    """The same for a role that only reads."""
+    return _grant(error.diag.message_primary or "", _RIGHTS_TO_READ, sql.Identifier(role).as_string(None))
+
+
+def _grant(message: str, rights: Mapping[str, str], role: str) -> str:
+    for pattern, grant in rights.items():
         if found := re.search(pattern, message):
             named = sql.Identifier(*found.groups()).as_string(None) if found.groups() else ""
             return f"{grant.format(named)} TO {role}"

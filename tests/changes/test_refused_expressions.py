@@ -278,7 +278,10 @@ def test_a_role_that_may_not_silence_user_triggers_must_choose(lowly: Scene, cha
 
     assert what in problem.what
     assert "fire_triggers: true" in (problem.fix or "")
-    assert "GRANT SET ON PARAMETER session_replication_role TO owner_" in (problem.fix or "")
+    if lowly.one("SHOW server_version_num") < "150000":
+        assert "nobody can be granted session_replication_role" in (problem.fix or "")
+    else:
+        assert 'GRANT SET ON PARAMETER session_replication_role TO "owner_' in (problem.fix or "")
     assert refusal(lowly, change, more="backfill: {fire_triggers: true}\n") == ()
 
 

@@ -91,6 +91,7 @@ class Role:
     may_set_replication_role: bool
     may_create_schema: bool  # CREATE on the database
     member_of: frozenset[str]  # roles whose privileges it has, itself included
+    shut_out_of: frozenset[str]  # schemas it may not use
 
 
 @dataclass(frozen=True)

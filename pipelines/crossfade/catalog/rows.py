@@ -263,4 +263,5 @@ def role(row: Row, *, may_set_replication_role: bool) -> Role:
         may_set_replication_role=may_set_replication_role,
         may_create_schema=row.may_create_schema,
         member_of=frozenset(row.member_of),
+        shut_out_of=frozenset(row.shut_out_of),
     )

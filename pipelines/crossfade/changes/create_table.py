@@ -199,9 +199,13 @@ class CreateTable(Change):
 
 
 def _missing_right(context: Context, schema: str) -> tuple[Hazard, ...]:
-    if context.catalog.schemas.get(schema, True):
+    role = context.catalog.role
+    lacking = ["USAGE"] if schema in role.shut_out_of else []
+    lacking += [] if context.catalog.schemas.get(schema, True) else ["CREATE"]
+    if not lacking:
         return ()
-    role = context.catalog.role.name
-    grant = sql.SQL("GRANT CREATE ON SCHEMA {} TO {}").format(sql.Identifier(schema), sql.Identifier(role))
-    what = f"role {role} may not create a table in schema {schema}"
+    grant = sql.SQL("GRANT {} ON SCHEMA {} TO {}").format(
+        trusted(", ".join(lacking)), sql.Identifier(schema), sql.Identifier(role.name)
+    )
+    what = f"role {role.name} may not create a table in schema {schema}"
     return (Hazard("missing-right", "danger", what, grant.as_string(None)),)

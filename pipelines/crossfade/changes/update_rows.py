@@ -10,7 +10,7 @@ from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked
-from crossfade.changes._obstacles import refuse_branched
+from crossfade.changes._obstacles import refuse_branched, way_to_silence
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
@@ -86,8 +86,7 @@ class UpdateRows(Change):
         if not context.catalog.role.may_set_replication_role:
             context.refuse(
                 f"role {context.catalog.role.name} may not silence trigger {users[0].name} of {table.name}",
-                fix="say `backfill: {fire_triggers: true}`, or GRANT SET ON PARAMETER session_replication_role TO"
-                f" {context.catalog.role.name} (PostgreSQL 15 and later)",
+                fix="say `backfill: {fire_triggers: true}` when it does no harm" + way_to_silence(context.catalog),
             )
         return True
 

@@ -146,7 +146,9 @@ def _apply(connection: psycopg.Connection[Any], database: Database, settings: di
                 f"role {user} may not act as {database.role} in database `{database.name}`",
                 where=database.where,
                 why=told(error),
-                fix=f"GRANT {database.role} TO {user}",
+                fix=sql.SQL("GRANT {} TO {}")
+                .format(sql.Identifier(database.role), sql.Identifier(user))
+                .as_string(None),
             ) from None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from crossfade.catalog.model import Catalog, Name, Table
-from crossfade.changes import Arrival, Change, Context, Refused
+from crossfade.changes import Arrival, Change, Context, Refused, way_to_silence
 from crossfade.errors import Problem
 from crossfade.plan.added import position_hazards
 from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap
@@ -175,7 +175,7 @@ def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) 
             if always
             else f"role {catalog.role.name} may not set session_replication_role, which silences it",
             fix="say `backfill: {fire_triggers: true}` when it does no harm"
-            + ("" if always else f", or GRANT SET ON PARAMETER session_replication_role TO {catalog.role.name}"),
+            + ("" if always else way_to_silence(catalog)),
         )
     return True
 

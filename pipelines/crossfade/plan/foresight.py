@@ -25,7 +25,7 @@ from crossfade.plan.plan import PlannedHazard
 from crossfade.plan.probe import searching
 from crossfade.plan.shape import Reading, Shape, described, shape_after
 from crossfade.plan.target import Target
-from crossfade.server_words import told
+from crossfade.server_words import right_to_read, told
 from crossfade.spec.databases import search_path
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.model import Entry, Migration
@@ -125,6 +125,8 @@ class ServerForesight:
         else:
             why = "`crossfade up` would find it out only when it comes there"
             fix = did_you_mean(then.last, known) if then.is_of_a_name else then.error.diag.message_hint
+            if isinstance(then.error, errors.InsufficientPrivilege):
+                fix = right_to_read(then.error, target.catalog.role.name)
         raise GateError(
             f"the gate {self.point} could not be asked: {then}",
             where=where,

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg import sql
 
-from crossfade.catalog.model import Catalog, Name
+from crossfade.catalog.model import Catalog, Name, Role, Table
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import Migration
-from crossfade.steps.step import AnyStep, BuildIndex, Relation, Walk
+from crossfade.steps.step import AnyStep, BuildIndex, LockMode, Relation, Walk
 
 MISSING_RIGHT = "missing-right"  # a step is certain to fail for it
 _SEES_OTHERS = "pg_read_all_stats"
 _ENDS_OTHERS = "pg_signal_backend"
 _OWNERS = ("ACCESS EXCLUSIVE", "SHARE UPDATE EXCLUSIVE")  # what is done under these only an owner may
+# What is done to a table that is not altered follows from its lock, too; a foreign key's parent has the last.
+_PRIVILEGES: dict[LockMode, tuple[str, ...]] = {
+    "ACCESS SHARE": ("SELECT",),
+    "ROW SHARE": ("SELECT",),
+    "ROW EXCLUSIVE": ("SELECT", "UPDATE"),
+    "SHARE ROW EXCLUSIVE": ("REFERENCES",),
+}
+_LETTERS = {"SELECT": "r", "UPDATE": "w", "REFERENCES": "x"}
+_ON_ALL_TABLES = {"SELECT": "pg_read_all_data", "UPDATE": "pg_write_all_data"}
+_ACL_ITEM = re.compile(r'(?:"((?:[^"]|"")*)"|([^"=]*))=([A-Za-z*]*)/')
 
 
 def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
@@ -25,7 +36,9 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
     who = sql.Identifier(role.name).as_string(None)
     mine = [step for step in steps if step.database == database]
     locked = [lock.relation for step in mine for lock in step.locks if lock.mode in _OWNERS]
+    yield from _shut_schemas(database, catalog, mine)
     yield from ownership_hazards(database, catalog, locked)
+    yield from _ungranted(database, catalog, mine)
     for schema in sorted({step.relation.schema_name for step in mine if isinstance(step, BuildIndex)}):
         if not catalog.schemas.get(schema, True):
             yield PlannedHazard(
@@ -65,6 +78,56 @@ def ownership_hazards(database: str, catalog: Catalog, relations: Iterable[Relat
             if owner in catalog.server.superusers  # a member of it could become one
             else f"GRANT {sql.Identifier(owner).as_string(None)} TO {who}",
         )
+
+
+def _shut_schemas(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
+    role = catalog.role
+    named = {lock.relation.schema_name for step in steps for lock in step.locks}
+    for schema in sorted(named & role.shut_out_of):
+        yield PlannedHazard(
+            code=MISSING_RIGHT,
+            risk="danger",
+            change=database,
+            what=f"role {role.name} may not use schema {schema} of database `{database}`",
+            fix=f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {_quoted(role.name)}",
+        )
+
+
+def _ungranted(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
+    """What the role lacks on tables that no step alters, so that it need not own them."""
+    role = catalog.role
+    modes: dict[Name, set[LockMode]] = {}
+    for lock in (lock for step in steps for lock in step.locks):
+        modes.setdefault(Name(lock.relation.schema_name, lock.relation.name), set()).add(lock.mode)
+    for name in sorted(modes.keys() & catalog.tables.keys()):
+        if not modes[name].isdisjoint(_OWNERS):
+            continue
+        wanted = {privilege for mode in modes[name] for privilege in _PRIVILEGES.get(mode, ())}
+        missing = ", ".join(sorted(p for p in wanted if not _may(role, catalog.tables[name], p)))
+        if missing:
+            yield PlannedHazard(
+                code=MISSING_RIGHT,
+                risk="danger",
+                change=database,
+                what=f"role {role.name} lacks {missing} on {name} in database `{database}`",
+                fix=f"GRANT {missing} ON {_quoted(name.schema, name.name)} TO {_quoted(role.name)}",
+            )
+
+
+def _may(role: Role, table: Table, privilege: str) -> bool:
+    """On the table, or on some of its columns: which ones a step needs only the server knows."""
+    if table.owner in role.member_of or _ON_ALL_TABLES.get(privilege) in role.member_of:
+        return True
+    granted = (*table.grants, *(item for column in table.columns for item in column.grants))
+    for quoted, plain, letters in (match.groups() for item in granted if (match := _ACL_ITEM.match(item))):
+        grantee = plain if quoted is None else quoted.replace('""', '"')
+        if _LETTERS[privilege] in letters and grantee in {"", *role.member_of}:  # "": everybody
+            return True
+    return False
+
+
+def _quoted(*name: str) -> str:
+    return sql.Identifier(*name).as_string(None)
 
 
 def ending_hazards(migration: Migration, database: str, catalog: Catalog) -> Iterator[PlannedHazard]:

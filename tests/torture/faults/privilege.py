@@ -37,6 +37,8 @@ class LostOwnership(Fault):
             self._give_back(run, admin)
 
     def explains(self, ending: Ending) -> bool:
+        if ending.error == "Refused" and "nothing was begun" in ending.said:  # it had not begun
+            return True
         refused = ending.error in ("ExecutionFailed", "Server") and "42501" in ending.said
         return refused or (ending.error == "LedgerError" and "may not" in ending.said)
 

@@ -12,6 +12,8 @@ SELECT pg_catalog.current_database() AS database,
        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS may_create_schema,
        ARRAY(SELECT m.rolname::text FROM pg_roles m WHERE pg_catalog.pg_has_role(m.oid, 'USAGE')) AS member_of,
        ARRAY(SELECT s.rolname::text FROM pg_roles s WHERE s.rolsuper) AS superusers,
+       ARRAY(SELECT n.nspname::text FROM pg_namespace n
+              WHERE n.nspname !~ '^pg_' AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')) AS shut_out_of,
        (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{}') FROM pg_extension e) AS extensions,
        (SELECT pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name, true))
           FROM pg_catalog.unnest(%(settings)s::text[]) AS s (name)
