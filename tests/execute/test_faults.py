@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg import conninfo
 from tests.scene import Scene
@@ -36,7 +37,10 @@ LOWERED = """
 changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]
 backfill: {target: 20ms}
 """
-END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade%m'"
+END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name LIKE 'crossfade%m' AND datname = current_database()"
+)
 
 
 def wait_for_progress(scene: Scene) -> None:
@@ -63,6 +67,28 @@ def test_sessions_that_are_ended_in_the_middle_of_a_walk_are_opened_again(scene:
     record = scene.ledger().migration("m")
     assert record is not None
     assert record.state == "complete"
+
+
+def test_a_batch_is_not_written_twice_when_the_answer_to_its_commit_is_lost_with_all_sessions(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.sql(ITEMS)
+    scene.spec(LOWERED)
+    lost: list[str] = []
+
+    def lose_the_answer(point: str) -> None:
+        if point == "after commit" and threading.current_thread().name.startswith("worker") and not lost:
+            lost.append(point)
+            with scene.connect() as app:
+                app.execute(END_SESSIONS)
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("crossfade.execute.runner.from_environment", lambda: lose_the_answer)
+
+    assert scene.up().ended == "complete"
+
+    assert lost
+    assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 20000
 
 
 def test_an_outage_is_waited_for_however_long_the_run_had_lasted(scene: Scene) -> None:

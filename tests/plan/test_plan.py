@@ -146,7 +146,7 @@ def test_a_plan_tells_which_leg_comes_before_another(plan: Plan) -> None:
 
 def test_lineage_says_what_each_column_is_made_from(plan: Plan) -> None:
     assert {(line.table, line.column): (line.sources, line.expression) for line in plan.lineage} == {
-        ("public.items", "code"): (("code",), '"code"::character varying(9)'),
+        ("public.items", "code"): (("code",), '"code"::character varying'),
         ("public.items", "title"): (("name",), '"name"'),
         ("public.items", "extra"): (("size",), "size * 2"),
         ("public.items", "size"): (("size",), "size"),

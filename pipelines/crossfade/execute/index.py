@@ -27,7 +27,7 @@ SELECT c.oid::bigint AS oid, i.indisvalid AS valid, i.indrelid = t.oid AS on_tab
   FROM pg_catalog.pg_class AS t
        JOIN pg_catalog.pg_class AS c ON c.relnamespace = t.relnamespace
        JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
- WHERE t.oid = pg_catalog.to_regclass(%s) AND c.relname = %s"""
+ WHERE t.oid = pg_catalog.to_regclass(%s)::oid AND c.relname = %s"""
 
 
 @dataclass(frozen=True)

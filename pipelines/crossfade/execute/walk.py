@@ -17,7 +17,7 @@ from crossfade.execute.notice import Progress, StepFinished
 from crossfade.execute.pace import Pace
 from crossfade.execute.site import Site
 from crossfade.execute.throttle import Throttle
-from crossfade.execute.units import Rewritten, Unit, leaves, open_units, start_anew, unfinished
+from crossfade.execute.units import Rewritten, Unit, leaves, open_units, start_anew
 from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
@@ -131,7 +131,7 @@ class _Crew:
             walker = Walker(self._site, self._step)
             pace = Pace(self._site.settings.batch_target)
             while (unit := self._next()) is not None:
-                walker = self._walk(walker, pace, unit)
+                self._walk(walker, pace, unit)
         except BaseException as error:
             self._failure = self._failure or error
         finally:
@@ -146,7 +146,7 @@ class _Crew:
                     return unit
         return None
 
-    def _walk(self, walker: Walker, pace: Pace, unit: Unit) -> Walker:
+    def _walk(self, walker: Walker, pace: Pace, unit: Unit) -> None:
         troubles = 0
         while unit.next_block < unit.end_block:
             self._wait_for_room()
@@ -156,25 +156,27 @@ class _Crew:
                 unit, rows = walker.advance(unit, pace.blocks)
             except Rewritten:
                 self._rewritten.add(unit.leaf)
-                return walker
-            except psycopg.Error as error:
-                if not (isinstance(error, PASSING) or is_lost(error)):
-                    raise ExecutionFailed(
-                        f"{self._step.title}: {told(error)}",
-                        why=f"PostgreSQL refused a batch in {self._site.name} (SQLSTATE {error.sqlstate})",
-                        fix=f"mend the cause and run {self._site.to_go_on} again: what is done is kept",
-                        sqlstate=error.sqlstate,
-                    ) from None
+                return
+            except PASSING as error:
                 troubles += 1
-                walker = self._recover(walker, error, troubles)
-                unit = self._as_committed(unit)
+                self._wait_to_try_again(error, troubles)
                 pace.smaller()
                 continue
+            except psycopg.Error as error:
+                # A lost connection may have lost only the answer to a commit: the runner connects anew, and the ledger
+                # tells then where each unit is.
+                if is_lost(error):
+                    raise
+                raise ExecutionFailed(
+                    f"{self._step.title}: {told(error)}",
+                    why=f"PostgreSQL refused a batch in {self._site.name} (SQLSTATE {error.sqlstate})",
+                    fix=f"mend the cause and run {self._site.to_go_on} again: what is done is kept",
+                    sqlstate=error.sqlstate,
+                ) from None
             troubles = 0
             pace.took(time.monotonic() - began, self._throttle.share)
             self._count(unit.next_block - before, rows)
             self._check_conflicts()
-        return walker
 
     def _wait_for_room(self) -> None:
         while self._throttle.reason is not None and self._failure is None:
@@ -184,25 +186,12 @@ class _Crew:
         if self._failure is not None:
             raise Paused
 
-    def _recover(self, walker: Walker, error: psycopg.Error, troubles: int) -> Walker:
+    def _wait_to_try_again(self, error: psycopg.Error, troubles: int) -> None:
         delay = min(0.2 * 2**troubles, 5.0)
         if troubles * 1.0 > 8 and troubles * delay > self._site.settings.lock_budget:
             raise error
         if self._site.stopping.wait(delay):
             raise error
-        if is_lost(error):
-            with suppress(Exception):
-                return Walker(self._site, self._step)
-        return walker
-
-    def _as_committed(self, unit: Unit) -> Unit:
-        """A lost connection may have lost only the answer to a commit: the ledger knows."""
-        with suppress(Exception), self._lock:
-            for known in unfinished(self._site, self._step):
-                if known.number == unit.number:
-                    return known
-            return unit.advanced(unit.end_block)
-        return unit
 
     def _check_conflicts(self) -> None:
         with self._lock:
