@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import postgast
 from postgast import pg_query_pb2 as pg
 
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.plan import PlannedHazard
-from crossfade.steps.step import Autocommit, Ddl, Relation
+from crossfade.steps.step import Autocommit, Ddl, LockMode, Relation
 
-_MODES = (
-    "",
-    "ACCESS SHARE",
-    "ROW SHARE",
-    "ROW EXCLUSIVE",
-    "SHARE UPDATE EXCLUSIVE",
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-)  # by number, as LOCK has them
+_MODES = ("", *get_args(LockMode))  # by number, as LOCK has them
 _STOPS_ALL = "ACCESS EXCLUSIVE, under which nobody reads or writes it"
 _BY_CHANGE = {
     pg.AT_AddColumn: "add_column",

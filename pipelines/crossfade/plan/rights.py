@@ -33,7 +33,7 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
     role = catalog.role
     if role.superuser:
         return
-    who = sql.Identifier(role.name).as_string(None)
+    who = _quoted(role.name)
     mine = [step for step in steps if step.database == database]
     locked = [lock.relation for step in mine for lock in step.locks if lock.mode in _OWNERS]
     yield from _shut_schemas(database, catalog, mine)
@@ -41,12 +41,10 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
     yield from _ungranted(database, catalog, mine)
     for schema in sorted({step.relation.schema_name for step in mine if isinstance(step, BuildIndex)}):
         if not catalog.schemas.get(schema, True):
-            yield PlannedHazard(
-                code=MISSING_RIGHT,
-                risk="danger",
-                change=database,
+            yield _missing(
+                database,
                 what=f"role {role.name} may not create an index in schema {schema} of database `{database}`",
-                fix=f"GRANT CREATE ON SCHEMA {sql.Identifier(schema).as_string(None)} TO {who}",
+                fix=f"GRANT CREATE ON SCHEMA {_quoted(schema)} TO {who}",
             )
     if mine and _SEES_OTHERS not in role.member_of:
         walks = any(isinstance(step, Walk) for step in mine)
@@ -63,20 +61,18 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
 def ownership_hazards(database: str, catalog: Catalog, relations: Iterable[Relation]) -> Iterator[PlannedHazard]:
     """Tables that are another's; PostgreSQL asks it of each partition too."""
     role = catalog.role
-    who = sql.Identifier(role.name).as_string(None)
+    who = _quoted(role.name)
     named = {Name(relation.schema_name, relation.name) for relation in relations}
     for table in sorted({part.name for name in named & catalog.tables.keys() for part in catalog.tree(name)}):
         owner = catalog.tables[table].owner
         if role.superuser or owner in role.member_of:
             continue
-        yield PlannedHazard(
-            code=MISSING_RIGHT,
-            risk="danger",
-            change=database,
+        yield _missing(
+            database,
             what=f"role {role.name} neither owns {table} in database `{database}` nor is a member of {owner}, who does",
-            fix=f"ALTER TABLE {sql.Identifier(table.schema, table.name).as_string(None)} OWNER TO {who}"
+            fix=f"ALTER TABLE {_quoted(table.schema, table.name)} OWNER TO {who}"
             if owner in catalog.server.superusers  # a member of it could become one
-            else f"GRANT {sql.Identifier(owner).as_string(None)} TO {who}",
+            else f"GRANT {_quoted(owner)} TO {who}",
         )
 
 
@@ -84,10 +80,8 @@ def _shut_schemas(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> 
     role = catalog.role
     named = {lock.relation.schema_name for step in steps for lock in step.locks}
     for schema in sorted(named & role.shut_out_of):
-        yield PlannedHazard(
-            code=MISSING_RIGHT,
-            risk="danger",
-            change=database,
+        yield _missing(
+            database,
             what=f"role {role.name} may not use schema {schema} of database `{database}`",
             fix=f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {_quoted(role.name)}",
         )
@@ -105,13 +99,15 @@ def _ungranted(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Ite
         wanted = {privilege for mode in modes[name] for privilege in _PRIVILEGES.get(mode, ())}
         missing = ", ".join(sorted(p for p in wanted if not _may(role, catalog.tables[name], p)))
         if missing:
-            yield PlannedHazard(
-                code=MISSING_RIGHT,
-                risk="danger",
-                change=database,
+            yield _missing(
+                database,
                 what=f"role {role.name} lacks {missing} on {name} in database `{database}`",
                 fix=f"GRANT {missing} ON {_quoted(name.schema, name.name)} TO {_quoted(role.name)}",
             )
+
+
+def _missing(database: str, *, what: str, fix: str) -> PlannedHazard:
+    return PlannedHazard(code=MISSING_RIGHT, risk="danger", change=database, what=what, fix=fix)
 
 
 def _may(role: Role, table: Table, privilege: str) -> bool:
@@ -137,7 +133,7 @@ def ending_hazards(migration: Migration, database: str, catalog: Catalog) -> Ite
         return
     role = catalog.role
     lacking = [] if role.superuser else [r for r in (_ENDS_OTHERS, _SEES_OTHERS) if r not in role.member_of]
-    who = sql.Identifier(role.name).as_string(None)
+    who = _quoted(role.name)
     yield PlannedHazard(
         code="ends-idle-blockers",
         risk="warning",
