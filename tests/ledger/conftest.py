@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from crossfade.ledger import Ledger, install
+from crossfade.ledger import Ledger, Shape, install
 
 Connection = psycopg.Connection[Any]
 Open = Callable[..., Connection]
@@ -74,3 +75,21 @@ def new_role(connection: Connection) -> Generator[NewRole]:
         connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
     for role in made:
         connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def install_at_once(open_session: Open, shape: Shape) -> list[Exception]:
+    """In four sessions; gives what failed."""
+    failures: list[Exception] = []
+
+    def run(session: Connection) -> None:
+        try:
+            install(session, shape)
+        except Exception as error:  # what a thread raises is lost otherwise
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(open_session(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from psycopg import errors, sql
-from tests.ledger.conftest import Connection, NewRole, Open
+from tests.ledger.conftest import Connection, NewRole, Open, install_at_once
 
 from crossfade.ledger import Ledger, LedgerError, install, is_installed
+from crossfade.ledger.install import SHAPE
 from crossfade.spec.fragment import trusted
 
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('crossfade') AND relkind = 'r'"
@@ -33,23 +32,8 @@ def test_a_second_install_changes_nothing(connection: Connection) -> None:
 
 
 def test_two_at_once_make_one(open_session: Open) -> None:
-    sessions = [open_session() for _ in range(4)]
-    failures: list[Exception] = []
-
-    def run(session: Connection) -> None:
-        try:
-            install(session)
-        except Exception as error:  # what a thread raises is lost otherwise
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(session,)) for session in sessions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert failures == []
-    assert sessions[0].execute("SELECT count(*) FROM crossfade.version").fetchone() == (1,)
+    assert install_at_once(open_session, SHAPE) == []
+    assert open_session().execute("SELECT count(*) FROM crossfade.version").fetchone() == (1,)
 
 
 def test_a_failure_on_the_way_leaves_nothing(connection: Connection) -> None:

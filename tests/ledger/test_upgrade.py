@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from psycopg import errors
-from tests.ledger.conftest import Connection, Open, start
+from tests.ledger.conftest import Connection, Open, install_at_once, start
 from tests.scene import Scene
 
 from crossfade.ledger import Ledger, LedgerError, Shape, install, lease, require_current, verify
@@ -57,22 +57,7 @@ def test_an_upgrade_that_fails_leaves_the_ledger_as_it_was(started: Ledger) -> N
 
 
 def test_of_two_that_upgrade_at_once_one_does_it(started: Ledger, open_session: Open) -> None:
-    sessions = [open_session() for _ in range(4)]
-    failures: list[Exception] = []
-
-    def run(session: Connection) -> None:
-        try:
-            install(session, SECOND)
-        except Exception as error:  # what a thread raises is lost otherwise
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(session,)) for session in sessions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert failures == []
+    assert install_at_once(open_session, SECOND) == []
     assert started.connection.execute(VERSIONS).fetchall() == [(1,), (2,)]
 
 
