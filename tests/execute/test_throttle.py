@@ -15,7 +15,10 @@ from tests.execute.slow import slow_items
 from tests.scene import Scene
 
 from crossfade.execute import Progress
+from crossfade.execute.fault import no_fault
+from crossfade.execute.site import Site
 from crossfade.execute.status import read_status
+from crossfade.execute.throttle import Throttle
 from crossfade.server import LocalServer
 
 ROWS = 1_500
@@ -26,6 +29,14 @@ backfill: {{workers: 1, target: 50ms, pause_when: {{{limit}}}}}
 """
 
 
+@pytest.fixture
+def scene_alone(own_server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Scene]:
+    """A scene on a server of its own: WAL and replicas are the server's, and other tests write WAL too."""
+    made = Scene(tmp_path, {"app": own_server.create_database("app")}, monkeypatch.setenv)
+    yield made
+    made.close()
+
+
 @contextmanager
 def running(scene: Scene) -> Generator[Callable[[], str]]:
     """The migration runs beside the block, which gets why it waits now, "" while it does not."""
@@ -34,14 +45,35 @@ def running(scene: Scene) -> Generator[Callable[[], str]]:
     try:
         yield lambda: next((each.throttled or "" for each in reversed(list(scene.seen(Progress)))), "")
     finally:
-        run.join(120)
+        run.join(240)
+    assert not run.is_alive(), "the walk does not end"
 
 
 def until(told: Callable[[], str], wanted: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while wanted not in told():
         assert time.monotonic() < deadline, f"it does not wait for {wanted!r}"
         time.sleep(0.05)
+
+
+@contextmanager
+def site_of(scene: Scene) -> Generator[Site]:
+    """Its database under the lease of a runner, the first phase done."""
+    settings = scene.runner().plan(scene.migration()).settings
+    scene.up(through="expand")
+    site = Site(scene.project().databases["app"], "m", "a test", settings, scene.notices.append, no_fault)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+def until_share(throttle: Throttle, wanted: Callable[[float], bool]) -> float:
+    deadline = time.monotonic() + 120
+    while not wanted(share := throttle.share):
+        assert time.monotonic() < deadline, f"the share of a batch stays {share}"
+        time.sleep(0.05)
+    return share
 
 
 def filled(scene: Scene) -> int:
@@ -69,9 +101,9 @@ def old_transaction(scene: Scene) -> Generator[psycopg.Connection[Any]]:
 
 
 def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
-    own_server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_server: LocalServer, scene_alone: Scene
 ) -> None:
-    scene = Scene(tmp_path, {"app": own_server.create_database("app")}, monkeypatch.setenv)
+    scene = scene_alone
     scene.sql(ITEMS)
     scene.spec(SPEC.format(limit="replica_lag: 100ms"))
     with own_server.replica() as replica, psycopg.connect(replica.url, autocommit=True) as standby:
@@ -84,7 +116,6 @@ def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
 
     assert "a replica is" in status.waits_for
     assert filled(scene) == ROWS
-    scene.close()
 
 
 def test_sessions_that_wait_for_locks_stop_the_walk_until_they_have_them(scene: Scene) -> None:
@@ -116,14 +147,14 @@ def test_an_old_transaction_stops_the_walk_until_it_ends(scene: Scene) -> None:
     assert filled(scene) == ROWS
 
 
-def test_wal_is_written_no_faster_than_the_limit_for_long(scene: Scene) -> None:
-    scene.sql(ITEMS)
-    scene.spec(SPEC.format(limit="wal_rate: 100kB"))
+def test_wal_is_written_no_faster_than_the_limit_for_long(scene_alone: Scene) -> None:
+    scene_alone.sql(ITEMS)
+    scene_alone.spec(SPEC.format(limit="wal_rate: 100kB"))
 
-    with running(scene) as told:
+    with running(scene_alone) as told:
         until(told, "WAL grows by")
 
-    assert filled(scene) == ROWS
+    assert filled(scene_alone) == ROWS
 
 
 def test_no_limit_is_said_once_the_walk_goes_on(scene: Scene) -> None:
@@ -135,3 +166,20 @@ def test_no_limit_is_said_once_the_walk_goes_on(scene: Scene) -> None:
 
     (status,) = read_status(scene.project())
     assert "vacuum" not in status.waits_for
+
+
+def test_batches_get_shorter_while_a_client_waits_for_their_rows_and_longer_again_after(scene: Scene) -> None:
+    """As the workers of a walk are told: they write under the site's name, as `worker` does here."""
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="transaction_age: 1h"))
+
+    with site_of(scene) as site, Throttle(site, "walk") as throttle:
+        with scene.connect() as client:
+            site.work.execute("BEGIN")
+            site.work.execute("UPDATE items SET name = 'Mine' WHERE id = 1")
+            waiting = threading.Thread(target=client.execute, args=("DELETE FROM items WHERE id = 1",))
+            waiting.start()
+            while_it_waits = until_share(throttle, lambda share: share < 0.2)
+            site.work.execute("COMMIT")
+            waiting.join()
+        until_share(throttle, lambda share: share > while_it_waits)

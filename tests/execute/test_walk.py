@@ -7,12 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.conftest import Databases
-from tests.execute.slow import slow_items
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
-from crossfade.execute import StepFinished, StepRefused
+from crossfade.execute import StepRefused
 
 ROWS = 20_000
 FILL = """
@@ -51,32 +49,6 @@ def test_a_batch_does_not_wait_for_a_row_that_is_held_for_long(scene: Scene) -> 
             scene.up(through="backfill")
 
         assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 999
-
-
-def batches(scene: Scene) -> int:
-    scene.up(through="backfill")
-    return next(each.batches for each in scene.seen(StepFinished) if each.step.kind == "walk")
-
-
-def test_batches_get_shorter_while_clients_wait_for_their_rows(
-    scene: Scene, databases: Databases, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    quiet = Scene(tmp_path_factory.mktemp("quiet"), {"quiet": databases("quiet")[0]}, monkeypatch.setenv)
-    for each in (quiet, scene):
-        each.sql(slow_items(4000))
-        each.spec(
-            FILL.replace("lower(name)", "slowly(name)").replace("workers: 2, target: 300ms", "workers: 1, target: 1s")
-        )
-
-    def write(connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:
-        connection.execute("UPDATE items SET filler = 'y' WHERE id = %s", (dice.randrange(1, 4000),))
-
-    undisturbed = batches(quiet)
-    quiet.close()
-    with Writers(scene.connect, *[write] * 8):
-        disturbed = batches(scene)
-
-    assert disturbed > 1.3 * undisturbed, (disturbed, undisturbed)
 
 
 def test_the_planner_knows_what_was_filled_and_what_it_knew_of_other_columns_stays(scene: Scene) -> None:
