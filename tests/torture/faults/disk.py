@@ -77,7 +77,9 @@ class FullDisk(Fault):
             self._ballast.unlink(missing_ok=True)
 
     def explains(self, ending: Ending) -> bool:
-        return ending.error in ("ExecutionFailed", "Server") and "53100" in ending.said
+        # A session that begins while there is no room may be told in words only, without an SQLSTATE.
+        unwelcome = ending.error == "DatabaseUnreachable" and "could not write init file" in ending.said
+        return unwelcome or (ending.error in ("ExecutionFailed", "Server") and "53100" in ending.said)
 
     def excuses(self, error: psycopg.Error) -> bool:
         return error.sqlstate == "53100"
