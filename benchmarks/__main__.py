@@ -32,6 +32,8 @@ BENCHES: dict[str, Bench] = {
     "bloat": lambda on, rows, _runs: clients.bloat(on, rows),
     "memory": lambda on, rows, _runs: small.memory(on, rows),
     "backfill": backfill.against_update,
+    "beside": backfill.beside_pgbench,
+    "flat": backfill.flat,
     "script": lambda on, _rows, runs: backfill.against_script(on, runs),
 }
 

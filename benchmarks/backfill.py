@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 
+from benchmarks import clients
 from benchmarks.measured import Group, Way
 from benchmarks.place import advance, fresh, plan, prepare, project, walks
 from crossfade.server import LocalServer
@@ -94,6 +95,10 @@ def walked(workers: int) -> Callable[[str], float]:
     return run
 
 
+OURS = {"1 worker": walked(1), "2 workers": walked(2)}
+TARGETS = {"1 worker": 0.9, "2 workers": 1.4}
+
+
 def in_turns(
     server: LocalServer, template: str, rows: int, ways: dict[str, Callable[[str], float]], runs: int
 ) -> dict[str, tuple[float, ...]]:
@@ -106,25 +111,41 @@ def in_turns(
 
 
 def against_update(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
-    targets = {"1 worker": 0.9, "2 workers": 1.4}
-    for number, (shape, script) in enumerate(SHAPES.items()):
-        template = f"shape_{number}"
-        prepare(server, template, script.format(rows=rows))
-        ways = {
-            "one UPDATE": plain_update,
-            "one UPDATE, under the trigger": under_the_trigger,
-            "1 worker": walked(1),
-            "2 workers": walked(2),
-        }
+    for shape, script in SHAPES.items():
+        ways = {"one UPDATE": plain_update, "one UPDATE, under the trigger": under_the_trigger} | OURS
         if shape == "bigint key":
             ways["keyset batches of 1,000"] = keyset_batches
-        found = in_turns(server, template, rows, ways, runs)
-        server.drop_database(template)
-        yield Group(
-            f"backfill of {rows:,} rows, {shape}",
-            "rows/s",
-            tuple(Way(name, rates, targets.get(name)) for name, rates in found.items()),
-        )
+        yield _compared(server, f"backfill of {rows:,} rows, {shape}", script.format(rows=rows), rows, ways, runs)
+
+
+def beside_pgbench(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
+    """The machine is half busy: pgbench writes tables of its own at half of what it can do alone."""
+    with clients.at_half_capacity(server):
+        for shape, script in SHAPES.items():
+            title = f"backfill of {rows:,} rows, {shape}, pgbench at half its capacity beside"
+            yield _compared(server, title, script.format(rows=rows), rows, {"one UPDATE": plain_update} | OURS, runs)
+
+
+def flat(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
+    """Rows a second do not fall with the size of the table."""
+    found: dict[str, tuple[float, ...]] = {}
+    for count in (rows, 20 * rows):
+        prepare(server, "flat", SHAPES["bigint key"].format(rows=count))
+        found[f"{count:,} rows"] = in_turns(server, "flat", count, {"2 workers": walked(2)}, runs)["2 workers"]
+        server.drop_database("flat")
+    (small, base), (large, rates) = found.items()
+    yield Group(
+        "backfill of a table and of a larger one, 2 workers", "rows/s", (Way(small, base), Way(large, rates, 0.9))
+    )
+
+
+def _compared(
+    server: LocalServer, title: str, script: str, rows: int, ways: dict[str, Callable[[str], float]], runs: int
+) -> Group:
+    prepare(server, "shape", script)
+    found = in_turns(server, "shape", rows, ways, runs)
+    server.drop_database("shape")
+    return Group(title, "rows/s", tuple(Way(name, rates, TARGETS.get(name)) for name, rates in found.items()))
 
 
 def against_script(server: LocalServer, runs: int) -> Iterator[Group]:

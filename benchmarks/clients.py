@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -55,6 +56,22 @@ def latencies(server: LocalServer, url: str, at: float, seconds: int) -> list[fl
         pgbench(server, url, *options, f"--log-prefix={prefix}")
         lines = [line.split() for log in Path(folder).iterdir() for line in log.read_text().splitlines()]
     return [(int(line[2]) + int(line[6])) / 1000 for line in lines]
+
+
+@contextmanager
+def at_half_capacity(server: LocalServer) -> Generator[None]:
+    """pgbench writes a database of its own at half of what it can do alone, for as long as the block lasts."""
+    url = server.create_database("beside")
+    pgbench(server, url, "-i", "-q", "-s", "10")
+    capacity = rate(pgbench(server, url, "-n", "-c", str(CLIENTS), "-j", "1", "-T", "10"))
+    program = find(version=server.version // 10000).bindir / "pgbench"
+    options = ("-n", "-c", str(CLIENTS), "-j", "1", "-T", "86400", "-R", f"{capacity / 2:.0f}")
+    with subprocess.Popen([program, *options, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            yield
+        finally:
+            running.terminate()
+    server.drop_database("beside")
 
 
 def beside_clients(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
