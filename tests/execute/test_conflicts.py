@@ -8,6 +8,7 @@ import pytest
 from tests.scene import Scene
 
 from crossfade.execute import StepRefused
+from crossfade.steps.step import Walk
 
 
 def test_rows_that_update_rows_cannot_set_are_told_and_set_when_they_are_mended(scene: Scene) -> None:
@@ -151,3 +152,61 @@ def test_what_the_old_column_would_cut_off_does_not_agree_with_what_is_left_of_i
     scene.sql("UPDATE short SET note = 'other'")
 
     assert scene.one("SELECT count(*) FROM crossfade.conflict WHERE resolved_at IS NULL") == 1
+
+
+TO_NUMBER = 'changes: [{add_column: {table: items, column: number, type: int, up: "code::int"}}]\n'
+
+
+def test_rows_beyond_the_limit_that_were_deleted_stop_the_walk_no_more(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text)")
+    scene.sql("INSERT INTO items SELECT i, CASE WHEN i <= 10 THEN 'x' ELSE '1' END FROM generate_series(1, 100) AS i")
+    scene.spec(TO_NUMBER + "backfill: {max_conflicts: 5}\n")
+    with pytest.raises(StepRefused, match="than the 5 the spec allows"):
+        scene.up()
+
+    scene.sql("DELETE FROM items WHERE id <= 10")
+
+    assert scene.up().ended == "complete"
+
+
+def test_rows_of_another_table_that_were_deleted_stop_the_walk_no_more(scene: Scene) -> None:
+    for table in ("items", "others"):
+        scene.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, code text)")
+        scene.sql(f"INSERT INTO {table} SELECT i, 'x' FROM generate_series(1, 4) AS i")
+    other = '{add_column: {table: others, column: number, type: int, up: "code::int"}}'
+    scene.spec(TO_NUMBER.replace("]", f", {other}]") + "backfill: {max_conflicts: 5}\n")
+    with pytest.raises(StepRefused, match="than the 5 the spec allows"):
+        scene.up()
+
+    scene.sql("DELETE FROM items")
+    scene.sql("DELETE FROM others")
+
+    assert scene.up().ended == "complete"
+
+
+def test_a_row_without_a_key_counts_once_however_often_it_is_written(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (n int, code text); INSERT INTO items SELECT i, i FROM generate_series(1, 10) AS i")
+    scene.spec(TO_NUMBER + "backfill: {max_conflicts: 5}\n")
+    scene.up(through="expand")
+    for attempt in range(10):
+        scene.sql(f"UPDATE items SET code = 'x{attempt}' WHERE n <= 2")
+
+    scene.up(through="backfill")
+    assert len(scene.ledger().conflicts("m")) == 2
+
+    scene.sql("UPDATE items SET code = n")
+    assert scene.up().ended == "complete"
+
+
+def test_nobody_waits_for_a_row_in_conflict_while_the_table_is_scanned_for_more(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text, filler text)")
+    scene.sql("INSERT INTO items SELECT i, 'x', repeat('x', 500) FROM generate_series(1, 3000) AS i")
+    scene.spec(TO_NUMBER + "backfill: {max_conflicts: 5000}\n")
+    scene.up(through="backfill")
+    (step,) = (step for step in scene.runner().plan(scene.migration()).steps if isinstance(step, Walk))
+
+    again, _ = step.settle
+    plan = "\n".join(line for (line,) in scene.sql(f"EXPLAIN (COSTS OFF) {again}"))
+
+    assert plan.count("Seq Scan on items f") == 1
+    assert plan.count("Seq Scan") == 1, plan

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 
 import psycopg
 from psycopg import errors
@@ -12,6 +11,7 @@ from psycopg import errors
 from crossfade.execute.errors import ExecutionFailed, StepRefused, is_lost
 from crossfade.execute.notice import StepFinished
 from crossfade.execute.rights import missing_right
+from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
 from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
@@ -24,8 +24,7 @@ def run_check(site: Site, step: Check) -> StepFinished:
     began = time.monotonic()
     site.begin(step)
     try:
-        if step.settle and site.ledger.count_conflicts(site.migration, most=1):
-            _settle(site, step)
+        settle(site, step)
         # Taken before the scan: what changes while it runs shows too.
         witness = _value(site, step.witness) if step.witness is not None else None
         found = _found(site, step)
@@ -43,8 +42,8 @@ def ask_ahead(site: Site, step: Check) -> None:
     """Ask a check of the undo before anything is taken back; raises StepRefused with the counts."""
     try:
         found = _found(site, step)
-        if found and step.settle:
-            _settle(site, step)
+        if found:
+            settle(site, step)
             found = _found(site, step)
     except psycopg.Error as error:
         raise _failed(site, step, error) from None
@@ -56,14 +55,6 @@ def said_found(migration: str, found: Mapping[str, int]) -> str:
     """What a check found, and what lists the rows in conflict."""
     listing = {IN_CONFLICT: f" (`crossfade conflicts {migration}` lists them)"}
     return ", ".join(f"{count:,} {words}{listing.get(words, '')}" for words, count in found.items())
-
-
-def _settle(site: Site, step: Check) -> None:
-    # What somebody holds is not waited for: it stays in conflict, and the counts say so.
-    with suppress(errors.LockNotAvailable), site.transaction() as work:
-        site.limit_lock_waits(work)
-        for statement in step.settle:
-            work.execute(trusted(statement))
 
 
 def _found(site: Site, step: Check) -> dict[str, int]:

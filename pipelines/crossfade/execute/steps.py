@@ -13,6 +13,7 @@ from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
 from crossfade.execute.index import build_index, claim_half_dropped, drop_index, left_index
 from crossfade.execute.notice import StepFinished, StepStarted
+from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
 from crossfade.ledger import StepRecord
@@ -76,6 +77,9 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
     done = {step for step, record in site.ledger.steps(site.migration).items() if record.state == "done"}
     if all(step.id in done for step in steps):
         return
+    for step in steps:
+        if isinstance(step, Walk):  # all of them first: one is refused for the conflicts of all
+            settle(site, step)
     for step in steps:
         if step.id in done and not _worth_repeating(site, step):
             continue

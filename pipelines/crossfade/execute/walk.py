@@ -15,6 +15,7 @@ from crossfade.execute.batch import Walker
 from crossfade.execute.errors import PASSING, ExecutionFailed, Paused, StepRefused, is_lost
 from crossfade.execute.notice import Progress, StepFinished
 from crossfade.execute.pace import Pace
+from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
 from crossfade.execute.throttle import Throttle
 from crossfade.execute.units import Rewritten, Unit, leaves, open_units, start_anew
@@ -44,7 +45,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
         swept = _sweep(site, step)
-    _refuse_many_conflicts(site, step)
+    _refuse_many_conflicts(site, step, site.work)
     _renew_statistics(site, step)
     totals = site.ledger.progress(site.migration).get(step.id)
     rows = (totals.rows if totals else 0) + swept
@@ -77,10 +78,17 @@ def _analyze(site: Site, statement: sql.Composed) -> None:
         site.work.execute(statement)
 
 
-def _refuse_many_conflicts(site: Site, step: Walk) -> None:
-    """Stop where more rows cannot be mapped than the spec allows."""
+def _refuse_many_conflicts(site: Site, step: Walk, connection: psycopg.Connection[Any]) -> None:
+    """Stop where more rows cannot be mapped than the spec allows: rows, of which some may be mended or gone by now."""
     limit = site.settings.max_conflicts
-    if site.ledger.count_conflicts(site.migration, most=limit + 1) > limit:
+
+    def are_many() -> bool:
+        return site.ledger.count_conflicts(site.migration, most=limit + 1) > limit
+
+    if not are_many():
+        return
+    settle(site, step, connection)
+    if are_many():
         raise StepRefused(
             f"{step.title}: more rows cannot be mapped than the {limit} the spec allows",
             fix=f"see `crossfade conflicts {site.migration}`; mend the rows or the spec's `up`",
@@ -176,7 +184,7 @@ class _Crew:
             troubles = 0
             pace.took(time.monotonic() - began, self._throttle.share)
             self._count(unit.next_block - before, rows)
-            self._check_conflicts()
+            self._check_conflicts(walker)
 
     def _wait_for_room(self) -> None:
         while self._throttle.reason is not None and self._failure is None:
@@ -193,12 +201,15 @@ class _Crew:
         if self._site.stopping.wait(delay):
             raise error
 
-    def _check_conflicts(self) -> None:
+    def _check_conflicts(self, walker: Walker) -> None:
         with self._lock:
-            if time.monotonic() < self._count_again:
+            began = time.monotonic()
+            if began < self._count_again:
                 return
-            _refuse_many_conflicts(self._site, self._step)
-            self._count_again = time.monotonic() + _COUNT_EVERY
+            _refuse_many_conflicts(self._site, self._step, walker.connection)
+            now = time.monotonic()
+            # It may scan the table: never for more than a small share of the time.
+            self._count_again = now + max(_COUNT_EVERY, 10 * (now - began))
 
     def _count(self, blocks: int, rows: int) -> None:
         with self._lock:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from crossfade.composing import sql
 
 
+def open_conflicts(migration: str, relation: str) -> sql.Composable:
+    """A query for the ids of the table's notes that count; more conditions may follow."""
+    return sql.SQL(
+        "SELECT id FROM crossfade.conflict WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
+    ).format(sql.Literal(migration), sql.Literal(relation))
+
+
 def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Composable:
     """Open conflicts of the table count no more, those of `which` only when given.
 
     One that a transaction of an application is writing stays open: to wait for it, with others locked already, would
     hold up the runner and every application that writes one of those.
     """
-    asked = [
-        sql.SQL("migration = {} AND relation = {} AND resolved_at IS NULL").format(
-            sql.Literal(migration), sql.Literal(relation)
-        ),
-        *which,
-    ]
+    chosen = sql.SQL(" AND ").join([open_conflicts(migration, relation), *which])
     return sql.SQL(
         "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY ("
-        "ARRAY(SELECT id FROM crossfade.conflict WHERE {} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
-    ).format(sql.SQL(" AND ").join(asked))
+        "ARRAY({} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
+    ).format(chosen)

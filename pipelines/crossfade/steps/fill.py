@@ -8,7 +8,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import agrees
 from crossfade.steps.compose import any_leaf, lock, per_leaf, text
-from crossfade.steps.conflicts import resolved
+from crossfade.steps.conflicts import open_conflicts, resolved
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
 from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, witness
@@ -110,6 +110,7 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         # Written without a mark, so that the sync trigger maps each row and notes the one it cannot map.
         careful=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=unmapped)),
         conflict=per_leaf(noted),
+        settle=settle(sides),
         pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} IS NULL")
         .format(sides.sql, marker)
         .as_string(None),
@@ -139,6 +140,7 @@ SELECT pg_catalog.count(*) FILTER (WHERE t.{m} IS NULL) AS "rows not mapped yet"
         query=counts.as_string(None).strip(),
         witness=witness(sides).strip(),
         settle=settle(sides),
+        silent=sides.silent,
         fix="mend these rows: write the old column again with a value that can be mapped; then run `crossfade up`",
     )
 
@@ -168,21 +170,27 @@ def settle(sides: Sides) -> tuple[str, ...]:
     """Rows in conflict are tried again; those that are gone or mended count no longer."""
     marker = sql.Identifier(sides.marker)
     # Written as they are, so that the sync trigger fills an empty new side; it leaves one alone that the new version
-    # wrote and `down` could not map. Partitions share ctids, hence tableoid.
+    # wrote and `down` could not map. Found by a scan that locks none, then locked and written by ctid: nobody who
+    # writes one of them waits for a scan. Partitions share ctids, hence tableoid.
     again = sql.SQL(
         """
 WITH again AS MATERIALIZED (
-  SELECT t.tableoid, t.ctid FROM {table} AS t WHERE t.{marker} IS FALSE FOR NO KEY UPDATE SKIP LOCKED)
-UPDATE {table} AS t SET {marker} = false FROM again WHERE t.ctid = again.ctid AND t.tableoid = again.tableoid"""
+  SELECT t.tableoid, t.ctid FROM {table} AS t
+   WHERE t.ctid = ANY (ARRAY(SELECT f.ctid FROM {table} AS f WHERE f.{marker} IS FALSE)) AND t.{marker} IS FALSE
+     FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE {table} AS t SET {marker} = false FROM again
+ WHERE t.ctid = ANY (ARRAY(SELECT ctid FROM again)) AND t.ctid = again.ctid AND t.tableoid = again.tableoid"""
     ).format(table=sides.sql, marker=marker)
-    still = sql.SQL("SELECT {} FROM {} AS t WHERE t.{} IS FALSE").format(
-        key_json(sides, sql.Identifier("t")), sides.sql, marker
-    )
-    gone = sql.SQL("key NOT IN ({})" if sides.key else "NOT EXISTS ({})").format(still)
-    silence = (
-        [sql.SQL("SELECT pg_catalog.set_config('session_replication_role', 'replica', true)")] if sides.silent else []
-    )
-    return text(*silence, again, resolved(sides.migration, str(sides.relation), gone))
+    in_conflict = sql.SQL("FROM {} AS t WHERE t.{} IS FALSE").format(sides.sql, marker)
+    if sides.key:
+        gone = sql.SQL("key NOT IN (SELECT {} {})").format(key_json(sides, sql.Identifier("t")), in_conflict)
+    else:
+        # Which row such a note is of nobody knows, and a row has one for each time it was written: as many are kept
+        # as there are rows.
+        gone = sql.SQL("id NOT IN ({} ORDER BY id DESC LIMIT (SELECT pg_catalog.count(*) {}))").format(
+            open_conflicts(sides.migration, str(sides.relation)), in_conflict
+        )
+    return text(again, resolved(sides.migration, str(sides.relation), gone))
 
 
 def _arriving(sides: Sides) -> str:

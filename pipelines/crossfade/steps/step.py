@@ -163,6 +163,7 @@ class Walk(StepBase):
     careful: used instead of `batch` where that fails on a row's data: it records conflicts itself.
     retry: takes open conflicts back into `pending`; run first when the walk is run again.
     conflict: records the one row in the range $1, $2 as a conflict with SQLSTATE $3 and takes it out of `pending`.
+    settle: where conflicts are open, run before the leg's steps, and again before too many refuse it; as of a Check.
     silent: user triggers must not fire for the rows written.
     writes: columns of the relation that it writes; the planner's statistics of these are renewed at its end.
     """
@@ -176,6 +177,7 @@ class Walk(StepBase):
     careful: str | None = None
     conflict: str | None = None
     retry: str | None = None
+    settle: tuple[str, ...] = ()
     silent: bool = False
     writes: tuple[str, ...] = ()
 
@@ -186,7 +188,9 @@ class Check(StepBase):
     query: one row of counts; every column must be 0. Its column names are the words of the refusal.
     find: a query for a person that lists the keys of such rows; shown, never run, so that no value leaves the database.
     witness: gives one text of catalog facts that a later step of the leg (`witnessed_by`) wants unchanged.
-    settle: where conflicts are open, run first: tries their rows again, and counts those no more that are mended.
+    settle: where conflicts are open, run first: tries their rows again, and counts those no more that are mended or
+        gone. Each statement in a transaction of its own.
+    silent: user triggers must not fire for the rows that `settle` writes.
     """
 
     kind: Literal["check"] = "check"
@@ -194,6 +198,7 @@ class Check(StepBase):
     find: str | None = None
     witness: str | None = None
     settle: tuple[str, ...] = ()
+    silent: bool = False
     fix: str
 
 

@@ -110,6 +110,7 @@ def _ask_conflicts(sides: Sides, stage: Stage, turning: tuple[Pair, ...], leg: L
         title=f"ask that the old side of {sides.relation} holds what every row was written with",
         query=query.as_string(None),
         settle=settle(sides),
+        silent=sides.silent,
         fix="write these rows with values that the old column can hold, then roll back again",
     )
 

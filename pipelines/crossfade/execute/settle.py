@@ -1,0 +1,28 @@
+"""Conflicts settled: their rows tried again, and those counted no more that were mended or are gone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from crossfade.execute.site import Site
+from crossfade.spec.fragment import trusted
+from crossfade.steps.step import Check, Walk
+
+
+def settle(site: Site, step: Check | Walk, connection: psycopg.Connection[Any] | None = None) -> None:
+    """Where conflicts are open. What somebody holds is not waited for: it stays in conflict, and the counts say so.
+
+    connection: one of the site's sessions, for a thread that must not use the common one.
+    """
+    if not step.settle or not site.ledger.count_conflicts(site.migration, most=1):
+        return
+    for statement in step.settle:
+        with suppress(errors.LockNotAvailable), site.transaction(connection) as work:
+            site.limit_lock_waits(work)
+            if step.silent:
+                work.execute("SELECT pg_catalog.set_config('session_replication_role', 'replica', true)")
+            work.execute(trusted(statement))
