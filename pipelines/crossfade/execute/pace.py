@@ -1,7 +1,9 @@
 """How large the next batch is: so that it takes about the wanted time.
 
-As GitLab's batched background migrations do: the size follows the efficiency (wanted time over time taken) of recent
-batches, smoothed and in bounded steps, so that one slow batch does not throw it off.
+What a block costs is averaged over recent batches, with more weight on the latest, and a batch is at most twice and
+at least half as large as the one before, so that one slow batch does not throw it off. Efficiency (wanted time over
+time taken), which GitLab's batched background migrations average, would remember the small first batches and go on
+growing well past the wanted time.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ class Pace:
     def __init__(self, target: float) -> None:
         self.blocks = FIRST
         self._target = target
-        self._efficiency = 1.0
+        self._block: float | None = None  # seconds that one takes
 
-    def took(self, seconds: float, share: float) -> None:
-        """A batch of the current size took this long, and the next shall take this share of the wanted time."""
-        efficiency = self._target * share / max(seconds, 0.001)
-        self._efficiency = _SMOOTHING * efficiency + (1 - _SMOOTHING) * self._efficiency
-        step = min(max(self._efficiency, _LOWEST_STEP), _HIGHEST_STEP)
-        self.blocks = min(max(int(self.blocks * step), SMALLEST), LARGEST)
+    def took(self, blocks: int, seconds: float, share: float) -> None:
+        """A batch of so many blocks took this long, and the next shall take this share of the wanted time."""
+        latest = max(seconds, 0.001) / blocks
+        self._block = latest if self._block is None else _SMOOTHING * latest + (1 - _SMOOTHING) * self._block
+        step = min(max(self._target * share / self._block / self.blocks, _LOWEST_STEP), _HIGHEST_STEP)
+        self.blocks = min(max(round(self.blocks * step), SMALLEST), LARGEST)
 
     def smaller(self) -> None:
         """A batch met trouble: half of it next."""

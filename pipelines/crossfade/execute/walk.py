@@ -182,8 +182,9 @@ class _Crew:
                     sqlstate=error.sqlstate,
                 ) from None
             troubles = 0
-            pace.took(time.monotonic() - began, self._throttle.share)
-            self._count(unit.next_block - before, rows)
+            walked = unit.next_block - before
+            pace.took(walked, time.monotonic() - began, self._throttle.share)
+            self._count(walked, rows)
             self._check_conflicts(walker)
 
     def _wait_for_room(self) -> None:
