@@ -71,41 +71,6 @@ def test_a_partition_key_is_told_by_its_columns_not_by_its_text(scene: Scene) ->
     assert refusal(scene, "drop_column: {table: p, column: at}") == ()
 
 
-TRIGGER = """
-CREATE TABLE p (id int, code text, other text) PARTITION BY LIST (id);
-CREATE TABLE p1 PARTITION OF p DEFAULT;
-CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN new; END $$;
-CREATE TRIGGER f BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION f()"""
-
-ASSIGNMENTS = {
-    "new.code := 'x';": True,
-    "NEW.\"code\" = 'x';": True,
-    "new := json_populate_record(new, '{}');": True,
-    "IF true THEN new = old; END IF;": True,
-    "SELECT 'x' INTO STRICT new.code;": True,
-    "SELECT 'y', 'x' INTO new.other, new.code;": True,
-    "SELECT 1, 'x', 'y' INTO new;": True,
-    "IF new.code = '' THEN RETURN NULL; END IF;": False,
-    "-- new.code := 'x'": False,
-    "new.other := new.code;": False,
-    "INSERT INTO log SELECT new.code;": False,
-}
-
-
-@pytest.mark.parametrize("on", ["p", "p1"])
-@pytest.mark.parametrize(("body", "assigns"), ASSIGNMENTS.items())
-def test_a_trigger_that_assigns_the_column_after_ours_is_refused_however_it_does(
-    scene: Scene, on: str, body: str, assigns: bool
-) -> None:
-    scene.sql(TRIGGER.format(body + "\n", on))
-
-    found = refusal(scene, "rename_column: {table: p, from: code, to: number}")
-
-    assert [problem.what for problem in found] == (
-        [f"trigger f of public.{on} assigns code after the sync trigger"] if assigns else []
-    )
-
-
 @pytest.mark.parametrize(
     "change",
     ["rename_column: {table: p, from: code, to: number}", "update_rows: {table: p, set: {code: code || '!'}}"],

@@ -73,6 +73,7 @@ class Function:
     name: Name
     arguments: str  # the types that tell overloads apart: "integer, text"
     language: str
+    body: str  # its source text; empty where it is in standard SQL
     definition: str  # pg_get_functiondef's
     owner: str
     grants: tuple[str, ...]

@@ -99,7 +99,9 @@ class Trigger:
     row: bool
     events: frozenset[str]  # of insert, update, delete, truncate
     columns: tuple[str, ...]  # UPDATE OF ...
-    body: str  # source text of its function
+    arguments: tuple[str, ...]  # what its function is given, in the order written
+    language: str  # of its function
+    body: str  # source text of its function; of one in C the name of a symbol
     inherited: bool = False  # cloned from the partitioned table
     comment: str | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from crossfade.catalog.dependents import words
@@ -13,9 +12,6 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps import carry
-
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_STATEMENT = r"(?:^|;|>>|\bbegin|\bthen|\belse|\bloop)\s*"  # where one begins in PL/pgSQL
 
 
 def rule_name(table: str, column: str, label: str) -> str:
@@ -248,35 +244,6 @@ def refuse_own_sequence(context: Context, table: Table, column: Column) -> None:
         )
     if column.generated:
         context.refuse(f"{table.name}.{column.name} is a generated column", why="it cannot be written")
-
-
-def refuse_late_triggers(context: Context, table: Table, columns: frozenset[str]) -> None:
-    """A user trigger that assigns a mapped column after ours would go unseen: triggers fire in order of name."""
-    for part in context.catalog.tree(table.name):
-        for trigger in part.user_triggers:
-            late = trigger.before and trigger.row and trigger.name > OWN_PREFIX
-            touched = [c for c in sorted(columns) if _assigns(trigger.body, c)]
-            if late and touched:
-                context.refuse(
-                    f"trigger {trigger.name} of {part.name} assigns {', '.join(touched)} after the sync trigger",
-                    why="BEFORE triggers fire in order of name, so the new side would miss what it writes",
-                    fix=f'ALTER TRIGGER "{trigger.name}" ON {part.name} RENAME TO "A_{trigger.name}"',
-                )
-
-
-def _assigns(body: str, column: str) -> bool:
-    """The function's text assigns the column of the new row, or the new row as a whole."""
-    said = _COMMENT.sub(" ", body).lower().replace('"', "")
-    field = rf"new\.{re.escape(column.lower())}\b"
-    part = r"(?:\s*\[[^]]*\]|\s*\.\s*\w+)*"
-    return any(
-        re.search(pattern, said)
-        for pattern in (
-            rf"\b(?:{field}{part}|new)\s*:=",
-            rf"{_STATEMENT}(?:{field}{part}|new)\s*=",  # elsewhere it compares
-            rf"\binto\s+(?:strict\s+)?(?:[\w.]+\s*,\s*)*(?:{field}|new\b(?!\.))",
-        )
-    )
 
 
 def _named(dependents: list[Dependent]) -> str:

@@ -13,13 +13,13 @@ from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_generated,
-    refuse_late_triggers,
     refuse_ruled_domain,
     refuse_taken_name,
     rule_name,
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
+from crossfade.changes._triggers import refuse_late_triggers
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier
@@ -155,13 +155,14 @@ class AddColumn(Change):
         assert up is not None
         facts = checked(context, table, up, row=row, wanted=wanted, field="up")
         refuse_generated(context, table, up.columns(table.name.name), "up")
-        refuse_late_triggers(context, table, up.columns(table.name.name))
         total = is_total(up, row, wanted)
         for name, down in self.down.items():
             target = context.column(table, name, "down", name)
             checked(context, table, down, row=new_row, wanted=target.type, field=f"down of {name}", at=("down", name))
             refuse_generated(context, table, down.columns(table.name.name) | {name}, f"down of {name}")
             total = total and is_total(down, new_row, target.type)
+        read = {column for given in (up, *self.down.values()) for column in given.columns(table.name.name)}
+        refuse_late_triggers(context, table, frozenset(read | self.down.keys()) - {self.column})
         new = NewColumn(
             name=self.column,
             type=wanted,

@@ -15,7 +15,6 @@ from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_dependents,
     refuse_generated,
-    refuse_late_triggers,
     refuse_lost_with_column,
     refuse_misfits,
     refuse_own_sequence,
@@ -25,6 +24,7 @@ from crossfade.changes._obstacles import (
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
+from crossfade.changes._triggers import refuse_late_triggers
 from crossfade.changes._types import catalog_only, unlimited
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
@@ -295,7 +295,7 @@ class ChangeColumn(Change):
         checked(context, table, down, row=new_row, wanted=column.type, field="down")
         refuse_generated(context, table, up.columns(table.name.name), "up")
         refuse_generated(context, table, down.columns(table.name.name), "down")
-        refuse_late_triggers(context, table, columns | up.columns(table.name.name))
+        refuse_late_triggers(context, table, columns.union(*(e.columns(table.name.name) for e in (up, down))))
         carried = self._carried_default(context, table, column, wanted)
         not_null = column.not_null if self.to.nullable is None else not self.to.nullable
         default = None if self._drops_default else column.default

@@ -11,10 +11,10 @@ from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_dependents,
     refuse_generated,
-    refuse_late_triggers,
     refuse_lost_in_partitions,
 )
 from crossfade.changes._prepared import prepared_hazard
+from crossfade.changes._triggers import refuse_late_triggers
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import Pair
@@ -63,7 +63,7 @@ class DropColumn(Change):
             row = {name: type_ for name, type_ in context.row_types(table).items() if name != self.column}
             checked(context, table, self.down, row=row, wanted=column.type, field="down")
             refuse_generated(context, table, self.down.columns(table.name.name), "down")
-            refuse_late_triggers(context, table, columns)
+            refuse_late_triggers(context, table, columns | self.down.columns(table.name.name))
             total = is_total(self.down, row, column.type)
         owned = [s for s in context.catalog.sequences.values() if s.owned_by == (table.name, self.column)]
         lost = tuple(

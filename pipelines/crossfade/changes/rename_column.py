@@ -9,11 +9,11 @@ from crossfade.changes._context import Context
 from crossfade.changes._obstacles import (
     refuse_branched,
     refuse_dependents,
-    refuse_late_triggers,
     refuse_lost_with_column,
     refuse_own_sequence,
 )
 from crossfade.changes._prepared import prepared_hazard
+from crossfade.changes._triggers import refuse_late_triggers
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import NewColumn, Pair

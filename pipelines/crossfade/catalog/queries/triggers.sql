@@ -9,12 +9,15 @@ SELECT t.tgrelid AS relation,
        t.tgenabled::text AS enabled,
        t.tgtype AS type,
        t.tgattr::int[] AS positions,
+       t.tgargs AS arguments,
+       l.lanname AS language,
        f.prosrc AS body,
        t.tgparentid <> 0 AS inherited,
        comment.description AS comment
   FROM pg_trigger t
   JOIN pg_proc f ON f.oid = t.tgfoid
   JOIN pg_namespace fn ON fn.oid = f.pronamespace
+  JOIN pg_language l ON l.oid = f.prolang
   LEFT JOIN pg_description comment
          ON comment.classoid = 'pg_trigger'::regclass AND comment.objoid = t.oid AND comment.objsubid = 0
  WHERE t.tgrelid = ANY (%(relations)s::oid[])
