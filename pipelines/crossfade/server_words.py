@@ -53,7 +53,10 @@ def advice(error: psycopg.Error) -> str | None:
     """The server's hint; None where it may hold values as the message may."""
     if error.sqlstate is None or error.sqlstate[:2] not in _TOLD or _may_be_made_of_values(error):
         return None
-    return error.diag.message_hint
+    hint = error.diag.message_hint
+    if hint is not None and "CASCADE" in hint:  # it would drop what nobody has looked at
+        return "drop or change first what depends on it"
+    return hint
 
 
 def needed_right(error: errors.InsufficientPrivilege, role: str = "the role that runs migrations") -> str:

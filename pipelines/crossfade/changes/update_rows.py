@@ -286,6 +286,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             leg=BACKFILL,
             database=context.database,
             title=f"ask that every row of {table.name} could be set",
+            locks=lock(relation(table.name), "ACCESS SHARE"),
             query=unset.as_string(None),
             fix=f"`crossfade conflicts {context.migration}` lists them by key; mend them, then run `crossfade up`",
         )

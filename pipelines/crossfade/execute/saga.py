@@ -14,6 +14,7 @@ import psycopg
 from crossfade.errors import CrossfadeError, Problem
 from crossfade.execute.errors import Paused
 from crossfade.execute.gatekeeper import Waiting
+from crossfade.execute.gone import present_tables
 from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener
 from crossfade.execute.site import Site
 from crossfade.execute.steps import left_something, run_leg_steps, undo_leg_steps
@@ -98,7 +99,8 @@ class Saga:
         self.under_way = leg
         for site in self.sites.values():
             with site.noting() as ledger:
-                ledger.leg_started(self.plan.migration, str(leg))
+                tables = present_tables(site, self.plan.steps_of(leg, site.name))
+                ledger.leg_started(self.plan.migration, str(leg), tables)
             run_leg_steps(site, self.plan, leg)
             with site.noting() as ledger:
                 ledger.leg_finished(self.plan.migration, str(leg))

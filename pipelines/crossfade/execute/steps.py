@@ -11,6 +11,7 @@ from crossfade.execute.autocommit import run_autocommit, took_effect
 from crossfade.execute.check import run_check
 from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
+from crossfade.execute.gone import left_to_undo, refuse_gone
 from crossfade.execute.index import build_index, claim_half_dropped, drop_index, left_index
 from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.settle import settle
@@ -54,7 +55,7 @@ def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
         if left_something(site.work, site.migration, step, record):
             if isinstance(step, DropIndex):
                 claim_half_dropped(site, step)
-            _run_all(site, step.undo)
+            _run_all(site, [*left_to_undo(site, step.undo)])
         with site.transaction():
             site.ledger.step_undone(site.migration, step.id, tuple(undo.id for undo in step.undo))
     return touched
@@ -85,6 +86,7 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
             continue
         if site.ledger.paused(site.migration):
             raise Paused
+        refuse_gone(site, step)
         site.listen(StepStarted(step))
         site.fault("before step")
         site.listen(_run(site, step))

@@ -10,6 +10,7 @@ import psycopg
 
 from crossfade.execute.check import ask_ahead
 from crossfade.execute.errors import Blocked
+from crossfade.execute.gone import left_to_undo
 from crossfade.execute.purge import refuse_purged
 from crossfade.execute.site import Site
 from crossfade.execute.steps import left_something
@@ -56,7 +57,7 @@ def refuse_for_rows(plan: Plan, site: Site, stays: Leg | None) -> None:
         record = records.get(step.id)
         later = stays is None or step.leg.order > stays.order
         if step.database == site.name and later and record is not None and record.state == "done":
-            for asked in takewhile(lambda undo: isinstance(undo, Check), step.undo):
+            for asked in takewhile(lambda undo: isinstance(undo, Check), left_to_undo(site, step.undo)):
                 assert isinstance(asked, Check)
                 ask_ahead(site, asked)
 

@@ -22,13 +22,14 @@ class Steps(Events):
             ).fetchall()
         return {row.leg: row for row in rows}
 
-    def leg_started(self, migration: str, leg: str) -> None:
+    def leg_started(self, migration: str, leg: str, evidence: Mapping[str, Any] | None = None) -> None:
+        """evidence: for the event, which is written when the leg begins and not when a run goes on with it."""
         with self.connection.transaction():
             written = self.connection.execute(
                 "INSERT INTO crossfade.leg (migration, leg) VALUES (%s, %s) ON CONFLICT DO NOTHING", (migration, leg)
             )
             if written.rowcount:
-                self.event(migration, f"{leg} started", {})
+                self.event(migration, f"{leg} started", evidence or {})
 
     def leg_finished(self, migration: str, leg: str) -> None:
         """All steps of the leg are done in this database."""

@@ -113,6 +113,7 @@ def unique(
         leg=place.leg,
         database=place.database,
         title=f"ask that no two rows share {shown}",
+        locks=lock(place.relation, "ACCESS SHARE"),
         query=sql.SQL("SELECT pg_catalog.count(*) AS {} FROM ({}) AS duplicates")
         .format(sql.Identifier(f"values of {shown} that stand in more than one row"), groups)
         .as_string(None),
@@ -279,6 +280,7 @@ def _ask(place: Place, subject: str, offends: sql.Composable, words: str, alias:
         leg=place.leg,
         database=place.database,
         title=f"ask that there are no {words}",
+        locks=lock(place.relation, "ACCESS SHARE"),
         query=sql.SQL("SELECT pg_catalog.count(*) AS {} FROM {} WHERE {}")
         .format(sql.Identifier(words), source, offends)
         .as_string(None),

@@ -108,6 +108,7 @@ def _ask_conflicts(sides: Sides, stage: Stage, turning: tuple[Pair, ...], leg: L
         leg=leg,
         database=sides.database,
         title=f"ask that the old side of {sides.relation} holds what every row was written with",
+        locks=lock(sides.relation, "ACCESS SHARE"),
         query=query.as_string(None),
         settle=settle(sides),
         silent=sides.silent,
