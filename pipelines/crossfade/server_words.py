@@ -29,6 +29,8 @@ _RIGHTS_TO_READ = _RIGHTS | {
     r"^permission denied for schema (.+)$": "GRANT USAGE ON SCHEMA {}",
     r"^permission denied for (?:table|view|relation) (.+)$": "GRANT SELECT ON {}",
 }
+# Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
+BOTH_WRITTEN = "CF001"
 _LEFT_OUT = "its text may hold values of rows and is left out; the server's log has it"
 
 
@@ -82,6 +84,8 @@ def _grant(message: str, rights: Mapping[str, str], role: str) -> str:
 
 def condition(sqlstate: str) -> str:
     """PostgreSQL's own name of the condition, e.g. `invalid text representation`."""
+    if sqlstate == BOTH_WRITTEN:
+        return "one statement wrote both sides, and they disagree"
     try:
         name = errors.lookup(sqlstate).__name__
     except KeyError:

@@ -7,7 +7,7 @@ import time
 import pytest
 from tests.scene import Scene
 
-from crossfade.execute import StepRefused
+from crossfade.execute import Notice, Runner, StepFinished, StepRefused
 from crossfade.steps.step import Walk
 
 
@@ -210,3 +210,24 @@ def test_nobody_waits_for_a_row_in_conflict_while_the_table_is_scanned_for_more(
 
     assert plan.count("Seq Scan on items f") == 1
     assert plan.count("Seq Scan") == 1, plan
+
+
+def test_contract_is_refused_for_a_row_whose_sides_one_statement_wrote_unlike_each_other_since_they_were_compared(
+    scene: Scene,
+) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text)")
+    scene.sql("INSERT INTO items SELECT i, 'n' || i FROM generate_series(1, 50) AS i")
+    scene.spec("changes: [{rename_column: {table: items, from: name, to: full_name}}]\n")
+    scene.up(through="validate")
+
+    def write_both(notice: Notice) -> None:
+        if isinstance(notice, StepFinished) and "parity" in notice.step.id:
+            scene.sql("UPDATE items SET name = 'old', full_name = 'new' WHERE id = 1")
+
+    with pytest.raises(StepRefused, match=r"a row of public\.items came into conflict since it was checked"):
+        Runner(scene.project(), write_both).advance(scene.migration())
+
+    assert scene.sql("SELECT name, full_name FROM items WHERE id = 1") == [("old", "new")]
+    scene.sql("UPDATE items SET name = 'mended' WHERE id = 1")
+    assert scene.up().ended == "complete"
+    assert scene.one("SELECT full_name FROM items WHERE id = 1") == "mended"

@@ -139,6 +139,40 @@ def test_a_conflict_in_one_pair_leaves_the_other_pair_as_both_versions_wrote_it(
     assert row(scene, key)[:2] == ("005", 5)
 
 
+BOTH = "CF001"
+
+
+@pytest.mark.parametrize("mend", ["code = '7'", "number = 7", "code = '07', number = 7"])
+def test_sides_that_one_update_writes_unlike_each_other_stay_and_are_in_conflict_until_mended(
+    scene: Scene, key: int, mend: str
+) -> None:
+    scene.sql(f"UPDATE items SET code = '8', number = 9 WHERE id = {key}")
+    assert row(scene, key)[:2] == ("8", 9)
+    scene.sql(f"UPDATE items SET note = 'x' WHERE id = {key}")
+    assert conflict(scene, key) == [("public.items", BOTH, True)]
+
+    scene.sql(f"UPDATE items SET {mend} WHERE id = {key}")
+
+    assert row(scene, key)[1] == 7
+    assert conflict(scene, key) == [("public.items", BOTH, False)]
+
+
+def test_an_insert_that_gives_sides_unlike_each_other_is_in_conflict(scene: Scene) -> None:
+    number = next(_later)
+
+    scene.sql(f"INSERT INTO items (id, code, number, size) VALUES ({number}, 'abc', 9, 1)")
+
+    assert row(scene, number)[:2] == ("abc", 9)
+    assert conflict(scene, number) == [("public.items", BOTH, True)]
+
+
+def test_a_dual_writer_whose_sides_agree_is_in_no_conflict(scene: Scene, key: int) -> None:
+    scene.sql(f"UPDATE items SET code = '008', number = 8, size = 3, large = 3 WHERE id = {key}")
+
+    assert row(scene, key) == ("008", 8, 3, 3)
+    assert conflict(scene, key) == []
+
+
 def test_a_row_is_in_conflict_until_every_pair_is_mended(scene: Scene, key: int) -> None:
     scene.sql(f"UPDATE items SET code = 'abc', large = 3000000000 WHERE id = {key}")
 

@@ -10,8 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crossfade.composing import sql
+from crossfade.server_words import BOTH_WRITTEN
 from crossfade.spec.fragment import Expression, trusted
-from crossfade.steps.agreement import agrees, agrees_function, agrees_signature, asks_by_function
+from crossfade.steps.agreement import (
+    agrees,
+    agrees_function,
+    agrees_signature,
+    asks_by_function,
+    comparable,
+    pair_agrees,
+)
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
 
@@ -177,7 +185,7 @@ def _function(sides: Sides, moment: Moment, name: sql.Identifier) -> sql.Composa
 DECLARE
   old_wrote boolean;
   new_wrote boolean;
-  failed text;     -- SQLSTATE of a value that could not be mapped
+  failed text;     -- SQLSTATE of a value that could not be mapped, or {disagree}: both sides written, unlike each other
 BEGIN
 {blocks}
   new.{marker} := failed IS NULL;
@@ -201,6 +209,7 @@ END
         relation=sql.Literal(str(sides.table.name)),
         key=key_json(sides, sql.SQL("new")),
         agree=agrees(sides, moment, "new"),
+        disagree=trusted(BOTH_WRITTEN),
     )
     return sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {} AS {}").format(
         name, settings(sides), quoted(body)
@@ -231,8 +240,9 @@ def _in_order(sides: Sides, moment: Moment) -> list[Pair]:
 def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     """Old and new versions both write: the side that changed is mapped to the other; a row not mapped yet goes up.
 
-    In a row that is in conflict (marked false) a pair nobody writes is left alone: which side is the newer one is
-    not known any more. Only an empty new side is tried again.
+    Where one statement writes both, they stay as written, and are in conflict unless they agree: nothing else would
+    see it before the turn. In a row that is in conflict (marked false) a pair nobody writes is left alone: which side
+    is the newer one is not known any more. Only an empty new side is tried again.
     """
     old_reads = sides.up_reads(pair, moment)
     new_columns = tuple(sides.new_names(moment).get(column.name, column.name) for column in pair.new)
@@ -246,6 +256,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
         "marker": sql.Identifier(sides.marker),
         "down": down,
         "up": _assign_up(sides, pair, moment) if pair.up else sql.SQL("    NULL;"),
+        "both_written": _both_written(sides, pair, moment),
     }
     if not pair.new:  # a column that leaves, with a value for writers that know it no more
         return sql.SQL(
@@ -266,9 +277,21 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
   IF new_wrote AND NOT old_wrote THEN
 {down}
   ELSIF NOT new_wrote AND (old_wrote OR TG_OP = 'INSERT' OR new.{marker} IS NULL OR {again}) THEN
-{up}
+{up}{both_written}
   END IF;"""
-    ).format(**parts, again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], parts["new_given"]))
+    ).format(
+        **parts,
+        again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], parts["new_given"]),
+    )
+
+
+def _both_written(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
+    """Once the new version is alone, what it writes to both is its own affair."""
+    if pair not in comparable(sides) or moment == "retired":
+        return sql.SQL("")
+    return sql.SQL("\n  ELSIF new_wrote AND old_wrote AND NOT ({}) THEN\n    failed := {};").format(
+        pair_agrees(sides, pair, moment, "new"), sql.Literal(BOTH_WRITTEN)
+    )
 
 
 def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
