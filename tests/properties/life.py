@@ -164,7 +164,8 @@ class Life(RuleBasedStateMachine):
             note(f"refused: {refusal}")
             if not self.things.in_conflict:
                 raise
-        if self.scene.ledger().paused("m"):
+        # A pause that came when nothing was left to be undone ends with the migration.
+        if self.started and self.scene.ledger().paused("m"):
             resume(self.scene.project(), "m")
         self.things.look()
         return outcome
