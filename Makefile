@@ -43,7 +43,7 @@ format: $(READY)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY)  ## ratios to a baseline of the same run; ARGS="--rows 10000000 backfill"
+bench: $(READY)  ## ratios to a baseline of the same run; ARGS="--rows 10000000 bigint"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 schema: $(READY)  ## write the JSON Schemas under docs/

@@ -1,4 +1,4 @@
-"""Run benchmarks, print a table of ratios, write JSON and a picture: `make bench ARGS="--rows 10000000 backfill"`."""
+"""Run benchmarks, print a table of ratios, write JSON and a picture: `make bench ARGS="--rows 10000000 bigint"`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -31,7 +32,7 @@ BENCHES: dict[str, Bench] = {
     "live": lambda on, rows, _runs: live.live(on, rows),
     "bloat": lambda on, rows, _runs: clients.bloat(on, rows),
     "memory": lambda on, rows, _runs: small.memory(on, rows),
-    "backfill": backfill.against_update,
+    **{shape: partial(backfill.against_update, shape) for shape in backfill.SHAPES},
     "beside": backfill.beside_pgbench,
     "flat": backfill.flat,
     "script": lambda on, _rows, runs: backfill.against_script(on, runs),

@@ -18,10 +18,10 @@ from crossfade.steps.step import Walk
 COLUMNS = "name text NOT NULL, amount integer NOT NULL, filler text NOT NULL"
 VALUES = "'Name ' || i, i % 1000, repeat('x', 80) FROM generate_series(1, {rows}) AS i"
 SHAPES = {
-    "bigint key": f"CREATE TABLE items (id bigint PRIMARY KEY, {COLUMNS}); INSERT INTO items SELECT i, {VALUES};",
-    "uuid key": f"CREATE TABLE items (id uuid PRIMARY KEY, {COLUMNS});"
+    "bigint": f"CREATE TABLE items (id bigint PRIMARY KEY, {COLUMNS}); INSERT INTO items SELECT i, {VALUES};",
+    "uuid": f"CREATE TABLE items (id uuid PRIMARY KEY, {COLUMNS});"
     f" INSERT INTO items SELECT md5(i::text)::uuid, {VALUES};",
-    "no key": f"CREATE TABLE items ({COLUMNS}); INSERT INTO items SELECT {VALUES};",
+    "keyless": f"CREATE TABLE items ({COLUMNS}); INSERT INTO items SELECT {VALUES};",
 }
 SPEC = """
 changes: [{{add_column: {{table: items, column: lowered, type: text, up: lower(name)}}}}]
@@ -111,12 +111,11 @@ def in_turns(
     return {name: tuple(rates) for name, rates in found.items()}
 
 
-def against_update(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
-    for shape, script in SHAPES.items():
-        ways = {"one UPDATE": plain_update, UNDER_TRIGGER: under_the_trigger} | OURS
-        if shape == "bigint key":
-            ways["keyset batches of 1,000"] = keyset_batches
-        yield _compared(server, f"backfill of {rows:,} rows, {shape}", script.format(rows=rows), rows, ways, runs)
+def against_update(shape: str, server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
+    ways = {"one UPDATE": plain_update, UNDER_TRIGGER: under_the_trigger} | OURS
+    if shape == "bigint":
+        ways["keyset batches of 1,000"] = keyset_batches
+    yield _compared(server, f"backfill of {rows:,} rows, {shape}", SHAPES[shape].format(rows=rows), rows, ways, runs)
 
 
 def beside_pgbench(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
@@ -131,7 +130,7 @@ def flat(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
     """Rows a second do not fall with the size of the table."""
     found: dict[str, tuple[float, ...]] = {}
     for count in (rows, 20 * rows):
-        prepare(server, "flat", SHAPES["bigint key"].format(rows=count))
+        prepare(server, "flat", SHAPES["bigint"].format(rows=count))
         found[f"{count:,} rows"] = in_turns(server, "flat", count, {"2 workers": walked(2)}, runs)["2 workers"]
         server.drop_database("flat")
     (small, base), (large, rates) = found.items()
@@ -156,7 +155,7 @@ def _compared(
 
 
 def against_script(server: LocalServer, runs: int) -> Iterator[Group]:
-    prepare(server, "script", SHAPES["bigint key"].format(rows=SCRIPT_ROWS))
+    prepare(server, "script", SHAPES["bigint"].format(rows=SCRIPT_ROWS))
     ways = {"OFFSET and an UPDATE a row": common_script, "2 workers": walked(2)}
     found = in_turns(server, "script", SCRIPT_ROWS, ways, runs)
     targets = {"2 workers": 50.0}

@@ -80,7 +80,7 @@ def memory(server: LocalServer, rows: int) -> Iterator[Group]:
     """The largest resident size of a process that runs a backfill; a tenth of the rows and all of them."""
     ways: list[Way] = []
     for count in (rows // 10, rows):
-        prepare(server, "many", SHAPES["bigint key"].format(rows=count))
+        prepare(server, "many", SHAPES["bigint"].format(rows=count))
         with project(fresh(server, "many"), FILL.format(workers=2)) as root:
             crossfade(root, "up", "--yes", "--phase", "backfill")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
