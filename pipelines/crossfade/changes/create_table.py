@@ -15,8 +15,8 @@ from crossfade.changes.add_constraint import ForeignKey, Parent, primary_key, re
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps.compose import lock, names, text
-from crossfade.steps.step import EXPAND, Ddl, Lock
+from crossfade.steps.compose import lock, lock_parents, names, text
+from crossfade.steps.step import EXPAND, Ddl, Relation
 
 
 class TableColumn(SpecModel):
@@ -68,11 +68,10 @@ class CreateTable(Change):
             parts.append(
                 sql.SQL("CONSTRAINT {} CHECK {}").format(sql.Identifier(rule), condition.render(name.name, name.name))
             )
-        locks: list[Lock] = []
+        parents: list[Relation] = []
         for rule, key in self.foreign_keys.items():
             parent = self._parent(context, name, row, rule, key)
-            if parent != name:
-                locks.extend(lock(relation(parent), "SHARE ROW EXCLUSIVE"))
+            parents.append(relation(parent))
             referenced = (
                 sql.SQL(" ({})").format(names(key.references.columns)) if key.references.columns else sql.SQL("")
             )
@@ -97,7 +96,7 @@ class CreateTable(Change):
             leg=EXPAND,
             database=context.database,
             title=f"create table {name}",
-            locks=tuple(locks),
+            locks=lock_parents(relation(name), parents, "SHARE ROW EXCLUSIVE"),
             statements=text(*statements),
             undo=(
                 Ddl(
@@ -105,7 +104,10 @@ class CreateTable(Change):
                     leg=EXPAND,
                     database=context.database,
                     title=f"drop table {name}",
-                    locks=(*lock(relation(name), "ACCESS EXCLUSIVE"), *locks),
+                    locks=(
+                        *lock(relation(name), "ACCESS EXCLUSIVE"),
+                        *lock_parents(relation(name), parents, "ACCESS EXCLUSIVE"),
+                    ),
                     statements=text(sql.SQL("DROP TABLE IF EXISTS {}").format(identifier(name))),
                 ),
             ),

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute.blockers import BlockerSample
@@ -23,13 +23,13 @@ from crossfade.execute.errors import (
     is_lost,
 )
 from crossfade.execute.idle import IdleEnder
+from crossfade.execute.locks import take_locks
 from crossfade.execute.notice import Blocker, Retrying, StepFinished
 from crossfade.execute.rights import missing_right
 from crossfade.execute.site import Site
 from crossfade.server_words import advice, told
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import table
-from crossfade.steps.step import AnyStep, Ddl, Lock
+from crossfade.steps.step import AnyStep, Ddl
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 15.0
 
@@ -52,10 +52,11 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
     delay, attempts, waited = _FIRST_DELAY, 0, 0.0
     idle = site.settings.end_idle_blockers
     ending = IdleEnder(site.watch, site.lease, idle) if idle is not None else None
+    look_after = min(site.settings.lock_timeout, site.longest_hold) * 0.6
     while True:
         attempts += 1
         tried = time.monotonic()
-        with BlockerSample(site.watch, site.work.info.backend_pid, site.settings.lock_timeout * 0.6, ending) as sample:
+        with BlockerSample(site.watch, site.work.info.backend_pid, look_after, ending) as sample:
             try:
                 attempt()
                 return StepFinished(step, time.monotonic() - began, attempts=attempts, lock_wait=waited)
@@ -80,12 +81,9 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
 
 def _attempt(site: Site, step: Ddl) -> None:
     with site.transaction() as work:
-        site.limit_lock_waits(work)
-        if step.guards or step.witnessed_by:
-            # Guards are asked under the locks the statements need, so that their answers stay true to the commit.
-            for held in step.locks:
-                _lock(work, held)
-            _ask_guards(site, step)
+        take_locks(site, work, step.locks)
+        # Under the locks, so that their answers stay true to the commit.
+        _ask_guards(site, step)
         for statement in step.statements:
             work.execute(trusted(statement))
         site.ledger.step_running(site.migration, step.id, str(step.leg))
@@ -107,10 +105,6 @@ def _ask_guards(site: Site, step: Ddl) -> None:
             raise WitnessChanged(step.witnessed_by)
 
 
-def _lock(work: psycopg.Connection[Any], held: Lock) -> None:
-    work.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table(held.relation), trusted(held.mode)))
-
-
 def is_true(work: psycopg.Connection[Any], query: str) -> bool:
     """The query's one answer is true; neither false nor NULL."""
     return _one(work, query) is True
@@ -124,11 +118,15 @@ def _one(work: psycopg.Connection[Any], query: str) -> Any:
 def _tell(
     site: Site, step: AnyStep, attempt: int, failure: psycopg.Error, delay: float, blockers: tuple[Blocker, ...]
 ) -> None:
-    reason = "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else told(failure)
+    reason = _reason(failure)
     site.listen(Retrying(step, attempt, reason, delay, blockers))
     evidence = {"step": step.id, "attempt": attempt, "reason": reason, "blockers": [asdict(b) for b in blockers]}
     with site.noting() as ledger:
         ledger.event(site.migration, "attempt failed", evidence)
+
+
+def _reason(failure: psycopg.Error) -> str:
+    return "the lock was not free" if isinstance(failure, errors.LockNotAvailable) else told(failure)
 
 
 def _out_of_budget(
@@ -146,7 +144,7 @@ def _out_of_budget(
         ledger.event(site.migration, "lock budget used up", evidence)
     return LockBudgetExceeded(
         f"{step.title}: no success in {attempts} attempts over {site.settings.lock_budget:.0f} s in {site.name}",
-        why=f"last: {told(failure)}" + (f"; held by {held}" if held else ""),
+        why=f"last: {_reason(failure)}" + (f"; held by {held}" if held else ""),
         fix="end the session that holds the lock, or try again when the table is quieter; nothing was changed"
         + (f"; for `end_idle_blockers`: {lacking}" if lacking else ""),
     )

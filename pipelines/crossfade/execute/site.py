@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -18,6 +19,9 @@ from crossfade.ledger import LeaseLost, Ledger, lease, require_current
 from crossfade.plan import Settings
 from crossfade.spec import Database
 from crossfade.steps.step import AnyStep
+
+# Of deadlock_timeout. The rest is for the way to the server and back.
+_LONGEST_HOLD = 0.9
 
 
 class Site:
@@ -68,6 +72,17 @@ class Site:
         record = self.ledger.migration(self.migration)
         assert record is not None
         return command_to_go_on(record.id, record.state, record.undo_to)
+
+    @cached_property
+    def longest_hold(self) -> float:
+        """Seconds for which DDL may keep a lock while it waits for another. Clients that begin to wait for it meanwhile
+        look for a deadlock later than that, and the one who looks is the one who is ended.
+        """
+        row = self.work.execute(
+            "SELECT extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval)::float8"
+        ).fetchone()
+        assert row is not None
+        return row[0] * _LONGEST_HOLD
 
     def session(self) -> psycopg.Connection[Any]:
         """One more session of this epoch; closed with the site."""

@@ -10,7 +10,7 @@ from psycopg import sql
 from crossfade.catalog.model import Catalog, Name, Role, Table
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import Migration
-from crossfade.steps.step import AnyStep, BuildIndex, LockMode, Relation, Walk
+from crossfade.steps.step import AnyStep, BuildIndex, Lock, LockMode, Relation, Walk
 
 MISSING_RIGHT = "missing-right"  # a step is certain to fail for it
 _SEES_OTHERS = "pg_read_all_stats"
@@ -35,7 +35,7 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
         return
     who = _quoted(role.name)
     mine = [step for step in steps if step.database == database]
-    locked = [lock.relation for step in mine for lock in step.locks if lock.mode in _OWNERS]
+    locked = [lock.relation for step in mine for lock in step.locks if _wants_ownership(lock)]
     yield from _shut_schemas(database, catalog, mine)
     yield from ownership_hazards(database, catalog, locked)
     yield from _ungranted(database, catalog, mine)
@@ -90,13 +90,13 @@ def _shut_schemas(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> 
 def _ungranted(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
     """What the role lacks on tables that no step alters, so that it need not own them."""
     role = catalog.role
-    modes: dict[Name, set[LockMode]] = {}
+    locks: dict[Name, list[Lock]] = {}
     for lock in (lock for step in steps for lock in step.locks):
-        modes.setdefault(Name(lock.relation.schema_name, lock.relation.name), set()).add(lock.mode)
-    for name in sorted(modes.keys() & catalog.tables.keys()):
-        if not modes[name].isdisjoint(_OWNERS):
+        locks.setdefault(Name(lock.relation.schema_name, lock.relation.name), []).append(lock)
+    for name in sorted(locks.keys() & catalog.tables.keys()):
+        if any(_wants_ownership(lock) for lock in locks[name]):
             continue
-        wanted = {privilege for mode in modes[name] for privilege in _PRIVILEGES.get(mode, ())}
+        wanted = {privilege for lock in locks[name] for privilege in _PRIVILEGES.get(lock.mode, ())}
         missing = ", ".join(sorted(p for p in wanted if not _may(role, catalog.tables[name], p)))
         if missing:
             yield _missing(
@@ -104,6 +104,10 @@ def _ungranted(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Ite
                 what=f"role {role.name} lacks {missing} on {name} in database `{database}`",
                 fix=f"GRANT {missing} ON {_quoted(name.schema, name.name)} TO {_quoted(role.name)}",
             )
+
+
+def _wants_ownership(lock: Lock) -> bool:
+    return lock.mode in _OWNERS and not lock.as_parent
 
 
 def _missing(database: str, *, what: str, fix: str) -> PlannedHazard:

@@ -86,7 +86,7 @@ class Locks(SpecModel):
     """How long our DDL may make others wait, and for how long it is tried."""
 
     timeout: Duration = Field(
-        default=timedelta(seconds=1), description="lock_timeout of each attempt: what a client may wait."
+        default=timedelta(seconds=1), description="All locks of one attempt together: what a client may wait."
     )
     budget: Duration = Field(default=timedelta(minutes=10), description="After this much trying the step gives up.")
     end_idle_blockers: Duration | None = Field(

@@ -8,7 +8,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, lock, lock_parents, names, per_leaf, same_key, text
 from crossfade.steps.left import nothing_left
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
@@ -278,12 +278,16 @@ def _drop(sides: Sides) -> Ddl:
     dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides)]
     if sides.synced:
         dropped.append(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
+    keys = carry.constraints_reading(sides.table, frozenset(sides.leaving))  # they go with their columns
     return Ddl(
         id=sides.id("drop"),
         leg=_DROP,
         database=sides.database,
         title=f"drop {columns} of {sides.relation} (hidden until now)",
-        locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+        locks=(
+            *lock(sides.relation, "ACCESS EXCLUSIVE"),
+            *lock_parents(sides.relation, carry.parents_of(keys), "ACCESS EXCLUSIVE"),
+        ),
         statements=text(*dropped),
         undo=(
             Ddl(

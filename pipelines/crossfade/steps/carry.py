@@ -6,7 +6,7 @@ are column names, never in text.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import postgast
 from google.protobuf.message import Message
@@ -58,7 +58,9 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
         place = _place(sides, sides.binding_leg(constraint.columns))
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
         subject, shown = f"carry/{constraint.name}", f"{constraint.name} on the new side"
-        add, validate = rules.constrain(place, name, statement, subject=subject, shown=shown)
+        add, validate = rules.constrain(
+            place, name, statement, subject=subject, shown=shown, parents=parents_of((constraint,))
+        )
         yield add
         if constraint.validated:
             yield validate
@@ -127,7 +129,9 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
         name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
         subject, shown = f"again/{constraint.name}", f"{constraint.name} on the old side"
-        yield from rules.constrain(place, name, statement, subject=subject, shown=shown)
+        yield from rules.constrain(
+            place, name, statement, subject=subject, shown=shown, parents=parents_of((constraint,))
+        )
 
 
 def promised(sides: Sides) -> list[str]:
@@ -224,6 +228,12 @@ def constraints_reading(table: Table, columns: frozenset[str]) -> tuple[Constrai
         for constraint in table.constraints
         if constraint.kind in ("check", "foreign_key") and columns & set(constraint.columns)
     )
+
+
+def parents_of(constraints: Iterable[Constraint]) -> tuple[Relation, ...]:
+    """The tables that those of them which are foreign keys point at."""
+    parents = [found.references for found in constraints if found.references is not None]
+    return tuple(Relation(schema_name=parent.schema, name=parent.name) for parent in parents)
 
 
 def _rename_references(node: Message, columns: Mapping[str, str]) -> None:

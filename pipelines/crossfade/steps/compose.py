@@ -38,6 +38,13 @@ def lock(relation: Relation, mode: LockMode) -> tuple[Lock, ...]:
     return (Lock(relation=relation, mode=mode),)
 
 
+def lock_parents(child: Relation, parents: Iterable[Relation], mode: LockMode) -> tuple[Lock, ...]:
+    """Of foreign keys that come or go: the parents, which have triggers for them; `child` itself left out."""
+    return tuple(
+        Lock(relation=parent, mode=mode, as_parent=True) for parent in dict.fromkeys(parents) if parent != child
+    )
+
+
 def same_key(key: Iterable[str], types: Mapping[str, str], left: str, right: str) -> sql.Composable:
     """Both rows bear the same key.
 

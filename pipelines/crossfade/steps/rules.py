@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import equal, lock, names, table, text
+from crossfade.steps.compose import equal, lock, lock_parents, names, table, text
 from crossfade.steps.names import own_name
-from crossfade.steps.step import AnyStep, BuildIndex, Check, Ddl, DropIndex, Leg, Lock, Relation
+from crossfade.steps.step import AnyStep, BuildIndex, Check, Ddl, DropIndex, Leg, Relation
 
 
 @dataclass(frozen=True)
@@ -173,22 +173,21 @@ def foreign_key(
     )
     orphan = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(held, table(parent), same)
     asked = _ask(place, f"{subject}/fkey", orphan, f"rows of {shown} without a row in {parent}", alias="c")
-    locks = (
-        Lock(relation=place.relation, mode="SHARE ROW EXCLUSIVE"),
-        Lock(relation=parent, mode="SHARE ROW EXCLUSIVE"),
-    )
     add = Ddl(
         id=place.id(subject, "fkey", "add"),
         leg=place.leg,
         database=place.database,
         title=f"bind new rows of {shown} to {parent}",
-        locks=locks,
+        locks=(
+            *lock(place.relation, "SHARE ROW EXCLUSIVE"),
+            *lock_parents(place.relation, (parent,), "SHARE ROW EXCLUSIVE"),
+        ),
         statements=text(
             sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) {} NOT VALID").format(
                 place.sql, sql.Identifier(own), names(columns), table(parent), names(referenced), trusted(actions)
             )
         ),
-        undo=(drop_constraint(place, own, place.id(subject, "fkey", "add", "undo")),),
+        undo=(drop_constraint(place, own, place.id(subject, "fkey", "add", "undo"), (parent,)),),
         undo_title="drop the constraint",
     )
     validate = _validate(
@@ -196,7 +195,7 @@ def foreign_key(
         own,
         place.id(subject, "fkey", "validate"),
         f"check every row of {shown} against {parent}",
-        extra=(Lock(relation=parent, mode="ROW SHARE"),),
+        (parent,),
     )
     return Rule((asked, add, validate), *_renamed(place, own, name))
 
@@ -213,19 +212,24 @@ def drop_index(place: Place, index: str, step_id: str) -> DropIndex:
     )
 
 
-def constrain(place: Place, name: str, statement: str, *, subject: str, shown: str) -> tuple[Ddl, Ddl]:
-    """Add a constraint by a ready NOT VALID statement, then validate it."""
+def constrain(
+    place: Place, name: str, statement: str, *, subject: str, shown: str, parents: Iterable[Relation] = ()
+) -> tuple[Ddl, Ddl]:
+    """Add a constraint by a ready NOT VALID statement, then validate it. parents: of a foreign key."""
     add = Ddl(
         id=place.id(subject, "add"),
         leg=place.leg,
         database=place.database,
         title=f"bind new rows to {shown}",
-        locks=lock(place.relation, "ACCESS EXCLUSIVE"),
+        locks=(
+            *lock(place.relation, "ACCESS EXCLUSIVE"),
+            *lock_parents(place.relation, parents, "SHARE ROW EXCLUSIVE"),
+        ),
         statements=(statement,),
-        undo=(drop_constraint(place, name, place.id(subject, "add", "undo")),),
+        undo=(drop_constraint(place, name, place.id(subject, "add", "undo"), parents),),
         undo_title="drop the constraint",
     )
-    return add, _validate(place, name, place.id(subject, "validate"), f"check every row for {shown}")
+    return add, _validate(place, name, place.id(subject, "validate"), f"check every row for {shown}", parents)
 
 
 def _checked(place: Place, name: str, condition: sql.Composable, subject: str, shown: str) -> tuple[Ddl, Ddl]:
@@ -235,25 +239,26 @@ def _checked(place: Place, name: str, condition: sql.Composable, subject: str, s
     return constrain(place, name, statement.as_string(None), subject=subject, shown=shown)
 
 
-def _validate(place: Place, name: str, step_id: str, title: str, extra: Iterable[Lock] = ()) -> Ddl:
+def _validate(place: Place, name: str, step_id: str, title: str, parents: Iterable[Relation] = ()) -> Ddl:
     return Ddl(
         id=step_id,
         leg=place.leg,
         database=place.database,
         title=title,
-        locks=(*lock(place.relation, "SHARE UPDATE EXCLUSIVE"), *extra),
+        locks=(*lock(place.relation, "SHARE UPDATE EXCLUSIVE"), *lock_parents(place.relation, parents, "ROW SHARE")),
         statements=text(sql.SQL("ALTER TABLE {} VALIDATE CONSTRAINT {}").format(place.sql, sql.Identifier(name))),
         scans=True,
     )
 
 
-def drop_constraint(place: Place, name: str, step_id: str) -> Ddl:
+def drop_constraint(place: Place, name: str, step_id: str, parents: Iterable[Relation] = ()) -> Ddl:
+    """parents: of a foreign key."""
     return Ddl(
         id=step_id,
         leg=place.leg,
         database=place.database,
         title=f"drop constraint {name}",
-        locks=lock(place.relation, "ACCESS EXCLUSIVE"),
+        locks=(*lock(place.relation, "ACCESS EXCLUSIVE"), *lock_parents(place.relation, parents, "ACCESS EXCLUSIVE")),
         statements=text(sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}").format(place.sql, sql.Identifier(name))),
     )
 

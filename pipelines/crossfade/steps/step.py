@@ -61,10 +61,14 @@ class Relation(Data):
 
 
 class Lock(Data):
-    """A lock a step takes on something that existed before it, and what waits behind it."""
+    """A lock a step takes on something that existed before it, and what waits behind it.
+
+    as_parent: only since a foreign key to it comes or goes, for which nobody need own it.
+    """
 
     relation: Relation
     mode: LockMode
+    as_parent: bool = False
 
     @property
     def blocks(self) -> str:

@@ -1,0 +1,107 @@
+"""The locks of one attempt at a DDL step, all taken before its statements run.
+
+A client behind the attempt waits no longer than `locks.timeout`, however many tables the step locks: one deadline is
+over all of them. And no client is ever ended for a deadlock with us:
+
+- While we wait for the first lock we hold none. Then others wait for us in the queue alone, and PostgreSQL lets them
+  pass instead of ending anybody.
+- While we hold one and wait for the next, PostgreSQL ends whoever has first waited for deadlock_timeout. That is
+  somebody who began to wait after us, so we let go before that; or somebody who waited already, so we let go before
+  the first of those has waited so long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from crossfade.execute.site import Site
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import table
+from crossfade.steps.step import Lock
+
+# In one order for all runners. What is gone needs no lock, and what the role may not lock by itself (a foreign key's
+# parent that is another's) its statement has to lock.
+_TO_TAKE = """
+SELECT (l.number - 1)::int, c.relhassubclass
+  FROM unnest(%s::name[], %s::name[]) WITH ORDINALITY AS l (schema_name, name, number)
+  JOIN pg_namespace AS n ON n.nspname = l.schema_name
+  JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = l.name
+ WHERE pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
+ ORDER BY c.oid, l.number"""
+
+# A session looks for a deadlock once in a wait: who has waited longer than that is not ended any more.
+_NEXT_TO_LOOK = """
+SELECT coalesce(pg_catalog.max(extract(epoch FROM pg_catalog.clock_timestamp() - l.waitstart)), 0)::float8
+  FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+ WHERE NOT l.granted AND a.datname = pg_catalog.current_database()
+   AND l.waitstart > pg_catalog.clock_timestamp() - pg_catalog.current_setting('deadlock_timeout')::interval"""
+
+
+def take_locks(site: Site, work: psycopg.Connection[Any], locks: Sequence[Lock]) -> None:
+    """Take them in the transaction at hand, and leave what is left of the time as lock_timeout for its statements.
+
+    Raises LockNotAvailable when they cannot all be had in time.
+    """
+    taken, are_many = _to_take(work, locks)
+    patience = site.settings.lock_timeout
+    if not taken:  # statements of an author's, which may hold one lock while they wait for the next
+        _limit(work, lock_timeout=min(patience, site.longest_hold))
+        return
+    deadline = time.monotonic() + patience
+    _limit(work, lock_timeout=patience)
+    _lock(work, taken[0], alone=True)
+    deadline = min(deadline, time.monotonic() + site.longest_hold)
+    if are_many:
+        deadline = min(deadline, time.monotonic() + site.longest_hold - _waited_by_the_next_to_look(work))
+        for lock in taken:
+            _lock_until(work, lock, deadline)
+    _limit(work, lock_timeout=_left(deadline), statement_timeout=0)
+
+
+def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list[Lock], bool]:
+    """Those that there are to take, in order; and whether more than one table is to be locked in the end."""
+    schemas, names = [lock.relation.schema_name for lock in locks], [lock.relation.name for lock in locks]
+    found = work.execute(_TO_TAKE, (schemas, names)).fetchall()
+    return [locks[number] for number, _ in found], len(locks) > 1 or any(has_parts for _, has_parts in found)
+
+
+def _waited_by_the_next_to_look(work: psycopg.Connection[Any]) -> float:
+    """Seconds for which the session of this database has waited that is the next to look for a deadlock."""
+    row = work.execute(_NEXT_TO_LOOK).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _lock_until(work: psycopg.Connection[Any], lock: Lock, deadline: float) -> None:
+    """With all its partitions, for which lock_timeout would begin anew with each."""
+    _limit(work, statement_timeout=_left(deadline))
+    try:
+        _lock(work, lock)
+    except errors.QueryCanceled:  # by its timeout; or by a person, who sees it tried again
+        raise errors.LockNotAvailable from None
+
+
+def _lock(work: psycopg.Connection[Any], lock: Lock, *, alone: bool = False) -> None:
+    only = sql.SQL("ONLY " if alone else "")
+    work.execute(sql.SQL("LOCK TABLE {}{} IN {} MODE").format(only, table(lock.relation), trusted(lock.mode)))
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise errors.LockNotAvailable
+    return left
+
+
+def _limit(work: psycopg.Connection[Any], **seconds: float) -> None:
+    """Until the transaction ends."""
+    values = [f"{max(int(limit * 1000), 1) if limit else 0}ms" for limit in seconds.values()]
+    work.execute(
+        "SELECT pg_catalog.set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
+        (list(seconds), values),
+    )
