@@ -8,6 +8,7 @@ from crossfade.catalog.dependents import words
 from crossfade.catalog.model import OWN_PREFIX, Catalog, Column, Dependent, Table
 from crossfade.changes._change import Hazard, Refused
 from crossfade.changes._context import Context, identifier
+from crossfade.changes._row_use import row_use
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import LONGEST_NAME
@@ -86,7 +87,9 @@ def refuse_dependents(context: Context, table: Table, columns: frozenset[str]) -
     """Refuse by name what would keep pointing at a leaving column; function bodies are only evidence."""
     for part in context.catalog.tree(table.name):
         _refuse_used(context, part, columns)
-    texts = [d for d in table.dependents if d.kind == "function body"]
+    # What triggers say of the column is asked of each, with what it does to its row.
+    fired = {f"{trigger.function}() (text)" for trigger in table.user_triggers}
+    texts = [d for d in table.dependents if d.kind == "function body" and d.name not in fired]
     return tuple(
         Hazard("function-body", "warning", f"{d.name} names {table.name}: see that it does not use a leaving column")
         for d in texts
@@ -122,7 +125,7 @@ def _refuse_used(context: Context, table: Table, columns: frozenset[str]) -> Non
 def _refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]) -> None:
     """Another migration's triggers, which stay where its contract ends before `archive`."""
     for trigger in table.triggers:
-        if trigger.name.startswith(OWN_PREFIX) and columns & words(trigger.body):
+        if trigger.name.startswith(OWN_PREFIX) and columns & row_use(trigger.body).said:
             context.refuse(
                 f"{', '.join(sorted(columns))} of {table.name} is kept in step by {trigger.name}, of another migration",
                 why="that trigger names the column, and every write would fail once it is called otherwise",

@@ -24,13 +24,14 @@ from crossfade.changes._obstacles import (
 )
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
-from crossfade.changes._triggers import refuse_late_triggers
+from crossfade.changes._triggers import readers, refuse_late_triggers
 from crossfade.changes._types import catalog_only, unlimited
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock, text
+from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
 from crossfade.steps.tuning import Tuning
@@ -201,9 +202,11 @@ class ChangeColumn(Change):
             refuse_dependents(context, table, frozenset({self.column}))
             # Without COLLATE the column would get the type's own, and its indexes be built again.
             kept = f" COLLATE {_collation(column)}" if column.collation else ""
-            widened = self._alter(
-                context, table, stage_leg("cutover"), "type", f"TYPE {wanted}{kept}", f"TYPE {column.type}{kept}"
-            )
+            read = readers(context, table, column, wanted)
+            anew = (recompile(read.signatures),) if read.signatures else ()
+            forth, back = (self._altering(table, f"TYPE {type_}{kept}") + anew for type_ in (wanted, column.type))
+            widened = self._step(context, table, stage_leg("cutover"), "type", forth, back)
+            hazards += read.hazards
             hazards += (prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"),)
             if not _comes_back_alone(column, wanted):
                 gone = f"PostgreSQL would rewrite {table.name} while nobody can read it to make it {column.type} again"
@@ -216,19 +219,16 @@ class ChangeColumn(Change):
             steps.append(self._alter(context, table, stage_leg("cutover"), "default", after, before))
         if "comment" in self.to.model_fields_set:
             steps.append(self._comment(context, table, column))
-        read = self.to.check.columns(table.name.name) if self.to.check is not None else frozenset[str]()
-        needs = tuple(Need(table.name, name, follows=False) for name in sorted(read | {self.column}))
+        checked_too = self.to.check.columns(table.name.name) if self.to.check is not None else frozenset[str]()
+        needs = tuple(Need(table.name, name, follows=False) for name in sorted(checked_too | {self.column}))
         return Compiled(steps=tuple(steps), hazards=hazards, needs=needs)
 
     def _alter(self, context: Context, table: Table, leg: Leg, what: str, forth: str, back: str) -> Ddl:
-        def statement(clause: str) -> tuple[str, ...]:
-            return text(
-                sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}").format(
-                    identifier(table.name), sql.Identifier(self.column), trusted(clause)
-                )
-            )
+        return self._step(context, table, leg, what, self._altering(table, forth), self._altering(table, back))
 
-        return self._step(context, table, leg, what, statement(forth), statement(back))
+    def _altering(self, table: Table, clause: str) -> tuple[str, ...]:
+        altered = sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}")
+        return text(altered.format(identifier(table.name), sql.Identifier(self.column), trusted(clause)))
 
     def _nullable(self, context: Context, table: Table) -> Ddl:
         shown = f"{table.name}.{self.column}"
@@ -285,6 +285,7 @@ class ChangeColumn(Change):
         refuse_own_sequence(context, table, column)
         refuse_lost_with_column(context, table, column)
         hazards = refuse_dependents(context, table, columns)
+        read = readers(context, table, column, wanted)
         if wanted != column.type:
             refuse_misfits(context, table, column, wanted)
         row = context.row_types(table)
@@ -322,6 +323,7 @@ class ChangeColumn(Change):
             checks=(CheckRule(self._check_name(table), self.to.check),) if self.to.check is not None else (),
             uniques=(UniqueRule(self._key_name(table), (self.column,)),) if self._wants_unique(table) else (),
             rules_leg=leg,
+            readers=read.signatures,
         )
         last = Hazard(
             "column-order",
@@ -335,7 +337,7 @@ class ChangeColumn(Change):
             prepared.append(prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"))
         return Compiled(
             pairs=((table.name, pair),),
-            hazards=(*hazards, *carried, last, *prepared),
+            hazards=(*hazards, *read.hazards, *carried, last, *prepared),
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
 

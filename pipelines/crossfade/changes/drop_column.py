@@ -14,7 +14,7 @@ from crossfade.changes._obstacles import (
     refuse_lost_in_partitions,
 )
 from crossfade.changes._prepared import prepared_hazard
-from crossfade.changes._triggers import refuse_late_triggers
+from crossfade.changes._triggers import refuse_late_triggers, refuse_naming_triggers
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import Pair
@@ -56,7 +56,7 @@ class DropColumn(Change):
                 fix="drop it with a `sql` change in contract",
             )
         columns = frozenset({self.column})
-        hazards = refuse_dependents(context, table, columns)
+        hazards = refuse_dependents(context, table, columns) + refuse_naming_triggers(context, table, self.column)
         refuse_lost_in_partitions(context, table, column)
         total = True
         if self.down is not None:

@@ -13,7 +13,7 @@ from crossfade.changes._obstacles import (
     refuse_own_sequence,
 )
 from crossfade.changes._prepared import prepared_hazard
-from crossfade.changes._triggers import refuse_late_triggers
+from crossfade.changes._triggers import refuse_late_triggers, refuse_naming_triggers
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.rows import NewColumn, Pair
@@ -41,7 +41,7 @@ class RenameColumn(Change):
         refuse_branched(context, table)
         refuse_own_sequence(context, table, column)
         refuse_lost_with_column(context, table, column)
-        hazards = refuse_dependents(context, table, columns)
+        hazards = refuse_dependents(context, table, columns) + refuse_naming_triggers(context, table, self.from_)
         refuse_late_triggers(context, table, columns)
         up, down = _bare(self.from_), _bare(self.to)
         collation = column.collation

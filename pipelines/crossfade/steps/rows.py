@@ -63,6 +63,7 @@ class Pair:
     repeatable: `up` gives the same again for the same row, so that it can be compared.
     total: no value makes `up` or `down` fail.
     rules_leg: from where its new rules bind, when the change says otherwise than the migration.
+    readers: signatures of trigger functions that read the old column and get the new one's type at the turn.
     """
 
     title: str
@@ -76,6 +77,7 @@ class Pair:
     checks: tuple[CheckRule, ...] = ()
     uniques: tuple[UniqueRule, ...] = ()
     rules_leg: Leg | None = None
+    readers: tuple[str, ...] = ()
 
     @property
     def turns_at(self) -> Stage:

@@ -185,7 +185,7 @@ def _function(sides: Sides, moment: Moment, name: sql.Identifier) -> sql.Composa
 DECLARE
   old_wrote boolean;
   new_wrote boolean;
-  failed text;     -- SQLSTATE of a value that could not be mapped, or {disagree}: both sides written, unlike each other
+  failed text;     -- SQLSTATE of a value that could not be mapped, or {disagree}: both sides written, and they disagree
 BEGIN
 {blocks}
   new.{marker} := failed IS NULL;

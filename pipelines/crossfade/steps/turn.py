@@ -15,6 +15,7 @@ from crossfade.spec.model import Stage
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
+from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import Moment, Pair, Sides
 from crossfade.steps.rules import Place, Rule
 from crossfade.steps.step import AnyStep, Check, Ddl, Leg, stage_leg
@@ -148,6 +149,8 @@ def _forth(sides: Sides, pair: Pair) -> Iterator[str]:
             yield _alter(sides, "ALTER COLUMN {} SET DEFAULT {}", column.name, trusted(column.default))
     for rule in rules_of(sides, pair):
         yield from rule.finish
+    if pair.readers:
+        yield recompile(pair.readers)
 
 
 def _back(sides: Sides, pair: Pair) -> Iterator[str]:
@@ -163,6 +166,8 @@ def _back(sides: Sides, pair: Pair) -> Iterator[str]:
         yield _alter(sides, "RENAME COLUMN {} TO {}", sides.hidden(name), name)
         if old.default is not None:
             yield _alter(sides, "ALTER COLUMN {} SET DEFAULT {}", name, trusted(old.default))
+    if pair.readers:
+        yield recompile(pair.readers)
 
 
 def _old_not_null_again(sides: Sides, turning: tuple[Pair, ...], leg: Leg) -> Iterator[AnyStep]:
