@@ -100,6 +100,21 @@ def old_transaction(scene: Scene) -> Generator[psycopg.Connection[Any]]:
         yield reporter
 
 
+@contextmanager
+def two_blocked_sessions(scene: Scene) -> Generator[psycopg.Connection[Any]]:
+    """They wait until the session that is given commits."""
+    scene.sql("CREATE TABLE other (id int)")
+    with scene.connect() as holder:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE other")
+        blocked = [threading.Thread(target=scene.connect().execute, args=("SELECT FROM other",)) for _ in range(2)]
+        for thread in blocked:
+            thread.start()
+        yield holder
+        for thread in blocked:
+            thread.join()
+
+
 def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
     own_server: LocalServer, scene_alone: Scene
 ) -> None:
@@ -119,17 +134,28 @@ def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
 
 
 def test_sessions_that_wait_for_locks_stop_the_walk_until_they_have_them(scene: Scene) -> None:
-    scene.sql(ITEMS + "CREATE TABLE other (id int)")
+    scene.sql(ITEMS)
     scene.spec(SPEC.format(limit="blocked_sessions: 2"))
     scene.up(through="expand")
-    with scene.connect() as holder:
-        holder.execute("BEGIN")
-        holder.execute("LOCK TABLE other")
-        blocked = [threading.Thread(target=scene.connect().execute, args=("SELECT FROM other",)) for _ in range(2)]
-        for thread in blocked:
-            thread.start()
-        with running(scene) as told:
+    with two_blocked_sessions(scene) as holder, running(scene) as told:
+        until(told, "2 sessions wait for locks (limit 2)")
+        assert_it_stands_still(scene)
+        holder.execute("COMMIT")
+
+    assert filled(scene) == ROWS
+
+
+def test_the_walk_stops_where_it_visits_rows_again_too(scene: Scene) -> None:
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="blocked_sessions: 2"))
+    scene.up(through="expand")
+    with scene.connect() as writer, running(scene) as told:
+        writer.execute("BEGIN")
+        writer.execute("SELECT FROM items WHERE id = 700 FOR UPDATE")
+        until(told, "rows were held by others")
+        with two_blocked_sessions(scene) as holder:
             until(told, "2 sessions wait for locks (limit 2)")
+            writer.execute("ROLLBACK")
             assert_it_stands_still(scene)
             holder.execute("COMMIT")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
 import psycopg
@@ -10,7 +11,7 @@ import pytest
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
-from crossfade.execute import StepRefused
+from crossfade.execute import LockBudgetExceeded, Notice, Progress, Runner, StepRefused
 
 ROWS = 20_000
 FILL = """
@@ -63,3 +64,52 @@ def test_the_planner_knows_what_was_filled_and_what_it_knew_of_other_columns_sta
     known = scene.sql("SELECT attname, most_common_vals::text FROM pg_stats WHERE tablename = 'items' ORDER BY attname")
     assert ("lowered", "{other}") in known
     assert ("name", "{Name}") in known
+
+
+def held_at_first(scene: Scene) -> psycopg.Connection[Any]:
+    """A small table to fill, the first phase done, and a session that holds a row of it."""
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL)")
+    scene.sql("INSERT INTO items SELECT i, 'Name ' || i FROM generate_series(1, 1000) AS i")
+    scene.sql("ANALYZE items")
+    scene.up(through="expand")
+    holder = scene.connect()
+    holder.execute("BEGIN")
+    holder.execute("SELECT FROM items WHERE id = 500 FOR UPDATE")
+    return holder
+
+
+def test_a_lock_that_comes_while_rows_are_visited_again_is_waited_for(scene: Scene) -> None:
+    scene.spec(FILL + "locks: {timeout: 100ms, budget: 60s}\n")
+    locker = scene.connect()
+    with held_at_first(scene) as holder:
+        let_go = threading.Timer(1.0, lambda: locker.execute("COMMIT"))
+
+        def lock_the_table(notice: Notice) -> None:
+            if isinstance(notice, Progress) and "held by others" in (notice.throttled or "") and let_go.ident is None:
+                holder.execute("COMMIT")
+                locker.execute("BEGIN; LOCK TABLE items IN SHARE MODE")
+                let_go.start()
+
+        Runner(scene.project(), lock_the_table).advance(scene.migration(), through="backfill")
+    let_go.join()
+
+    assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 1000
+
+
+@pytest.mark.parametrize("when", ["from the start", "while rows are visited again"])
+def test_a_table_that_stays_locked_for_the_whole_budget_is_said_to_be(scene: Scene, when: str) -> None:
+    scene.spec(FILL + "locks: {timeout: 100ms, budget: 1s}\n")
+    locker = scene.connect()
+    with held_at_first(scene) as holder, locker:
+
+        def lock_the_table(notice: Notice) -> None:
+            if isinstance(notice, Progress) and "held by others" in (notice.throttled or ""):
+                holder.execute("COMMIT")
+                locker.execute("BEGIN; LOCK TABLE items IN SHARE MODE")
+
+        if when == "from the start":
+            holder.execute("COMMIT; BEGIN; LOCK TABLE items IN SHARE MODE")
+        with pytest.raises(LockBudgetExceeded, match="no batch could be written for") as failure:
+            Runner(scene.project(), lock_the_table).advance(scene.migration(), through="backfill")
+
+    assert "lock timeout" in (failure.value.why or "")

@@ -12,9 +12,11 @@ import psycopg
 from psycopg import errors, sql
 
 from crossfade.execute.batch import Walker
+from crossfade.execute.ddl import until_done
 from crossfade.execute.errors import PASSING, ExecutionFailed, Paused, StepRefused, is_lost
 from crossfade.execute.notice import Progress, StepFinished
 from crossfade.execute.pace import Pace
+from crossfade.execute.patience import Patience
 from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
 from crossfade.execute.throttle import Throttle
@@ -44,7 +46,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     with Throttle(site, step.id) as throttle:
         while units := open_units(site, step):
             _Crew(site, step, throttle, units).work()
-        swept = _sweep(site, step)
+        swept = _sweep(site, step, throttle)
     _refuse_many_conflicts(site, step, site.work)
     _renew_statistics(site, step)
     totals = site.ledger.progress(site.migration).get(step.id)
@@ -62,20 +64,22 @@ def _give_statistics(site: Site, step: Walk) -> None:
         (table(step.relation).as_string(site.work),),
     ).fetchone()
     if not row or not row[0]:
-        _analyze(site, sql.SQL("ANALYZE {}").format(table(step.relation)))
+        until_done(site, step, lambda: _analyze(site, sql.SQL("ANALYZE {}").format(table(step.relation))))
 
 
 def _renew_statistics(site: Site, step: Walk) -> None:
     """With those of a column that was empty, the queries after the turn would be planned wrongly."""
     if step.writes:
         columns = sql.SQL(", ").join(map(sql.Identifier, step.writes))
-        _analyze(site, sql.SQL("ANALYZE {} ({})").format(table(step.relation), columns))
+        with suppress(errors.LockNotAvailable):  # a vacuum, say, that may last for hours; autovacuum comes by later
+            _analyze(site, sql.SQL("ANALYZE {} ({})").format(table(step.relation), columns))
 
 
 def _analyze(site: Site, statement: sql.Composed) -> None:
     # A role that may not gets plans that are as good as the autovacuum's last visit.
-    with suppress(errors.InsufficientPrivilege):
-        site.work.execute(statement)
+    with suppress(errors.InsufficientPrivilege), site.transaction() as work:
+        site.limit_lock_waits(work)
+        work.execute(statement)
 
 
 def _refuse_many_conflicts(site: Site, step: Walk, connection: psycopg.Connection[Any]) -> None:
@@ -105,6 +109,7 @@ class _Crew:
         self._units = deque(units)
         self._lock = threading.Lock()
         self._failure: BaseException | None = None
+        self._over = threading.Event()
         self._rewritten: set[Relation] = set()
         totals = site.ledger.progress(site.migration)[step.id]
         self._blocks = totals.blocks
@@ -125,7 +130,7 @@ class _Crew:
                     thread.join(timeout=_TELL_EVERY / count)
                 self._tell()
         except BaseException:
-            self._failure = self._failure or Paused()
+            self._fail(Paused())
             self._site.cancel()
             raise
         if self._failure is not None:
@@ -138,13 +143,19 @@ class _Crew:
         try:
             walker = Walker(self._site, self._step)
             pace = Pace(self._site.settings.batch_target)
+            patience = Patience(self._site, self._step, self._throttle, self._over)
             while (unit := self._next()) is not None:
-                self._walk(walker, pace, unit)
+                self._walk(walker, pace, patience, unit)
         except BaseException as error:
-            self._failure = self._failure or error
+            self._fail(error)
         finally:
             if walker is not None:
                 walker.connection.close()
+
+    def _fail(self, error: BaseException) -> None:
+        """The first one tells; the others end."""
+        self._failure = self._failure or error
+        self._over.set()
 
     def _next(self) -> Unit | None:
         with self._lock:
@@ -154,10 +165,11 @@ class _Crew:
                     return unit
         return None
 
-    def _walk(self, walker: Walker, pace: Pace, unit: Unit) -> None:
-        troubles = 0
+    def _walk(self, walker: Walker, pace: Pace, patience: Patience, unit: Unit) -> None:
         while unit.next_block < unit.end_block:
-            self._wait_for_room()
+            patience.wait_for_room()
+            if self._over.is_set():
+                raise Paused
             began = time.monotonic()
             try:
                 before = unit.next_block
@@ -166,8 +178,7 @@ class _Crew:
                 self._rewritten.add(unit.leaf)
                 return
             except PASSING as error:
-                troubles += 1
-                self._wait_to_try_again(error, troubles)
+                patience.try_again(error)
                 pace.smaller()
                 continue
             except psycopg.Error as error:
@@ -181,26 +192,11 @@ class _Crew:
                     fix=f"mend the cause and run {self._site.to_go_on} again: what is done is kept",
                     sqlstate=error.sqlstate,
                 ) from None
-            troubles = 0
+            patience.succeed()
             walked = unit.next_block - before
             pace.took(walked, time.monotonic() - began, self._throttle.share)
             self._count(walked, rows)
             self._check_conflicts(walker)
-
-    def _wait_for_room(self) -> None:
-        while self._throttle.reason is not None and self._failure is None:
-            if self._site.ledger.paused(self._site.migration):
-                raise Paused
-            time.sleep(0.5)
-        if self._failure is not None:
-            raise Paused
-
-    def _wait_to_try_again(self, error: psycopg.Error, troubles: int) -> None:
-        delay = min(0.2 * 2**troubles, 5.0)
-        if troubles * 1.0 > 8 and troubles * delay > self._site.settings.lock_budget:
-            raise error
-        if self._site.stopping.wait(delay):
-            raise error
 
     def _check_conflicts(self, walker: Walker) -> None:
         with self._lock:
@@ -229,30 +225,39 @@ class _Crew:
         self._site.listen(Progress(self._step, share, self._rows, self._batches, rate, left, self._throttle.reason))
 
 
-def _sweep(site: Site, step: Walk) -> int:
+def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
     """Rows that others held when the walk came by, and rows that moved: until the query finds none.
 
     Every pass skips what is held at that moment, so it never waits for a row and never deadlocks.
     """
     walker = Walker(site, step)
-    written, last_gain = 0, time.monotonic()
+    written = pending = 0
+
+    def tell() -> None:
+        reason = throttle.reason or f"{pending} rows were held by others"
+        site.listen(Progress(step, 1.0, written, 0, 0.0, None, reason))
+
+    patience = Patience(site, step, throttle, site.stopping, tell)
     while (pending := _pending(site, step)) > 0:
         gained = 0
         for leaf in leaves(site, step):
             for first, last in _ranges(site, step, leaf):
-                gained += walker.sweep(leaf, first, last)
+                patience.wait_for_room()
+                try:
+                    gained += walker.sweep(leaf, first, last)
+                except PASSING as error:
+                    patience.try_again(error)  # the next pass comes by these rows again
         written += gained
-        now = time.monotonic()
         if gained:
-            last_gain = now
-        elif now - last_gain > site.settings.lock_budget:
+            patience.succeed()
+        elif patience.tried_for > site.settings.lock_budget:
             raise StepRefused(
-                f"{step.title}: {pending} rows are held by other sessions for {now - last_gain:.0f} s",
+                f"{step.title}: {pending} rows are held by other sessions for {patience.tried_for:.0f} s",
                 fix=f"end the transactions that hold them (see pg_stat_activity), then run {site.to_go_on} again",
             )
-        site.listen(Progress(step, 1.0, written, 0, 0.0, None, f"{pending} rows were held by others"))
+        tell()
         if site.stopping.wait(_SWEEP_PAUSE):
-            raise Paused
+            site.confirm()
     return written
 
 
