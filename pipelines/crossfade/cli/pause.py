@@ -10,7 +10,8 @@ from crossfade.cli.project import MigrationName, open_project, record_of
 def pause(ctx: typer.Context, migration: MigrationName) -> None:
     """Stop a migration after the batch or step at hand, until it is resumed.
 
-    What is done is kept, and triggers keep both sides in step. Whoever runs it, here or in Dagster, stops.
+    What is done is kept, and triggers keep both sides in step. Whoever runs it, here or in Dagster, stops. An index
+    that is being built is given up, and built anew when it goes on.
     """
     from crossfade import execute
 

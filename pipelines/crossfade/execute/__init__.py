@@ -8,6 +8,7 @@ from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.notice import (
     Blocker,
     GateAnswered,
+    HeldUp,
     LegPassed,
     LegStarted,
     LegUndone,
@@ -30,6 +31,7 @@ __all__ = [
     "DatabaseUnreachable",
     "ExecutionFailed",
     "GateAnswered",
+    "HeldUp",
     "InDoubt",
     "LegPassed",
     "LegStarted",

@@ -4,6 +4,7 @@ began; another's of the same name is neither taken for it nor dropped.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.rows import class_row
 
+from crossfade.execute.concurrent import run_concurrently
 from crossfade.execute.ddl import until_done
-from crossfade.execute.errors import ExecutionFailed, LockBudgetExceeded, StepRefused
+from crossfade.execute.errors import ExecutionFailed, LockBudgetExceeded, Paused, StepRefused
 from crossfade.execute.notice import StepFinished
 from crossfade.execute.site import Site
 from crossfade.ledger import StepRecord
@@ -56,7 +58,7 @@ def build_index(site: Site, step: BuildIndex) -> StepFinished:
                 fix=f"drop or rename it, then run {site.to_go_on} again",
             )
         if found is not None and not found.valid:
-            _drop(site, step)
+            _drop(site, step, site.settings.lock_budget)
             found = None
         _note_begun(site, step)
         if found is None:
@@ -66,12 +68,11 @@ def build_index(site: Site, step: BuildIndex) -> StepFinished:
 
     try:
         return until_done(site, step, attempt)
-    except (ExecutionFailed, LockBudgetExceeded):
-        # Not left behind: an invalid unique index would go on refusing writes.
-        found = _find(site.work, step)
-        if found is not None and not found.valid and _is_ours(site, step, found):
-            _drop(site, step)
-            _forget_begun(site, step)
+    except ExecutionFailed:
+        _clear(site, step, site.settings.lock_budget)
+        raise
+    except (LockBudgetExceeded, Paused):  # whoever held it up does so still, and a person wants to have it stopped
+        _clear(site, step, site.settings.lock_timeout)
         raise
 
 
@@ -81,7 +82,7 @@ def drop_index(site: Site, step: DropIndex) -> StepFinished:
     def attempt() -> None:
         site.begin(step)
         site.fault("before statement")
-        _drop(site, step)
+        _drop(site, step, site.settings.lock_budget)
         with site.transaction():
             site.ledger.step_done(site.migration, step.id)
 
@@ -108,8 +109,7 @@ def _build(site: Site, step: BuildIndex) -> _Found:
     site.confirm()
     site.fault("before statement")
     try:
-        # No lock_timeout: cut short, it would leave an invalid index that costs every write.
-        site.work.execute(trusted(step.statement))
+        run_concurrently(site, step, trusted(step.statement), site.settings.lock_budget)
     except errors.DuplicateTable:  # somebody was faster: nothing of ours is there
         _forget_begun(site, step)
         raise
@@ -154,8 +154,18 @@ def _forget_begun(site: Site, step: BuildIndex) -> None:
         ledger.step_notes(site.migration, step.id, {"begun": False})
 
 
-def _drop(site: Site, step: BuildIndex | DropIndex) -> None:
+def _clear(site: Site, step: BuildIndex, patience: float) -> None:
+    """Leave no invalid index behind, if that can be had: it costs every write, and a unique one goes on refusing some.
+    What cannot be dropped now, the next run drops first.
+    """
+    found = _find(site.work, step)
+    if found is not None and not found.valid and _is_ours(site, step, found):
+        with suppress(LockBudgetExceeded, Paused):
+            _drop(site, step, patience)
+            _forget_begun(site, step)
+
+
+def _drop(site: Site, step: BuildIndex | DropIndex, patience: float) -> None:
     site.confirm()  # it may be another runner's by now, who is building it
-    site.work.execute(
-        sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(step.relation.schema_name, step.index))
-    )
+    name = sql.Identifier(step.relation.schema_name, step.index)
+    run_concurrently(site, step, sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(name), patience)

@@ -88,6 +88,15 @@ class Retrying:
 
 
 @dataclass(frozen=True)
+class HeldUp:
+    """A concurrent build or drop waits until transactions of others are over. seconds: for which it has, in all."""
+
+    step: AnyStep
+    seconds: float
+    blockers: tuple[Blocker, ...]
+
+
+@dataclass(frozen=True)
 class Reconnecting:
     """A database went away in the middle; the run goes on when it is back."""
 
@@ -103,7 +112,16 @@ class GateAnswered:
 
 
 Notice = (
-    LegStarted | LegPassed | LegUndone | StepStarted | StepFinished | Progress | Retrying | Reconnecting | GateAnswered
+    LegStarted
+    | LegPassed
+    | LegUndone
+    | StepStarted
+    | StepFinished
+    | Progress
+    | Retrying
+    | HeldUp
+    | Reconnecting
+    | GateAnswered
 )
 Listener = Callable[[Notice], None]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from crossfade.execute import (
     GateAnswered,
+    HeldUp,
     LegPassed,
     LegStarted,
     Notice,
@@ -53,6 +54,8 @@ class Ear:
                 self.retries += 1
                 if self._is_due(Retrying):
                     self.log.warning(_retrying(notice))
+            case HeldUp() if self._is_due(HeldUp):
+                self.log.warning(_held_up(notice))
             case Reconnecting() if self._is_due(Reconnecting):
                 self.log.warning(f"a database went away: {notice.reason}; tried again every {notice.delay:.0f} s")
             case GateAnswered():
@@ -100,6 +103,11 @@ def _measures(notice: Progress) -> dict[str, float | str]:
     if notice.throttled:
         measured["waits for"] = notice.throttled
     return measured
+
+
+def _held_up(notice: HeldUp) -> str:
+    lines = [f"`{notice.step.title}` waits until others end their transactions, for {notice.seconds:.0f} s so far"]
+    return "\n".join([*lines, *(f"  held up by {blocker}" for blocker in notice.blockers)])
 
 
 def _retrying(notice: Retrying) -> str:

@@ -13,6 +13,7 @@ from crossfade.cli.terminal import err
 from crossfade.errors import CrossfadeError
 from crossfade.execute import (
     GateAnswered,
+    HeldUp,
     LegPassed,
     LegStarted,
     LegUndone,
@@ -55,6 +56,9 @@ class Lines:
                     typer.echo(f"    {notice.step.title}: {notice.share:.0%} · {wording.walking(notice)}")
             case Retrying():
                 for line in wording.retrying(notice):
+                    typer.echo(f"    {line}")
+            case HeldUp():
+                for line in wording.held_up(notice):
                     typer.echo(f"    {line}")
             case Reconnecting():
                 typer.echo(f"  {wording.reconnecting(notice)}")

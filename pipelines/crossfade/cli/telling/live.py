@@ -15,6 +15,7 @@ from crossfade.cli.telling import wording
 from crossfade.errors import CrossfadeError
 from crossfade.execute import (
     GateAnswered,
+    HeldUp,
     LegPassed,
     LegStarted,
     LegUndone,
@@ -71,6 +72,9 @@ class Live:
                     self._bars.update(task, completed=notice.share, told=wording.walking(notice))
             case Retrying():
                 for line in wording.retrying(notice):
+                    self._line(line, "yellow", indent=2)
+            case HeldUp():
+                for line in wording.held_up(notice):
                     self._line(line, "yellow", indent=2)
             case Reconnecting():
                 self._line(wording.reconnecting(notice), "yellow", indent=1)

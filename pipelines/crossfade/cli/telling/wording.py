@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from crossfade.execute import (
     GateAnswered,
+    HeldUp,
     LegPassed,
     LegStarted,
     LegUndone,
@@ -48,6 +49,13 @@ def retrying(notice: Retrying) -> Iterator[str]:
     yield f"attempt {notice.attempt} of “{notice.step.title}”: {notice.reason}; again in {delay}"
     for blocker in notice.blockers:
         yield f"  held by {blocker}"
+
+
+def held_up(notice: HeldUp) -> Iterator[str]:
+    """For how long a statement has waited, and each session that it waits for."""
+    yield f"“{notice.step.title}” waits until others end their transactions, for {said_seconds(notice.seconds)} so far"
+    for blocker in notice.blockers:
+        yield f"  held up by {blocker}"
 
 
 def reconnecting(notice: Reconnecting) -> str:
