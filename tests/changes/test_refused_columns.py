@@ -144,6 +144,11 @@ IN_THE_WAY = [
     (to_integer("code", "tidied"), "trigger tidy of public.tidied assigns code after the sync trigger"),
     ("add_column: {table: tidied, column: a, type: text, up: code}", "trigger tidy of public.tidied assigns code"),
     (to_integer("code", "loud"), "trigger always of public.loud would fire for every row that is filled"),
+    (to_integer("code", "both"), "trigger replica of public.both would fire for every row that is filled"),
+    (
+        "update_rows: {table: both, set: {code: lower(code)}}",
+        "trigger replica of public.both would fire for every row that is set",
+    ),
     (
         "update_rows: {table: loud, set: {code: lower(code)}}",
         "trigger always of public.loud would fire for every row that is set",

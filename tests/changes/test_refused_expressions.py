@@ -270,7 +270,10 @@ def lowly(scene: Scene) -> Generator[Scene]:
             "change_column: {table: items, column: code, to: {type: integer}}",
             "trigger touched of public.items would fire",
         ),
-        ("update_rows: {table: items, set: {code: lower(code)}}", "may not silence trigger touched of public.items"),
+        (
+            "update_rows: {table: items, set: {code: lower(code)}}",
+            "trigger touched of public.items would fire for every row that is set",
+        ),
     ],
 )
 def test_a_role_that_may_not_silence_user_triggers_must_choose(lowly: Scene, change: str, what: str) -> None:

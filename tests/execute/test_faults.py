@@ -15,6 +15,7 @@ from psycopg import conninfo
 from tests.scene import Scene
 
 from crossfade.catalog import UnsupportedServer
+from crossfade.changes import Refused
 from crossfade.execute import (
     Blocked,
     DatabaseUnreachable,
@@ -252,6 +253,38 @@ CREATE TRIGGER touch BEFORE UPDATE ON items FOR EACH ROW EXECUTE FUNCTION touch(
 
     assert scene.one("SELECT count(touched) FROM items") == 0
     assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 20000
+
+
+NOTED = """
+CREATE TABLE fired (said text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN INSERT INTO fired VALUES (TG_NAME); RETURN NULL; END $$;
+CREATE TRIGGER usual AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER replica AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION note();
+ALTER TABLE items ENABLE REPLICA TRIGGER replica;"""
+
+
+def test_a_replica_trigger_alone_fires_for_no_row_we_fill(scene: Scene) -> None:
+    scene.sql(f"{ITEMS};{NOTED} ALTER TABLE items DISABLE TRIGGER usual")
+    scene.spec(LOWERED)
+
+    scene.up()
+
+    assert scene.one("SELECT count(*) FROM fired") == 0
+
+
+def test_a_replica_trigger_that_silence_would_fire_is_refused_and_stays_silent_where_the_others_may_fire(
+    scene: Scene,
+) -> None:
+    scene.sql(f"{ITEMS};{NOTED}")
+    scene.spec(LOWERED)
+    with pytest.raises(Refused, match=r"trigger replica of public\.items would fire for every row that is filled"):
+        scene.up()
+
+    scene.spec(LOWERED.replace("20ms", "20ms, fire_triggers: true"))
+    scene.up()
+
+    assert scene.sql("SELECT DISTINCT said FROM fired") == [("usual",)]
 
 
 def test_a_pause_from_another_session_stops_the_walk_and_resume_finishes_it(scene: Scene) -> None:

@@ -211,11 +211,18 @@ class Catalog:
 
     def fired_by_update(self, table: Name) -> tuple[Trigger, ...]:
         """The users' triggers that an UPDATE of its rows fires, those of single partitions too."""
+        return self._updating(table, "OA")
+
+    def fired_in_silence(self, table: Name) -> tuple[Trigger, ...]:
+        """The same of an UPDATE while session_replication_role is `replica`, those enabled ALWAYS first."""
+        return self._updating(table, "A") + self._updating(table, "R")
+
+    def _updating(self, table: Name, enabled: str) -> tuple[Trigger, ...]:
         return tuple(
             trigger
             for part in self.tree(table)
             for trigger in part.user_triggers
-            if "update" in trigger.events and trigger.enabled in ("O", "A")
+            if "update" in trigger.events and trigger.enabled in enabled
         )
 
     @cached_property

@@ -7,7 +7,7 @@ underscore are what kinds share.
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused, Risk
 from crossfade.changes._context import Arrival, Context, Facts, Probe
 from crossfade.changes._kinds import CHANGES
-from crossfade.changes._obstacles import way_to_silence
+from crossfade.changes._silence import is_silent
 
 __all__ = [
     "CHANGES",
@@ -22,5 +22,5 @@ __all__ = [
     "Probe",
     "Refused",
     "Risk",
-    "way_to_silence",
+    "is_silent",
 ]

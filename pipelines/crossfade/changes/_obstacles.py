@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.catalog.dependents import words
-from crossfade.catalog.model import OWN_PREFIX, Catalog, Column, Dependent, Table
+from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
 from crossfade.changes._change import Hazard, Refused
 from crossfade.changes._context import Context, identifier
 from crossfade.changes._row_use import row_use
@@ -32,14 +32,6 @@ def refuse_taken_name(context: Context, table: Table, name: str) -> None:
             f"constraint {name} exists already on {table.name}",
             fix="rename it first, or add the rule with add_constraint, which takes a name",
         )
-
-
-def way_to_silence(catalog: Catalog) -> str:
-    """How a role that may not silence user triggers could come to do so; what follows a first way out."""
-    if catalog.server.version < 150000:
-        return ", or run it as a superuser: before PostgreSQL 15 nobody can be granted session_replication_role"
-    role = sql.Identifier(catalog.role.name).as_string(None)
-    return f", or GRANT SET ON PARAMETER session_replication_role TO {role}"
 
 
 def refuse_generated(context: Context, table: Table, columns: frozenset[str], field: str) -> None:

@@ -10,7 +10,8 @@ from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
 from crossfade.changes._context import Context, identifier, relation
 from crossfade.changes._mapping import checked
-from crossfade.changes._obstacles import refuse_branched, way_to_silence
+from crossfade.changes._obstacles import refuse_branched
+from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
@@ -62,8 +63,7 @@ class UpdateRows(Change):
 
     def _silent(self, context: Context, table: Table) -> bool:
         """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
-        users = context.catalog.fired_by_update(table.name)
-        if not users or context.head.backfill.fire_triggers:
+        if not is_silent(context.catalog, context.head, table.name, where=context.where, done="set"):
             return False
         keyed = {
             column
@@ -73,20 +73,9 @@ class UpdateRows(Change):
         if keyed & set(self.set):
             context.refuse(
                 f"{', '.join(sorted(keyed & set(self.set)))} of {table.name} is in a foreign key, and"
-                f" trigger {users[0].name} would fire",
+                f" trigger {context.catalog.fired_by_update(table.name)[0].name} would fire",
                 why="what silences user triggers silences the foreign key's check too",
                 fix="say `backfill: {fire_triggers: true}`",
-            )
-        if always := [t for t in users if t.enabled == "A"]:
-            context.refuse(
-                f"trigger {always[0].name} of {table.name} would fire for every row that is set",
-                why="it is enabled ALWAYS",
-                fix="say `backfill: {fire_triggers: true}` when it does no harm",
-            )
-        if not context.catalog.role.may_set_replication_role:
-            context.refuse(
-                f"role {context.catalog.role.name} may not silence trigger {users[0].name} of {table.name}",
-                fix="say `backfill: {fire_triggers: true}` when it does no harm" + way_to_silence(context.catalog),
             )
         return True
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from crossfade.catalog.model import Catalog, Name, Table
-from crossfade.changes import Arrival, Change, Context, Refused, way_to_silence
+from crossfade.catalog.model import Name
+from crossfade.changes import Arrival, Change, Context, Refused, is_silent
 from crossfade.errors import Problem
 from crossfade.plan.added import position_hazards
 from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap
@@ -155,29 +155,12 @@ def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mappin
                 search_path=search_path(targets[database].schema),
                 rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
                 keep=kept_for(migration),
-                silent=_silent(migration, targets[database].catalog, table, found[0][0]),
+                silent=is_silent(
+                    targets[database].catalog, migration.head, name, where=found[0][0].where, done="filled"
+                ),
             )
         )
     return made
-
-
-def _silent(migration: Migration, catalog: Catalog, table: Table, entry: Entry) -> bool:
-    """User triggers must not fire for rows we fill: needs a right, and the spec must choose where that is missing."""
-    fires = catalog.fired_by_update(table.name)
-    if not fires or migration.head.backfill.fire_triggers:
-        return False
-    always = [t for t in fires if t.enabled == "A"]
-    if always or not catalog.role.may_set_replication_role:
-        raise Refused(
-            f"trigger {fires[0].name} of {table.name} would fire for every row that is filled",
-            where=entry.where,
-            why="it is enabled ALWAYS"
-            if always
-            else f"role {catalog.role.name} may not set session_replication_role, which silences it",
-            fix="say `backfill: {fire_triggers: true}` when it does no harm"
-            + ("" if always else way_to_silence(catalog)),
-        )
-    return True
 
 
 def _hazards_of_changes(compiled: list[CompiledChange]) -> Iterable[PlannedHazard]:
