@@ -60,7 +60,11 @@ class Things:
 
     @property
     def in_conflict(self) -> bool:
-        return any(row.conflict for row in self.rows.values())
+        return any(row.conflict or self._lacks_value(row) for row in self.rows.values())
+
+    def _lacks_value(self, row: Row) -> bool:
+        """`up` gives nothing for the column that replaces one that is NOT NULL."""
+        return self.required and self.subject.leaves and self.subject.new is not None and row.new is None
 
     def seed(self, value: str | None) -> None:
         self.insert({"value": value})
@@ -141,8 +145,8 @@ class Things:
         except psycopg.errors.IntegrityError as refused:
             # From validate on the new rule binds old writers too, and says whose it is.
             named = (refused.diag.constraint_name or "").startswith("_cf_m")
-            unmappable = self._ask(self.subject.up, self.subject.type, value, self.subject.new_type)[1]
-            if not (self.required and named and unmappable):
+            mapped, _ = self._ask(self.subject.up, self.subject.type, value, self.subject.new_type)
+            if not (self.required and named and mapped is None):
                 raise
             return
         if label is None:
@@ -183,10 +187,10 @@ class Things:
                 row.old = mapped
 
     def mend(self) -> None:
-        """A person writes a value that can be mapped to each row in conflict."""
+        """A person writes a value that can be mapped to each row in conflict, or without a value."""
         old, new, synced = self._names()
         for label, row in self.rows.items():
-            if row.conflict and old == "value":
+            if (row.conflict or self._lacks_value(row)) and old == "value":
                 self._write_old(label, self.subject.good, synced)
             elif row.conflict and new is not None:
                 self._write_new(label, self.subject.good, new, synced, turned=True)
