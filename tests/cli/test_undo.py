@@ -119,3 +119,24 @@ changes:
 
     assert call("rollback", "m", "--run-down", "public/sql/0", "--yes").exit_code == 0
     assert scene.one("SELECT count(*) FROM log") == 0
+
+
+def test_a_rollback_after_the_drop_says_what_it_cannot_know_before_and_after(scene: Scene, call: Call) -> None:
+    scene.sql("CREATE TABLE users (id int PRIMARY KEY, nick text)")
+    scene.sql("INSERT INTO users SELECT i, 'Nick ' || i FROM generate_series(1, 9) AS i")
+    scene.spec("changes: [{drop_column: {table: users, column: nick}}]\n")
+    call("up", "--yes")
+    scene.sql("DELETE FROM users WHERE id = 1; INSERT INTO users VALUES (1), (10), (11)")
+
+    _, asked = call.on_terminal("rollback", "m", answers={"Take m back? [y/N]: ": "n"})
+    told = call("rollback", "m", "--yes").stdout
+
+    assert "a key used again gets those of the row before" in " ".join(asked.split())
+    assert "no values are kept of 2 rows" in told
+    (event,) = (event for event in scene.ledger().events("m") if event.kind == "rows not known")
+    assert event.body["rows"] == 2
+    assert scene.sql("SELECT id, nick FROM users WHERE id IN (1, 2, 10) ORDER BY id") == [
+        (1, "Nick 1"),
+        (2, "Nick 2"),
+        (10, None),
+    ]

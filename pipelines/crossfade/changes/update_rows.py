@@ -210,7 +210,8 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
             silent=silent,
             writes=tuple(self.set),
             undo=(self._walk_back(context, table, silent, place, step_id),),
-            undo_title="give the rows their old values back where nobody has written since",
+            undo_title="give the rows their old values back, by key, where nobody has written since; a key used again"
+            " with the values set here passes for the row before",
         )
 
     def _walk_back(

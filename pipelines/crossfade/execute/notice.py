@@ -34,7 +34,10 @@ class StepStarted:
 
 @dataclass(frozen=True)
 class StepFinished:
-    """seconds: in this run. lock_wait: of these, waited for locks over all attempts."""
+    """seconds: in this run. lock_wait: of these, waited for locks over all attempts.
+
+    unknown: rows of the table that a walk had no values for.
+    """
 
     step: AnyStep
     seconds: float
@@ -42,6 +45,7 @@ class StepFinished:
     attempts: int = 1
     lock_wait: float = 0.0
     batches: int = 0
+    unknown: int = 0
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,12 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     totals = site.ledger.progress(site.migration).get(step.id)
     rows = (totals.rows if totals else 0) + swept
     batches = totals.batches if totals else 0
+    unknown = _count_rows(site, step.unknown) if step.unknown is not None else 0
     with site.transaction():
         site.ledger.step_done(site.migration, step.id, rows=rows, detail={"batches": batches, "swept": swept})
-    return StepFinished(step, time.monotonic() - began, rows=rows, batches=batches)
+        if unknown:
+            site.ledger.event(site.migration, "rows not known", {"step": step.id, "rows": unknown})
+    return StepFinished(step, time.monotonic() - began, rows=rows, batches=batches, unknown=unknown)
 
 
 def _give_statistics(site: Site, step: Walk) -> None:
@@ -238,7 +241,7 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
         site.listen(Progress(step, 1.0, written, 0, 0.0, None, reason))
 
     patience = Patience(site, step, throttle, site.stopping, tell)
-    while (pending := _pending(site, step)) > 0:
+    while (pending := _count_rows(site, step.pending)) > 0:
         gained = 0
         for leaf in leaves(site, step):
             for first, last in _ranges(site, step, leaf):
@@ -261,8 +264,8 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
     return written
 
 
-def _pending(site: Site, step: Walk) -> int:
-    row = site.work.execute(trusted(step.pending)).fetchone()
+def _count_rows(site: Site, query: str) -> int:
+    row = site.work.execute(trusted(query)).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -82,6 +82,8 @@ def _finished(notice: StepFinished) -> str:
         parts.append(f"{notice.rows:,} rows in {notice.batches:,} batches")
     if notice.attempts > 1:
         parts.append(f"{notice.attempts} attempts, {notice.lock_wait:.1f} s waiting for locks")
+    if notice.unknown:
+        parts.append(f"no values are kept of {notice.unknown:,} rows")
     return f"done in {notice.step.database}: {notice.step.title} ({', '.join(parts)})"
 
 

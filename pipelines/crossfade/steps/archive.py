@@ -215,11 +215,13 @@ def _copy(sides: Sides) -> Walk:
             )
         ),
         undo=(_fill_from_archive(sides, same),),
-        undo_title="give rows that existed then their old values back",
+        undo_title="give rows that existed then their old values back, by key; a key used again gets those of the row"
+        " before",
     )
 
 
 def _fill_from_archive(sides: Sides, same: sql.Composable) -> Walk:
+    """By key: of a row that is not in the archive nothing tells what it would have held."""
     marker = sql.Identifier(sides.marker)
     stored = _stored(sides)
     wanting = (
@@ -267,6 +269,9 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             )
         ),
         silent=sides.silent,
+        unknown=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE NOT EXISTS (SELECT FROM {} AS a WHERE {})")
+        .format(sides.sql, stored, same)
+        .as_string(None),
     )
 
 
@@ -300,7 +305,7 @@ def _drop(sides: Sides) -> Ddl:
             ),
             *carry.old_again(sides, _DROP),
         ),
-        undo_title="from the archive, for rows that existed then"
+        undo_title="from the archive, by key, for rows that existed then"
         if keeps_values(sides)
         else "the shape comes back, the values do not: nothing keeps them",
     )

@@ -170,6 +170,7 @@ class Walk(StepBase):
     settle: where conflicts are open, run before the leg's steps, and again before too many refuse it; as of a Check.
     silent: user triggers must not fire for the rows written.
     writes: columns of the relation that it writes; the planner's statistics of these are renewed at its end.
+    unknown: gives how many rows it could know nothing of (a scan); told when it is done.
     """
 
     kind: Literal["walk"] = "walk"
@@ -184,6 +185,7 @@ class Walk(StepBase):
     settle: tuple[str, ...] = ()
     silent: bool = False
     writes: tuple[str, ...] = ()
+    unknown: str | None = None
 
 
 class Check(StepBase):

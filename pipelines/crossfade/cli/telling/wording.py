@@ -30,6 +30,8 @@ def finished(notice: StepFinished) -> str:
         parts.insert(0, f"{notice.rows:,} rows in {notice.batches:,} batches")
     if notice.attempts > 1:
         parts.append(f"{notice.attempts} attempts, {said_seconds(notice.lock_wait)} waiting for locks")
+    if notice.unknown:
+        parts.append(f"no values are kept of {notice.unknown:,} rows")
     return f"{notice.step.title} ({', '.join(parts)})"
 
 
