@@ -99,11 +99,14 @@ def test_a_publication_of_a_schema_depends_on_its_tables(after: After) -> None:
 @pytest.mark.parametrize(
     ("made", "publication"),
     [
-        ("FOR TABLE t (id, name) WHERE (price > 1)", Publication("p", "table", ("id", "name"), via_root=False)),
-        ("FOR TABLES IN SCHEMA public", Publication("p", "schema", (), via_root=False)),
+        (
+            "FOR TABLE t (id, name) WHERE (price > 1)",
+            Publication("p", "table", ("id", "name"), updates=True, via_root=False),
+        ),
+        ("FOR TABLES IN SCHEMA public", Publication("p", "schema", (), updates=True, via_root=False)),
         (
             "FOR ALL TABLES WITH (publish_via_partition_root = true)",
-            Publication("p", "all tables", (), via_root=True),
+            Publication("p", "all tables", (), updates=True, via_root=True),
         ),
     ],
 )

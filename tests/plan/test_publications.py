@@ -183,3 +183,61 @@ def test_what_adds_nothing_to_a_published_table_is_not_asked(scene: Scene) -> No
     )
 
     assert scene.up().ended == "complete"
+
+
+NAMELESS = "CREATE TABLE t (id int NOT NULL, n int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;"
+FILLED = "add_column: {table: t, column: twice, type: int, up: 2 * n}"
+ONE_PARTITION = (
+    "CREATE TABLE t (id int NOT NULL, n int) PARTITION BY RANGE (id);"
+    "CREATE TABLE t_1 PARTITION OF t DEFAULT; CREATE PUBLICATION p FOR TABLE t"
+)
+
+
+@pytest.mark.parametrize(
+    ("made", "named"),
+    [
+        (NAMELESS + "CREATE PUBLICATION p FOR TABLE t", "public.t"),
+        (NAMELESS + "ALTER TABLE t ADD PRIMARY KEY (id) DEFERRABLE; CREATE PUBLICATION p FOR TABLE t", "public.t"),
+        (
+            NAMELESS + "ALTER TABLE t ADD PRIMARY KEY (id), REPLICA IDENTITY NOTHING; CREATE PUBLICATION p FOR TABLE t",
+            "public.t",
+        ),
+        (ONE_PARTITION, "public.t_1"),
+    ],
+    ids=["no key", "a deferrable key", "identity nothing", "a partition"],
+)
+def test_rows_that_postgresql_lets_nobody_update_are_found_when_planning(scene: Scene, made: str, named: str) -> None:
+    scene.sql(made)
+    spec(scene, FILLED, more="publications: [p]\n")
+
+    refused = refusal(scene)
+
+    assert refused.what == (f"{named} has no replica identity, and publication p of database `app` carries updates")
+    scene.sql((refused.fix or "").split(",")[0])
+    assert scene.up().ended == "complete"
+
+
+def test_the_way_back_counts_too(scene: Scene) -> None:
+    scene.sql(NAMELESS + "CREATE PUBLICATION p FOR TABLE t")
+    spec(scene, "drop_column: {table: t, column: n, down: id}", more=CONTRACT + "publications: [p]\n")
+
+    assert "public.t has no replica identity" in refusal(scene).what
+
+
+@pytest.mark.parametrize(
+    ("made", "change"),
+    [
+        ("CREATE PUBLICATION p FOR TABLE t WITH (publish = 'insert')", FILLED),
+        (
+            "ALTER TABLE t ADD CONSTRAINT u UNIQUE (id), REPLICA IDENTITY USING INDEX u; CREATE PUBLICATION p FOR TABLE t",
+            FILLED,
+        ),
+        ("CREATE PUBLICATION p FOR TABLE t", "add_column: {table: t, column: extra, type: int}"),
+    ],
+    ids=["no updates are sent", "an index tells rows apart", "no row is written"],
+)
+def test_where_rows_can_be_updated_or_are_not_no_identity_is_asked_for(scene: Scene, made: str, change: str) -> None:
+    scene.sql(NAMELESS + made)
+    spec(scene, change, more="publications: [p]\n")
+
+    assert scene.up().ended == "complete"

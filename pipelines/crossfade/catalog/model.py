@@ -109,6 +109,17 @@ class Table:
         """The triggers that are not of a migration."""
         return tuple(trigger for trigger in self.triggers if not trigger.name.startswith(OWN_PREFIX))
 
+    @property
+    def has_replica_identity(self) -> bool:
+        """Logical replication can tell which row an UPDATE is about."""
+        match self.replica_identity:
+            case "default":
+                return any(found.kind == "primary_key" and not found.deferrable for found in self.constraints)
+            case "index":
+                return any(index.replica_identity for index in self.indexes)
+            case identity:
+                return identity == "full"
+
     @cached_property
     def key(self) -> tuple[str, ...]:
         """The columns that tell rows apart.

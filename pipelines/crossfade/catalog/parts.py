@@ -127,6 +127,7 @@ class Publication:
     name: str
     scope: PublicationScope  # what it was made for; one of its schema carries tables to come too, one of all any
     listed: tuple[str, ...]  # the column list; empty = every column, those to come too
+    updates: bool  # carries UPDATE, which PostgreSQL then refuses of a table without a replica identity
     via_root: bool  # rows of partitions are sent as the partitioned table's (publish_via_partition_root)
 
 

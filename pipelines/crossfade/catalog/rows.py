@@ -186,7 +186,11 @@ def policy(row: Row, names: ColumnNames) -> Policy:
 def publication(row: Row, names: ColumnNames) -> Publication:
     """A publication as one table is in it."""
     return Publication(
-        name=row.name, scope=row.scope, listed=named(row.listed or (), names[row.relation]), via_root=row.via_root
+        name=row.name,
+        scope=row.scope,
+        listed=named(row.listed or (), names[row.relation]),
+        updates=row.updates,
+        via_root=row.via_root,
     )
 
 

@@ -17,7 +17,7 @@ from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.locking import locking_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
-from crossfade.plan.publications import publication_hazards
+from crossfade.plan.publications import publication_hazards, refuse_unidentified
 from crossfade.plan.rights import ending_hazards, rights_hazards
 from crossfade.plan.target import Target
 from crossfade.spec.databases import search_path
@@ -62,6 +62,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     assert_distinct(whole)
     steps = [step for step in whole if is_reached(migration, step)]
     left_out = [step for step in whole if not is_reached(migration, step)]
+    refuse_unidentified(migration, catalogs, steps)
     legs = legs_of(migration, steps)
     return Plan(
         migration=migration.id,

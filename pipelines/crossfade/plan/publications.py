@@ -1,4 +1,4 @@
-"""What a migration adds to published tables: replication to a subscriber that has it not would stop, and stay down."""
+"""What a migration adds to published tables, which stops a subscriber that has it not; and what it may not update."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from crossfade.catalog.model import Catalog, Name, Publication
+from crossfade.catalog.model import Catalog, Name, Publication, Table
 from crossfade.changes import Refused
 from crossfade.errors import Problem
 from crossfade.plan.added import Added, added_to_tables
@@ -16,8 +16,51 @@ from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Migration
 from crossfade.steps.rows import Sides
+from crossfade.steps.step import AnyStep, Walk
 
 _STOPS = "replication to a subscriber without it stops at the first row written from then on, and keeps WAL"
+
+
+def refuse_unidentified(migration: Migration, catalogs: Mapping[str, Catalog], steps: Sequence[AnyStep]) -> None:
+    """Rows that are to be filled, or to be brought back, and that PostgreSQL lets nobody update."""
+    walked = {(walk.database, walk.relation) for step in steps for walk in _walks(step) if _writes(walk)}
+    problems = [
+        Problem(
+            f"{leaf.name} has no replica identity, and publication {publication} of database `{database}` carries"
+            " updates",
+            where=migration.position("changes"),
+            why=f"PostgreSQL refuses every UPDATE of it, so rows of {relation} could not be written",
+            fix=f"ALTER TABLE {sql.Identifier(leaf.name.schema, leaf.name.name).as_string(None)} REPLICA IDENTITY FULL,"
+            " or USING INDEX a unique index over NOT NULL columns, first",
+        )
+        for database, relation in sorted(walked, key=str)
+        for leaf, publication in _unidentified(catalogs[database], Name(relation.schema_name, relation.name))
+    ]
+    if problems:
+        raise Refused.of(problems)
+
+
+def _walks(step: AnyStep) -> Iterator[Walk]:
+    if isinstance(step, Walk):
+        yield step
+    for undoing in step.undo:
+        yield from _walks(undoing)
+
+
+def _writes(walk: Walk) -> bool:
+    return any(lock.relation == walk.relation and lock.mode == "ROW EXCLUSIVE" for lock in walk.locks)
+
+
+def _unidentified(catalog: Catalog, table: Name) -> Iterator[tuple[Table, str]]:
+    """The tables that hold its rows, where updates are published and nothing tells whose; each with a publication."""
+    for leaf in catalog.leaves(table) if table in catalog.tables else ():
+        above = leaf
+        carried = set[str]()
+        while above:
+            carried |= {publication.name for publication in above.publications if publication.updates}
+            above = catalog.tables.get(above.partition_of) if above.partition_of else None
+        if carried and not leaf.has_replica_identity:
+            yield leaf, min(carried)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ SELECT c.oid AS relation,
            AS positions,
        CASE WHEN p.puballtables THEN 'all tables' WHEN m.oid IS NULL THEN 'schema' ELSE 'table' END AS scope,
        m.prattrs::int[] AS listed,
+       p.pubupdate AS updates,
        p.pubviaroot AS via_root,
        CASE WHEN p.puballtables THEN 'FOR ALL TABLES'
             WHEN m.oid IS NULL THEN 'FOR TABLES IN SCHEMA'

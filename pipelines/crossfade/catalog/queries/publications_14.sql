@@ -4,6 +4,7 @@ SELECT c.oid AS relation,
        '{}'::int[] AS positions,
        CASE WHEN p.puballtables THEN 'all tables' ELSE 'table' END AS scope,
        NULL::int[] AS listed,
+       p.pubupdate AS updates,
        p.pubviaroot AS via_root,
        CASE WHEN p.puballtables THEN 'FOR ALL TABLES' ELSE 'FOR TABLE' END AS definition
   FROM pg_class c
