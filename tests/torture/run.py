@@ -30,6 +30,7 @@ Course = Literal["complete", "undo", "restore"]
 """Where a run ends: with the new shape; taken back before contract; or taken back from the end, by the archive."""
 
 MOST_ATTEMPTS = 150
+LONGEST = 1.7  # seconds for a statement of a writer: locks.timeout of 1 s, and what a loaded machine adds
 
 
 class Wrong(Exception):
@@ -184,6 +185,8 @@ class Run:
         found = self.result.found
         found.statements, found.failed, found.longest = writers.statements, len(writers.failures), writers.longest
         found.looked_up = writers.unknown
+        if found.longest > LONGEST and not self.fault.delays_writers:
+            self.result.problems.append(f"a writer waited for {found.longest:.1f} s")
         self.result.problems.extend(writers.failures[:5])
 
     @contextmanager

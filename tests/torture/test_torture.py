@@ -35,6 +35,7 @@ def torture() -> Iterator[Torture]:
         ("change_column_rules", "partitioned", "stalled-runner", 1),
         ("add_column_mapped", "camel", "network", 1),
         ("add_column_volatile", "referenced", "restarted-server", 1),
+        ("add_column_plain", "partitioned", "deadlock", 3),
     ],
 )
 def test_rows_and_catalog_are_those_of_an_undisturbed_run(

@@ -28,6 +28,7 @@ class FullDisk(Fault):
     """The file system that holds the database fills up, and is emptied again. Needs root, which may mount one."""
 
     name = "full-disk"
+    delays_writers = True
     most = 3
 
     def __init__(self, dice: random.Random) -> None:

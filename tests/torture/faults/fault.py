@@ -19,11 +19,14 @@ class Fault:
     """No fault: what the others are in all they do not say.
 
     most: how often it strikes in a run.
+    delays_writers: it keeps writers waiting itself, by rows that it holds, or with the server, network or runner that
+        it stops. Under any other a writer waits for no longer than locks.timeout and what the machine adds.
     """
 
     name: ClassVar[str] = "none"
-    locks: ClassVar[dict[str, str]] = {"timeout": "200ms", "budget": "30s"}
+    locks: ClassVar[dict[str, str]] = {"timeout": "1s", "budget": "30s"}
     most: ClassVar[int] = 0
+    delays_writers: ClassVar[bool] = False
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice

@@ -25,6 +25,7 @@ class Network(Fault):
     """Connections of runners and writers are cut, reset or held up, all at once."""
 
     name = "network"
+    delays_writers = True
     most = 8
 
     def __init__(self, dice: random.Random) -> None:

@@ -59,6 +59,7 @@ class StalledRunner(Fault):
     """A runner stops past the end of its lease, another one takes over, then the first wakes: it writes no more."""
 
     name = "stalled-runner"
+    delays_writers = True
     most = 3
 
     def __init__(self, dice: random.Random) -> None:

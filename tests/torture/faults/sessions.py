@@ -58,6 +58,7 @@ class RestartedServer(Fault):
     """The server is killed, or shut down, and comes back."""
 
     name = "restarted-server"
+    delays_writers = True
     most = 2
 
     def strike(self, run: Run, process: RunnerProcess) -> None:
