@@ -54,3 +54,36 @@ def test_a_carried_index_that_is_gone_is_missed_before_the_old_one_goes(scene: S
 
     scene.sql("CREATE INDEX items_size ON items (size)")
     assert scene.up().ended == "complete"
+
+
+@pytest.mark.parametrize(
+    ("altered", "back", "said"),
+    [
+        ("SET NOT NULL", "ALTER TABLE items ALTER size DROP NOT NULL", "NOT NULL"),
+        ("SET DEFAULT '7'", "ALTER TABLE items ALTER size SET DEFAULT '5'", "default"),
+        ("DROP DEFAULT", "ALTER TABLE items ALTER size SET DEFAULT '5'", "default"),
+        (None, "COMMENT ON COLUMN items.size IS 'in cm'", "comment"),
+    ],
+)
+@pytest.mark.parametrize(
+    "change",
+    [
+        SWAP.replace("integer}", "integer, default: null}"),
+        "changes: [{rename_column: {table: items, from: size, to: width}}]\n",
+    ],
+    ids=["swap", "rename"],
+)
+def test_what_an_old_column_was_given_since_planning_does_not_go_with_it_unseen(
+    scene: Scene, change: str, altered: str | None, back: str, said: str
+) -> None:
+    scene.sql(ITEMS)
+    scene.sql("ALTER TABLE items ALTER size SET DEFAULT '5'; COMMENT ON COLUMN items.size IS 'in cm'")
+    scene.spec(change)
+    scene.up(through="validate")
+    scene.sql(f"ALTER TABLE items ALTER size {altered}" if altered else "COMMENT ON COLUMN items.size IS 'in mm'")
+
+    with pytest.raises(StepRefused, match=f"1 old columns with another {said} than planned"):
+        scene.up()
+
+    scene.sql(back)
+    assert scene.up().ended == "complete"

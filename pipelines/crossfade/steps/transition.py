@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.steps import archive, carry, fill, turn
+from crossfade.steps.altered import as_planned
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import VALIDATE, AnyStep, stage_leg
 
@@ -24,11 +25,13 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
             yield from rule.steps
     yield from carry.steps(sides)
     if sides.swaps:
+        yield from as_planned(sides, "cutover")
         if sides.filled:
             yield fill.parity(sides, stage_leg("cutover"), "side by side")
         yield turn.turn(sides, "cutover", "side by side", "swapped")
     if any(not pair.swap for pair in sides.pairs):
         before: Moment = "swapped" if sides.swaps else "side by side"
+        yield from as_planned(sides, "retire")
         if sides.filled:
             yield fill.parity(sides, stage_leg("retire"), before)
         yield turn.turn(sides, "retire", before, "retired")
