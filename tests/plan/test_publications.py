@@ -187,6 +187,7 @@ def test_what_adds_nothing_to_a_published_table_is_not_asked(scene: Scene) -> No
 
 NAMELESS = "CREATE TABLE t (id int NOT NULL, n int); INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i;"
 FILLED = "add_column: {table: t, column: twice, type: int, up: 2 * n}"
+PUBLISHED = "CREATE PUBLICATION p FOR TABLE t"
 ONE_PARTITION = (
     "CREATE TABLE t (id int NOT NULL, n int) PARTITION BY RANGE (id);"
     "CREATE TABLE t_1 PARTITION OF t DEFAULT; CREATE PUBLICATION p FOR TABLE t"
@@ -229,7 +230,7 @@ def test_the_way_back_counts_too(scene: Scene) -> None:
     [
         ("CREATE PUBLICATION p FOR TABLE t WITH (publish = 'insert')", FILLED),
         (
-            "ALTER TABLE t ADD CONSTRAINT u UNIQUE (id), REPLICA IDENTITY USING INDEX u; CREATE PUBLICATION p FOR TABLE t",
+            "ALTER TABLE t ADD CONSTRAINT u UNIQUE (id), REPLICA IDENTITY USING INDEX u;" + PUBLISHED,
             FILLED,
         ),
         ("CREATE PUBLICATION p FOR TABLE t", "add_column: {table: t, column: extra, type: int}"),

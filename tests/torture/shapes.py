@@ -149,7 +149,11 @@ def _indexes(shape: Shape) -> str:
     return f"""
 CREATE INDEX people_name_age ON {t.q("people")} ({t.q("name")}, {t.q("age")});
 CREATE INDEX people_old_zips ON {t.q("people")} ({t.q("zip")}) WHERE {t.q("grade")} > 5;
-CREATE INDEX people_scores ON {t.q("people")} ({t.q("score")} DESC NULLS LAST);"""
+CREATE INDEX people_scores ON {t.q("people")} ({t.q("score")} DESC NULLS LAST);
+COMMENT ON INDEX people_name_age IS 'by name';
+COMMENT ON INDEX people_scores IS 'best first';
+COMMENT ON INDEX people_old_zips IS 'where from';
+ALTER TABLE {t.q("people")} CLUSTER ON people_name_age;"""
 
 
 def _audit(shape: Shape) -> str:

@@ -85,6 +85,8 @@ class Index:
     comment: str | None = None
     predicate: str | None = None  # of a partial index, without WHERE
     partition_of: Name | None = None  # the partitioned table's index this one is attached to
+    clustered: bool = False  # CLUSTER without an index orders the table by it
+    statistics: tuple[tuple[int, int], ...] = ()  # place in the key, from 1, and the target set for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,8 @@ def index(row: Row, names: ColumnNames) -> Index:
         comment=row.comment,
         predicate=row.predicate,
         partition_of=name_or_none(row.parent_schema, row.parent),
+        clustered=row.clustered,
+        statistics=tuple((place, target) for place, target in row.statistics),
     )
 
 

@@ -78,24 +78,28 @@ def renames(sides: Sides, stage: Stage) -> Iterator[tuple[tuple[str, ...], tuple
     def turns_now(reads: Collection[str]) -> bool:
         return ("retire" if late & set(reads) else "cutover") == stage
 
-    def names(name: str, own: str, hidden: str, constraint: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def names(
+        name: str, own: str, hidden: str, constraint: bool, told: list[sql.Composable], back: list[sql.Composable]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         def rename(old: str, new: str) -> sql.Composable:
             if constraint:
                 return sides.alter("RENAME CONSTRAINT {} TO {}", old, new)
             return sql.SQL("ALTER INDEX {} RENAME TO {}").format(sql.Identifier(schema, old), sql.Identifier(new))
 
         return (
-            text(rename(name, hidden), rename(own, name)),
-            text(rename(name, own), rename(hidden, name)),
+            text(rename(name, hidden), rename(own, name), *told),
+            text(rename(name, own), rename(hidden, name), *back),
         )
 
     for index in indexes_reading(sides.table, columns):
         if turns_now(index.reads & columns):
             own, hidden = sides.own("index", index.name), sides.own("old", index.name)
-            yield names(index.name, own, hidden, bool(index.constraint))
+            told, back = [*_told_of_index(sides, index, index.name)], [*_clustered(sides, index, index.name)]
+            yield names(index.name, own, hidden, bool(index.constraint), told, back)
     for found in constraints_reading(sides.table, columns):
         if turns_now(columns & set(found.columns)):
-            yield names(found.name, sides.own("constraint", found.name), sides.own("old", found.name), True)
+            own, hidden = sides.own("constraint", found.name), sides.own("old", found.name)
+            yield names(found.name, own, hidden, True, [*_told_of_constraint(sides, found, found.name)], [])
 
 
 def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
@@ -125,12 +129,54 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
                 locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
                 statements=text(_using_index(sides, index, name)),
             )
+        yield from _tell_again(sides, leg, index.name, _told_of_index(sides, index, name))
     for constraint in constraints_reading(sides.table, frozenset(columns)):
         name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
         subject, shown = f"again/{constraint.name}", f"{constraint.name} on the old side"
         yield from rules.constrain(
             place, name, statement, subject=subject, shown=shown, parents=parents_of((constraint,))
+        )
+        yield from _tell_again(sides, leg, constraint.name, _told_of_constraint(sides, constraint, name))
+
+
+def _tell_again(sides: Sides, leg: Leg, name: str, told: Iterable[sql.Composable]) -> Iterator[Ddl]:
+    if statements := text(*told):
+        yield Ddl(
+            id=sides.id("again", name, "tell"),
+            leg=leg,
+            database=sides.database,
+            title=f"give {name} of the old side its comment and settings again",
+            locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
+            statements=statements,
+        )
+
+
+def _told_of_index(sides: Sides, index: Index, name: str) -> Iterator[sql.Composable]:
+    """What was told of the index beside its definition, for the one that stands for it under a name."""
+    qualified = sql.Identifier(sides.relation.schema_name, name)
+    if index.comment is not None:
+        yield sql.SQL("COMMENT ON INDEX {} IS {}").format(qualified, sql.Literal(index.comment))
+    for place, target in index.statistics:
+        yield sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
+            qualified, sql.Literal(place), sql.Literal(target)
+        )
+    yield from _clustered(sides, index, name)
+    for found in sides.table.constraints if index.constraint else ():
+        if found.name == index.constraint:
+            yield from _told_of_constraint(sides, found, name)
+
+
+def _clustered(sides: Sides, index: Index, name: str) -> Iterator[sql.Composable]:
+    """Of a table's indexes one bears the mark, so it goes over, and back."""
+    if index.clustered:
+        yield sides.alter("CLUSTER ON {}", name)
+
+
+def _told_of_constraint(sides: Sides, constraint: Constraint, name: str) -> Iterator[sql.Composable]:
+    if constraint.comment is not None:
+        yield sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
+            sql.Identifier(name), sides.sql, sql.Literal(constraint.comment)
         )
 
 

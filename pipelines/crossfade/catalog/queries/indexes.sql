@@ -20,6 +20,10 @@ SELECT i.indrelid AS relation,
        i.indisvalid AS valid,
        i.indisready AS ready,
        i.indisreplident AS replica_identity,
+       i.indisclustered AS clustered,
+       ARRAY(SELECT ARRAY[a.attnum, a.attstattarget]::int[]
+               FROM pg_attribute a
+              WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0 ORDER BY a.attnum) AS statistics,
        k.conname AS "constraint",
        CASE WHEN c.relkind = 'i' AND c.oid <> ALL (%(locked)s::oid[]) THEN pg_relation_size(c.oid) ELSE 0 END AS size,
        CASE WHEN has_table_privilege(i.indrelid, 'SELECT') IS NOT NULL AND i.indrelid <> ALL (%(locked)s::oid[])
