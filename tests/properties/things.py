@@ -49,7 +49,7 @@ class Things:
         self.scene, self.app, self.subject, self.required = scene, app, subject, required
         self.rows: dict[int, Row] = {}
         self.labels = 0
-        self.dropped = self.ever_dropped = self.filled = False
+        self.dropped = self.ever_dropped = self.filled = self.restoring = False
         self.app.execute("SET TIME ZONE 'UTC'; SET statement_timeout = '10s'")
         null = "NOT NULL" if required else ""
         scene.sql(
@@ -76,7 +76,9 @@ class Things:
             case "drop":
                 self.dropped = self.ever_dropped = True
             case "drop/undo":
-                self.dropped = False
+                self.dropped, self.restoring = False, True
+            case "archive/copy/undo":
+                self.restoring = False
             case "backfill":
                 self.filled = True
             case "columns/add/undo":
@@ -259,7 +261,7 @@ class Things:
             row = self.rows[label]
             if row.stale and old is not None and (synced or old == "value"):
                 self._settle(row, old_value)
-            if old is not None and not row.stale:
+            if old is not None and not row.stale and not self.restoring:
                 assert old_value == row.old, f"old side of {label}"
             if new is not None and (mapped == "true" or not synced) and self.subject.up and self.filled:
                 assert new_value == row.new, f"new side of {label}"
