@@ -74,3 +74,13 @@ def test_what_was_changed_beside_a_dropped_table_is_taken_back(codes: Scene) -> 
 
     assert codes.columns("others") == ["id", "code"]
     assert codes.own_objects() == []
+
+
+def test_the_parent_of_a_foreign_key_that_goes_may_have_another_name_by_then(scene: Scene) -> None:
+    scene.sql("CREATE TABLE owners (id int PRIMARY KEY)")
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, owned_by int REFERENCES owners)")
+    scene.spec("changes: [{drop_column: {table: items, column: owned_by}}]\n")
+    scene.up(through="archive")
+    scene.sql("ALTER TABLE owners RENAME TO keepers")
+
+    assert scene.up().ended == "complete"

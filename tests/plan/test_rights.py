@@ -144,3 +144,18 @@ def test_a_statement_that_wants_a_schema_names_the_right_grant(scene: Scene, mig
         scene.up()
 
     assert failure.value.fix == f'GRANT USAGE, CREATE ON SCHEMA "Billing" TO "{migrator}"'
+
+
+def test_the_parent_of_a_foreign_key_that_goes_may_be_another_s(scene: Scene, migrator: str, hazards: Hazards) -> None:
+    """PostgreSQL takes its trigger off the parent, and asks for no right on it."""
+    scene.sql(
+        "CREATE SCHEMA hr; CREATE TABLE hr.owners (id int PRIMARY KEY);"
+        "ALTER TABLE items ADD COLUMN owned_by int REFERENCES hr.owners;"
+        f'ALTER TABLE items OWNER TO "{migrator}"'
+    )
+
+    missing = hazards("drop_column: {table: items, column: owned_by}")
+
+    assert not [fix for fix in missing if "owners" in fix or "hr" in fix]
+    assert scene.up().ended == "complete"
+    assert scene.columns("items") == ["id", "code"]

@@ -22,7 +22,7 @@ _NOTED = "tables"  # in the event that a leg began: name -> oid
 
 def present_tables(site: Site, steps: Iterable[AnyStep]) -> dict[str, dict[str, int]]:
     """What the ledger should note of the tables that the steps lock, for the event."""
-    named = {str(held.relation): held.relation for step in steps for held in step.locks}
+    named = {str(relation): relation for step in steps for relation in _named(step)}
     found = {name: _oid(site, relation) for name, relation in sorted(named.items())}
     return {_NOTED: {name: oid for name, oid in found.items() if oid is not None}}
 
@@ -56,7 +56,11 @@ def left_to_undo(site: Site, steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
 def _gone(site: Site, step: AnyStep) -> list[Relation]:
     if isinstance(step, Autocommit):  # a person's statements: they know what they are about
         return []
-    return [held.relation for held in step.locks if _oid(site, held.relation) is None]
+    return [relation for relation in _named(step) if _oid(site, relation) is None]
+
+
+def _named(step: AnyStep) -> list[Relation]:
+    return [held.relation for held in step.locks if not held.of_leaving_key]
 
 
 def _without(step: Ddl, gone: Collection[Relation]) -> Ddl:

@@ -31,7 +31,8 @@ SELECT (l.number - 1)::int, c.relhassubclass
   FROM unnest(%s::name[], %s::name[]) WITH ORDINALITY AS l (schema_name, name, number)
   JOIN pg_namespace AS n ON n.nspname = l.schema_name
   JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = l.name
- WHERE pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
+ WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+   AND pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
  ORDER BY c.oid, l.number"""
 
 # A session looks for a deadlock once in a wait: who has waited longer than that is not ended any more.

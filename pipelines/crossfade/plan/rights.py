@@ -78,7 +78,7 @@ def ownership_hazards(database: str, catalog: Catalog, relations: Iterable[Relat
 
 def _shut_schemas(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
     role = catalog.role
-    named = {lock.relation.schema_name for step in steps for lock in step.locks}
+    named = {lock.relation.schema_name for step in steps for lock in step.locks if not lock.of_leaving_key}
     for schema in sorted(named & role.shut_out_of):
         yield _missing(
             database,
@@ -107,7 +107,7 @@ def _ungranted(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Ite
 
 
 def _wants_ownership(lock: Lock) -> bool:
-    return lock.mode in _OWNERS and not lock.as_parent
+    return lock.mode in _OWNERS and not lock.of_leaving_key
 
 
 def _missing(database: str, *, what: str, fix: str) -> PlannedHazard:

@@ -39,10 +39,10 @@ def lock(relation: Relation, mode: LockMode) -> tuple[Lock, ...]:
 
 
 def lock_parents(child: Relation, parents: Iterable[Relation], mode: LockMode) -> tuple[Lock, ...]:
-    """Of foreign keys that come or go: the parents, which have triggers for them; `child` itself left out."""
-    return tuple(
-        Lock(relation=parent, mode=mode, as_parent=True) for parent in dict.fromkeys(parents) if parent != child
-    )
+    """Of foreign keys that come or, in ACCESS EXCLUSIVE, go: the parents have triggers for them. Not `child` itself."""
+    goes = mode == "ACCESS EXCLUSIVE"
+    others = [parent for parent in dict.fromkeys(parents) if parent != child]
+    return tuple(Lock(relation=parent, mode=mode, of_leaving_key=goes) for parent in others)
 
 
 def same_key(key: Iterable[str], types: Mapping[str, str], left: str, right: str) -> sql.Composable:

@@ -63,12 +63,12 @@ class Relation(Data):
 class Lock(Data):
     """A lock a step takes on something that existed before it, and what waits behind it.
 
-    as_parent: only since a foreign key to it comes or goes, for which nobody need own it.
+    of_leaving_key: on the parent of a foreign key that goes: no statement names it, and nobody need have a right on it.
     """
 
     relation: Relation
     mode: LockMode
-    as_parent: bool = False
+    of_leaving_key: bool = False
 
     @property
     def blocks(self) -> str:
