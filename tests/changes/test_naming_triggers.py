@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from psycopg import errors
 from tests.changes.life import spec
 from tests.changes.refusing import refusal
 from tests.scene import Scene
@@ -178,3 +179,45 @@ def test_a_function_that_the_role_may_not_alter_is_a_danger(scene: Scene) -> Non
     scene.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
     assert hazards["kept-types"].risk == "danger"
     assert "sessions that fired trigger af of public.t before cutover fail in public.f()" in hazards["kept-types"].what
+
+
+LOG = "CREATE TABLE log (op text, id int, code text, n int);"
+BY_POSITION = {
+    "selected": "INSERT INTO log SELECT 'U', NEW.*;",
+    "as values": "INSERT INTO log VALUES ('U', OLD.*);",
+}
+AS_A_ROW = {
+    "given to a function": "INSERT INTO audit VALUES (to_jsonb(NEW.*)::text);",
+    "compared": "IF NEW.* IS DISTINCT FROM OLD.* THEN INSERT INTO audit VALUES (NEW.n); END IF;",
+}
+ADDED = "add_column: {table: t, column: extra, type: text}"
+
+
+def by_position(scene: Scene) -> list[str]:
+    spec(scene, ADDED)
+    return [h.what for h in scene.runner().plan(scene.migration()).hazards if h.code == "row-by-position"]
+
+
+@pytest.mark.parametrize("body", BY_POSITION.values(), ids=BY_POSITION)
+def test_a_trigger_that_copies_the_row_by_position_is_a_danger(scene: Scene, body: str) -> None:
+    scene.sql(TABLE + LOG + FUNCTION.format(body) + EACH_ROW.format(""))
+    scene.sql("UPDATE t SET n = 0 WHERE id = 1")
+
+    (what,) = by_position(scene)
+
+    assert what.startswith("trigger af of public.t takes the row's columns by position in public.f: from expand on")
+    scene.up(through="expand")
+    with (
+        scene.connect() as application,
+        pytest.raises(errors.SyntaxError, match="more expressions than"),
+    ):
+        application.execute("UPDATE t SET n = 0 WHERE id = 1")
+
+
+@pytest.mark.parametrize("body", AS_A_ROW.values(), ids=AS_A_ROW)
+def test_a_trigger_that_takes_the_row_as_a_whole_is_none(scene: Scene, body: str) -> None:
+    scene.sql(TABLE + FUNCTION.format(body) + EACH_ROW.format(""))
+
+    assert by_position(scene) == []
+    scene.up(through="expand")
+    scene.sql("UPDATE t SET n = 0 WHERE id = 1")

@@ -7,6 +7,7 @@ underscore are what kinds share.
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused, Risk
 from crossfade.changes._context import Arrival, Context, Facts, Probe
 from crossfade.changes._kinds import CHANGES
+from crossfade.changes._row_use import row_use
 from crossfade.changes._silence import is_silent
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Refused",
     "Risk",
     "is_silent",
+    "row_use",
 ]

@@ -37,6 +37,7 @@ class RowUse:
     named: fields of the new or the old row. selected: whatever stands behind a dot. said: every name.
     assigned: fields of the new row that may get a value; None: any of them may.
     passes: takes a row as a whole somewhere, beside giving it back. calls: names before a bracket.
+    expands: lists all fields of a row by their order, as in INSERT INTO log SELECT new.*.
     quoted: what stands behind a dot in its strings, as dynamic SQL would select it.
     """
 
@@ -45,6 +46,7 @@ class RowUse:
     said: frozenset[str] = frozenset()
     assigned: frozenset[str] | None = None
     passes: bool = True
+    expands: bool = False
     calls: frozenset[str] = frozenset()
     quoted: frozenset[str] = frozenset()
 
@@ -65,6 +67,7 @@ def row_use(text: str) -> RowUse:
         said=frozenset(words[at].text for at in names),
         assigned=_assigned(words),
         passes=any(field in (None, "*") and not _is_given_back(words, at) for at, field in fields.items()),
+        expands=any(field == "*" and _is_listed(words, at) for at, field in fields.items()),
         calls=frozenset(words[at].text for at in names if words[at + 1 : at + 2] == [_Word("(", "sign")]),
         quoted=frozenset([*behind_dots, *map(str.lower, behind_dots)]),
     )
@@ -109,6 +112,20 @@ def _path(words: list[_Word], at: int) -> tuple[str | None, int]:
         else:
             end = _past(words, end, "]")
     return field, end
+
+
+def _is_listed(words: list[_Word], at: int) -> bool:
+    """The row's fields stand at `at` each for itself: not as the row that a function is given, nor compared."""
+    end = _path(words, at)[1]
+    if [word.text for word in words[end : end + 1]] == ["is"] or words[at - 2].text == "distinct":
+        return False
+    depth = 0
+    while at and words[at - 1] != _Word(";", "sign"):
+        at -= 1
+        depth += (words[at].text == ")") - (words[at].text == "(")
+        if depth < 0:
+            return words[at - 1].text in ("values", "row") or words[at - 1].kind == "sign"
+    return True
 
 
 def _past(words: list[_Word], at: int, sign: str) -> int:

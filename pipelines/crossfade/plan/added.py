@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crossfade.catalog.model import Catalog, Name
+from crossfade.changes import row_use
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.plan import PlannedHazard
 from crossfade.steps.rows import Sides
@@ -71,4 +72,21 @@ def position_hazards(
                     " it has more columns then, which stand last. An INSERT into it without columns goes on working"
                     + (" until old columns get other names, and would go astray then" if added.hides else ""),
                     fix="name the columns in COPY, INSERT and SELECT",
+                )
+                yield from _copying_triggers(catalogs[database], database, table)
+
+
+def _copying_triggers(catalog: Catalog, database: str, table: Name) -> Iterator[PlannedHazard]:
+    """Triggers that put the row somewhere by the order of its columns, as those that write a log often do."""
+    for part in catalog.tree(table) if table in catalog.tables else ():
+        for trigger in part.user_triggers:
+            if trigger.language == "plpgsql" and not trigger.inherited and row_use(trigger.body).expands:
+                yield PlannedHazard(
+                    code="row-by-position",
+                    risk="danger",
+                    change=database,
+                    what=f"trigger {trigger.name} of {part.name} takes the row's columns by position in"
+                    f" {trigger.function}: from expand on there are more, and what has no room for them fails, the"
+                    " write with it",
+                    fix="name the columns (new.id, ...) in place of new.* and old.*, or keep to_jsonb(new)",
                 )
