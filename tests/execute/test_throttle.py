@@ -115,6 +115,52 @@ def two_blocked_sessions(scene: Scene) -> Generator[psycopg.Connection[Any]]:
             thread.join()
 
 
+# Each subtransaction that writes takes a transaction id; a table's freeze_max_age is at least so many.
+BURNED = """
+CREATE TABLE burned (n int);
+CREATE TABLE old WITH (autovacuum_freeze_max_age = 100000) AS
+  SELECT i, repeat('x', 1000) AS filler FROM generate_series(1, 4000) AS i;
+DO $$ BEGIN
+  FOR i IN 1 .. 101000 LOOP
+    BEGIN INSERT INTO burned VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END;
+  END LOOP;
+END $$"""
+SLOW_AUTOVACUUM = {
+    "autovacuum_naptime": "1s",
+    "autovacuum_vacuum_cost_delay": "100ms",
+    "autovacuum_vacuum_cost_limit": "1",
+}
+
+
+@contextmanager
+def anti_wraparound_vacuum(scene: Scene) -> Generator[Callable[[], None]]:
+    """One is running, for much longer than the test takes; what is given ends it for good."""
+    vacuums = (
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+        " AND query LIKE '%public.old (to prevent wraparound)'"
+    )
+
+    def end() -> None:
+        scene.sql("ALTER SYSTEM SET autovacuum = off")
+        scene.sql("SELECT pg_reload_conf()")
+        while scene.sql(f"SELECT pg_terminate_backend(pid) FROM ({vacuums}) AS v"):
+            time.sleep(0.1)
+
+    scene.sql(BURNED)
+    for name, value in SLOW_AUTOVACUUM.items():
+        scene.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+    scene.sql("ALTER SYSTEM SET autovacuum = on")
+    scene.sql("SELECT pg_reload_conf()")
+    try:
+        deadline = time.monotonic() + 60
+        while not scene.sql(vacuums):
+            assert time.monotonic() < deadline, "no anti-wraparound vacuum comes"
+            time.sleep(0.1)
+        yield end
+    finally:
+        end()
+
+
 def test_a_replica_that_does_not_replay_stops_the_walk_until_it_does(
     own_server: LocalServer, scene_alone: Scene
 ) -> None:
@@ -170,6 +216,21 @@ def test_an_old_transaction_stops_the_walk_until_it_ends(scene: Scene) -> None:
         assert_it_stands_still(scene)
         reporter.execute("COMMIT")
 
+    assert filled(scene) == ROWS
+
+
+def test_an_anti_wraparound_vacuum_stops_the_walk_until_it_ends(own_server: LocalServer, scene_alone: Scene) -> None:
+    scene = scene_alone
+    scene.sql(ITEMS)
+    scene.spec(SPEC.format(limit="transaction_age: 1h"))
+    scene.up(through="expand")
+    with anti_wraparound_vacuum(scene) as end, running(scene) as told:
+        until(told, "an anti-wraparound vacuum runs")
+        assert_it_stands_still(scene)
+        (status,) = read_status(scene.project())
+        end()
+
+    assert "an anti-wraparound vacuum runs" in status.waits_for
     assert filled(scene) == ROWS
 
 

@@ -113,3 +113,26 @@ def test_a_table_that_stays_locked_for_the_whole_budget_is_said_to_be(scene: Sce
             Runner(scene.project(), lock_the_table).advance(scene.migration(), through="backfill")
 
     assert "lock timeout" in (failure.value.why or "")
+
+
+def test_a_repeatable_read_that_meets_a_row_of_a_batch_fails_as_the_plan_says_and_succeeds_when_tried_again(
+    scene: Scene,
+) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'Name')")
+    scene.spec(FILL)
+    (hazard,) = (h for h in scene.runner().plan(scene.migration()).hazards if h.code == "repeatable-reads-fail")
+    scene.up(through="expand")
+    with scene.connect() as client:
+        client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        client.execute("SELECT FROM items")
+        scene.up(through="backfill")
+
+        with pytest.raises(psycopg.errors.SerializationFailure) as failure:
+            client.execute("UPDATE items SET name = 'Other' WHERE id = 1")
+        client.execute("ROLLBACK")
+        client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE items SET name = 'Other' WHERE id = 1; COMMIT")
+
+    assert failure.value.sqlstate is not None
+    assert failure.value.sqlstate in hazard.what
+    assert "public.items" in hazard.what
+    assert scene.sql("SELECT name, lowered FROM items") == [("Other", "other")]

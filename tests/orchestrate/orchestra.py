@@ -103,6 +103,14 @@ class Played:
                 return {key: value.value for key, value in found.metadata.items()}
         raise AssertionError(f"{asset} was not materialized")
 
+    def observations(self, asset: str) -> list[Mapping[str, Any]]:
+        """Values of what was observed of the asset, in order."""
+        return [
+            {key: value.value for key, value in event.asset_observation_data.asset_observation.metadata.items()}
+            for event in self._events(DagsterEventType.ASSET_OBSERVATION)
+            if event.asset_key is not None and event.asset_key.path[-1] == asset
+        ]
+
     def _events(self, kind: DagsterEventType) -> list[DagsterEvent]:
         entries = self.instance.all_logs(self.result.run_id, of_type=kind)
         return [entry.dagster_event for entry in entries if entry.dagster_event is not None]

@@ -45,6 +45,7 @@ OF_TEAM = "name: f, foreign_key: {columns: [team_id], references: {table: teams}
     [
         (DROP, "unguarded-drop", "warning"),
         (DROP, "function-body", "warning"),
+        ("add_column: {table: items, column: more, type: text, up: code}", "repeatable-reads-fail", "note"),
         ("rename_column: {table: items, from: seen, to: at}", "copies-column", "note"),
         ("change_column: {table: items, column: seen, to: {type: timestamptz}}", "prepared-statements", "warning"),
         ("change_column: {table: items, column: seen, to: {type: timestamptz}}", "column-order", "note"),

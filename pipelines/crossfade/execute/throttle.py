@@ -21,8 +21,9 @@ _SMALLEST_SHARE, _RECOVERY = 1 / 64, 1.1
 
 _LOOK = """
 SELECT pg_catalog.pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
+       -- One that catches up is the furthest behind; of a base backup nobody knows yet what will be replayed.
        (SELECT pg_catalog.min(replay_lsn - '0/0'::pg_lsn) FROM pg_stat_replication
-         WHERE state = 'streaming') AS replayed,
+         WHERE state IN ('streaming', 'catchup')) AS replayed,
        (SELECT pg_catalog.count(*) FROM pg_stat_activity
          WHERE datname = pg_catalog.current_database() AND wait_event_type = 'Lock') AS blocked,
        (SELECT pg_catalog.count(*) FROM pg_stat_activity AS waiting

@@ -14,6 +14,7 @@ from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
+from crossfade.plan.isolation import isolation_hazards
 from crossfade.plan.locking import locking_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
@@ -81,6 +82,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
             *locking_hazards(compiled),
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
+            *isolation_hazards(steps),
             *position_hazards(catalogs, compiled, sides),
             *publication_hazards(migration, catalogs, compiled, sides),
             *contract_hazards(migration, compiled, left_out),

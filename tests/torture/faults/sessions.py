@@ -38,7 +38,9 @@ class EndedSessions(Fault):
 
 
 class CancelledStatements(EndedSessions):
-    """Statements of ours are cancelled, as by statement_timeout; the one that the role has is far too short."""
+    """Statements of ours are cancelled, by anybody who may. The role also has a statement_timeout that is far too
+    short for any of them: each session takes it off as it begins, so that only what comes before that can meet it.
+    """
 
     name = "cancelled-statements"
     statement = "pg_cancel_backend"
