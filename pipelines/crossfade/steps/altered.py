@@ -31,7 +31,7 @@ SELECT pg_catalog.count(*) FILTER (WHERE found.name IS NULL) AS "old columns gon
            CASE WHEN plain.path THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END AS type,
            a.attnotnull AND NOT EXISTS (
              SELECT FROM pg_constraint AS k
-              WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated
+              WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum AND NOT k.convalidated
            ) AS required,
            CASE WHEN plain.path THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS value,
            pg_catalog.col_description(a.attrelid, a.attnum) AS comment
