@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import yaml
 from psycopg import sql
+from tests.conftest import fast_directory
 from tests.execute.rights import RIGHTS
 from tests.scene import Scene
 from tests.torture.kinds import KINDS, Kind
@@ -19,6 +20,7 @@ from tests.torture.shapes import APPLICATION, COLUMNS, SHAPES
 
 from crossfade.changes import Refused
 from crossfade.errors import CrossfadeError
+from crossfade.server import LocalServer, start_local
 from crossfade.server.password import new_password
 from crossfade.spec.fragment import trusted
 
@@ -62,6 +64,13 @@ class Limited:
         """The application's schema and values."""
         values = self.scene.sql(f"SELECT {', '.join(COLUMNS)} FROM app.people ORDER BY ident")
         return self.scene.schema(), values
+
+
+@pytest.fixture(scope="module")
+def server() -> Generator[LocalServer]:
+    """Of this file alone: rights on a parameter are one row of the whole server; of two grants at once one fails."""
+    with start_local(parent=fast_directory()) as own:
+        yield own
 
 
 @pytest.fixture
