@@ -117,7 +117,8 @@ def two_blocked_sessions(scene: Scene) -> Generator[psycopg.Connection[Any]]:
 
 # Each subtransaction that writes takes a transaction id; a table's freeze_max_age is at least so many.
 BURNED = """
-CREATE TABLE burned (n int);
+ALTER TABLE items SET (autovacuum_enabled = off);
+CREATE TABLE burned (n int) WITH (autovacuum_enabled = off);
 CREATE TABLE old WITH (autovacuum_freeze_max_age = 100000) AS
   SELECT i, repeat('x', 1000) AS filler FROM generate_series(1, 4000) AS i;
 DO $$ BEGIN
