@@ -49,7 +49,7 @@ class Things:
         self.scene, self.app, self.subject, self.required = scene, app, subject, required
         self.rows: dict[int, Row] = {}
         self.labels = 0
-        self.dropped = self.ever_dropped = self.filled = self.restoring = False
+        self.dropped = self.ever_dropped = self.filled = self.restoring = self.refilling = False
         self.app.execute("SET TIME ZONE 'UTC'; SET statement_timeout = '10s'")
         null = "NOT NULL" if required else ""
         scene.sql(
@@ -79,6 +79,10 @@ class Things:
                 self.dropped, self.restoring = False, True
             case "archive/copy/undo":
                 self.restoring = False
+            case "sync/end/undo":
+                self.refilling = True
+            case "sync/end/undo/refill":
+                self.refilling = False
             case "backfill":
                 self.filled = True
             case "columns/add/undo":
@@ -268,7 +272,7 @@ class Things:
             if synced and self.subject.up:
                 assert mapped != "false" or row.conflict, f"{label} is in conflict"
                 assert mapped != "true" or not row.conflict, f"{label} is mapped"
-                assert mapped is not None or not self.filled, f"{label} is not mapped"
+                assert mapped is not None or not self.filled or self.refilling, f"{label} is not mapped"
         if old == "value" and new is None and not (synced or marked or self.dropped or self.ever_dropped):
             assert self.scene.schema() == self.before
 
