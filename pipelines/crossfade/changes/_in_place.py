@@ -1,0 +1,169 @@
+"""A column that the catalog alone can change: ALTER under short locks, and rules proven before they bind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossfade.catalog.model import Column, Table
+from crossfade.changes._change import Compiled, Hazard, Need
+from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._obstacles import refuse_dependents
+from crossfade.changes._prepared import prepared_hazard
+from crossfade.changes._ruled import ruled
+from crossfade.changes._target import Target
+from crossfade.changes._triggers import readers
+from crossfade.changes._types import catalog_only
+from crossfade.composing import sql
+from crossfade.spec.fragment import trusted
+from crossfade.steps import rules
+from crossfade.steps.compose import lock, text
+from crossfade.steps.recompile import recompile
+from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """wanted: the type the column shall have. leg: from where its new rules bind."""
+
+    context: Context
+    table: Table
+    column: Column
+    to: Target
+    wanted: str
+    leg: Leg
+
+    def compile(self) -> Compiled:
+        """Rules first, then what the column is."""
+        steps, hazards = self._rules(), list[Hazard]()
+        if self.to.nullable is True and self.column.not_null:
+            steps.append(self._nullable())
+            hazards.append(_null_holds_up(self.table, self.column))
+        if self.wanted != self.column.type:
+            widened, dangers = self._type()
+            steps.append(widened)
+            hazards.extend(dangers)
+        if self.to.names_default:
+            steps.append(self._default())
+        if self.to.names_comment:
+            steps.append(self._comment())
+        read = self.to.check.columns(self.table.name.name) if self.to.check is not None else frozenset[str]()
+        needs = tuple(Need(self.table.name, name, follows=False) for name in sorted(read | {self.column.name}))
+        return Compiled(steps=tuple(steps), hazards=tuple(hazards), needs=needs)
+
+    def _rules(self) -> list[AnyStep]:
+        table, column = self.table, self.column.name
+        place = self.context.place(table, self.leg)
+        found: list[rules.Rule] = []
+        if self.to.nullable is False and not self.column.not_null:
+            shown = f"{table.name}.{column}"
+            found.append(rules.not_null(place, column, lasting=column, subject=column, shown=shown))
+        if self.to.check is not None:
+            name, condition = self.to.check_name(table, column), self.to.check.render(table.name.name, None)
+            found.append(rules.check(place, name, condition, subject=name, shown=f"the check {name}"))
+        if self.to.wants_unique(table, column):
+            name, shown = self.to.key_name(table, column), f"{table.name} ({column})"
+            found.append(rules.unique(place, name, (column,), subject=name, shown=shown))
+        return list(ruled(self.context, place, found))
+
+    def _nullable(self) -> Ddl:
+        column, table = self.column.name, self.table
+        if any(c.kind == "primary_key" and column in c.columns for c in table.constraints):
+            self.context.refuse(f"{column} is in the primary key of {table.name}", why="a key has no NULL in it")
+        shown = f"{table.name}.{column}"
+        again = rules.not_null_again(self.context.place(table, EXPAND), column, subject=f"old {column}", shown=shown)
+        step = self._step(EXPAND, "nullable", self._altering("DROP NOT NULL"), self._altering("SET NOT NULL"))
+        return step.model_copy(
+            update={"undo": again, "undo_title": "prove that every row has a value, without a lock, and set NOT NULL"}
+        )
+
+    def _type(self) -> tuple[Ddl, list[Hazard]]:
+        table, column, wanted = self.table, self.column, self.wanted
+        refuse_dependents(self.context, table, frozenset({column.name}))
+        # Without COLLATE the column would get the type's own, and its indexes be built again.
+        kept = f" COLLATE {column_collation(column)}" if column.collation else ""
+        read = readers(self.context, table, column, wanted)
+        anew = (recompile(read.signatures),) if read.signatures else ()
+        forth, back = (self._altering(f"TYPE {type_}{kept}") + anew for type_ in (wanted, column.type))
+        widened = self._step(stage_leg("cutover"), "type", forth, back)
+        hazards = [*read.hazards, prepared_hazard(table, "warning", "after cutover", what=f"`{column.name}`")]
+        if not comes_back_alone(column, wanted):
+            gone = f"PostgreSQL would rewrite {table.name} while nobody can read it to make it {column.type} again"
+            widened = widened.model_copy(update={"undo": (), "undo_title": gone, "irreversible": True})
+            hazards.append(_no_way_back(table, column, wanted))
+        return widened, hazards
+
+    def _default(self) -> Ddl:
+        before, after = self.column.default, self.to.default
+        back = f"SET DEFAULT {before}" if before is not None else "DROP DEFAULT"
+        forth = f"SET DEFAULT ({after})" if after is not None else "DROP DEFAULT"
+        return self._step(stage_leg("cutover"), "default", self._altering(forth), self._altering(back))
+
+    def _comment(self) -> Ddl:
+        name = sql.Identifier(self.table.name.schema, self.table.name.name, self.column.name)
+        forth, back = (
+            text(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(comment)))
+            for comment in (self.to.comment, self.column.comment)
+        )
+        return self._step(EXPAND, "comment", forth, back)
+
+    def _altering(self, clause: str) -> tuple[str, ...]:
+        altered = sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}")
+        return text(altered.format(identifier(self.table.name), sql.Identifier(self.column.name), trusted(clause)))
+
+    def _step(self, leg: Leg, what: str, forth: tuple[str, ...], back: tuple[str, ...]) -> Ddl:
+        mode = "SHARE UPDATE EXCLUSIVE" if what == "comment" else "ACCESS EXCLUSIVE"
+        shown = f"{self.table.name}.{self.column.name}"
+        step_id = f"{self.table.name}/{self.column.name}/{what}"
+        undo: tuple[AnyStep, ...] = (
+            Ddl(
+                id=f"{step_id}/undo",
+                leg=leg,
+                database=self.context.database,
+                title=f"set the {what} of {shown} back",
+                locks=lock(relation(self.table.name), mode),
+                statements=back,
+            ),
+        )
+        return Ddl(
+            id=step_id,
+            leg=leg,
+            database=self.context.database,
+            title=f"change the {what} of {shown}",
+            locks=lock(relation(self.table.name), mode),
+            statements=forth,
+            undo=undo,
+            undo_title=f"set the {what} back",
+        )
+
+
+def comes_back_alone(column: Column, wanted: str) -> bool:
+    """The catalog alone makes the column what it was again."""
+    return wanted == column.type or catalog_only(wanted, column.type)
+
+
+def column_collation(column: Column) -> str | None:
+    """As SQL names it; None where the type has none."""
+    if column.collation is None:
+        return None
+    return sql.Identifier(column.collation.schema, column.collation.name).as_string(None)
+
+
+def _no_way_back(table: Table, column: Column, wanted: str) -> Hazard:
+    return Hazard(
+        "no-way-back",
+        "danger",
+        f"from cutover on the migration cannot be rolled back: PostgreSQL would rewrite {table.name} under ACCESS"
+        f" EXCLUSIVE to make {column.name} {column.type} again, and fail on a value that only {wanted} can hold",
+        "leave `strategy` out to copy the column beside live traffic; or change it back with a migration of its own,"
+        " which copies too",
+    )
+
+
+def _null_holds_up(table: Table, column: Column) -> Hazard:
+    return Hazard(
+        "null-holds-up-rollback",
+        "note",
+        f"rows whose {column.name} a new version leaves NULL hold up a rollback: they are counted in {table.name}"
+        " before anything is taken back",
+        "give them a value then",
+    )
