@@ -83,9 +83,11 @@ def test_who_waits_and_for_how_long_comes_from_the_spec(scene: Scene) -> None:
 def test_gates_stand_at_their_points(scene: Scene) -> None:
     plan = planned(scene, LOWER + GATES)
 
-    for text in (plan_markdown(plan), printed(plan)):
-        assert text.index("expand") < text.index("sql quiet night") < text.index("backfill")
-        assert text.index("cutover") < text.index("soak 7d, approval by 2") < text.index("names in public.users")
+    for text, phase in ((plan_markdown(plan), "\n## {}"), (printed(plan), "\n{} ")):
+        phases = ("expand", "backfill", "contract: cutover")
+        expand, backfill, cutover = (text.index(phase.format(name)) for name in phases)
+        assert expand < text.index("sql quiet night") < backfill
+        assert cutover < text.index("soak 7d, approval by 2") < text.index("names in public.users")
 
 
 def test_times_are_estimates_from_sizes_at_a_rate_that_is_said(scene: Scene) -> None:
