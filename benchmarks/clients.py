@@ -19,8 +19,13 @@ from crossfade.server.binaries import find
 CLIENTS = 4
 SPEC = """
 changes: [{{add_column: {{table: pgbench_accounts, column: doubled, type: bigint, up: abalance * 2}}}}]
-backfill: {{workers: {workers}, target: {target}}}
+backfill: {{workers: {workers}, target: {target}, nice_ratio: {nice_ratio}}}
 """
+THROTTLED = "1 worker, target 10ms, nice_ratio 4"
+SPEEDS = {
+    "1 worker, target 10ms": SPEC.format(workers=1, target="10ms", nice_ratio=0),
+    THROTTLED: SPEC.format(workers=1, target="10ms", nice_ratio=4),
+}
 TRIGGERED = """
 changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]
 """
@@ -75,31 +80,31 @@ def at_half_capacity(server: LocalServer) -> Generator[None]:
 
 
 def beside_clients(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
-    """pgbench at half its capacity, without and with a backfill of the table it writes."""
+    """pgbench at half its capacity, without and with a backfill of the table it writes, at full speed and throttled."""
     scale = max(rows // 100_000, 1)
     url = server.create_database("accounts")
     pgbench(server, url, "-i", "-q", "-s", str(scale))
     capacity = rate(pgbench(server, fresh(server, "accounts"), "-n", "-c", str(CLIENTS), "-j", "1", "-T", "10"))
-    alone: list[float] = []
-    beside: list[float] = []
-    speed: list[float] = []
+    found: dict[str, list[float]] = {name: [] for name in ("without", *SPEEDS)}
+    speed: dict[str, list[int]] = {name: [] for name in SPEEDS}
     for _ in range(runs):
-        url = fresh(server, "accounts")
-        alone.append(percentile(latencies(server, url, capacity / 2, 10), 0.99))
-        with project(url, SPEC.format(workers=1, target="20ms")) as root:
-            advance(root, through="expand")
-            with ThreadPoolExecutor() as pool:
+        found["without"].append(percentile(latencies(server, fresh(server, "accounts"), capacity / 2, 10), 0.99))
+        for name, spec in SPEEDS.items():
+            url = fresh(server, "accounts")
+            with project(url, spec) as root, ThreadPoolExecutor() as pool:
+                advance(root, through="expand")
                 watched = pool.submit(latencies, server, url, capacity / 2, 10)
                 filled = walks(advance(root, through="backfill"))
-                beside.append(percentile(watched.result(), 0.99))
-        speed.append(sum(walk.rows for walk in filled) / sum(walk.seconds for walk in filled))
+                found[name].append(percentile(watched.result(), 0.99))
+            speed[name].append(round(sum(walk.rows for walk in filled) / sum(walk.seconds for walk in filled)))
     server.drop_database("accounts")
     yield Group(
-        f"pgbench at half its capacity, p99, beside a backfill of {scale * 100_000:,} rows (1 worker, target 20ms)",
+        f"pgbench at half its capacity, p99, beside a backfill of {scale * 100_000:,} rows",
         "ms",
-        (Way("without", tuple(alone)), Way("with", tuple(beside), 1.5)),
+        tuple(Way(name, tuple(each), 1.5 if name == THROTTLED else None) for name, each in found.items()),
         better="lower",
-        notes={"pgbench capacity, tps": round(capacity), "backfill, rows/s": [round(rows) for rows in speed]},
+        notes={"pgbench capacity, tps": round(capacity)}
+        | {f"rows/s, {name}": str(rates) for name, rates in speed.items()},
     )
 
 
@@ -115,7 +120,7 @@ def bloat(server: LocalServer, rows: int) -> Iterator[Group]:
                 connection.execute("ALTER TABLE pgbench_accounts ADD COLUMN doubled bigint")
                 connection.execute("UPDATE pgbench_accounts SET doubled = abalance * 2")
             elif name == "backfill":
-                with project(url, SPEC.format(workers=2, target="500ms")) as root:
+                with project(url, SPEC.format(workers=2, target="500ms", nice_ratio=0)) as root:
                     advance(root, through="backfill")
             size = connection.execute("SELECT pg_total_relation_size('pgbench_accounts') / 1048576.0").fetchone()
             assert size is not None

@@ -8,10 +8,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.execute.slow import slow_items
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
-from crossfade.execute import LockBudgetExceeded, Notice, Progress, Runner, StepRefused
+from crossfade.execute import LockBudgetExceeded, Notice, Progress, Runner, StepFinished, StepRefused
 
 ROWS = 20_000
 FILL = """
@@ -50,6 +51,20 @@ def test_a_batch_does_not_wait_for_a_row_that_is_held_for_long(scene: Scene) -> 
             scene.up(through="backfill")
 
         assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 999
+
+
+def test_a_worker_rests_as_long_as_the_spec_says_for_each_second_it_writes(scene: Scene) -> None:
+    scene.sql(slow_items(500))
+    scene.spec(
+        "changes: [{add_column: {table: items, column: lowered, type: text, up: slowly(name)}}]\n"
+        "backfill: {workers: 1, target: 50ms, nice_ratio: 3}\n"
+    )
+
+    scene.up(through="backfill")
+
+    walk = next(each for each in scene.seen(StepFinished) if each.step.kind == "walk")
+    assert walk.rows == 500
+    assert walk.seconds > 4 * 0.9 * 500 * 0.001  # a row takes a millisecond at least; the last batch needs no rest
 
 
 def test_the_planner_knows_what_was_filled_and_what_it_knew_of_other_columns_stays(scene: Scene) -> None:

@@ -54,6 +54,12 @@ class Patience:
                 raise Paused
         self._since += time.monotonic() - began
 
+    def rest(self, wrote: float) -> None:
+        """After so many seconds of writing, leave the server to others as the spec says (gh-ost's --nice-ratio)."""
+        if resting := wrote * self._site.settings.nice_ratio:
+            self._wait(resting)
+            self._since += resting
+
     def try_again(self, error: psycopg.Error) -> None:
         """Wait longer each time; raises LockBudgetExceeded when nothing has succeeded for as long as the budget."""
         if self.tried_for > self._site.settings.lock_budget:

@@ -197,9 +197,12 @@ class _Crew:
                 ) from None
             patience.succeed()
             walked = unit.next_block - before
-            pace.took(walked, time.monotonic() - began, self._throttle.share)
+            wrote = time.monotonic() - began
+            pace.took(walked, wrote, self._throttle.share)
             self._count(walked, rows)
             self._check_conflicts(walker)
+            if unit.next_block < unit.end_block:
+                patience.rest(wrote)
 
     def _check_conflicts(self, walker: Walker) -> None:
         with self._lock:

@@ -218,4 +218,5 @@ def _settings(migration: Migration) -> Settings:
         pause_wal_rate=backfill.pause_when.wal_rate,
         pause_transaction_age=age.total_seconds() if age is not None else None,
         end_idle_blockers=idle.total_seconds() if idle is not None else None,
+        nice_ratio=backfill.nice_ratio,
     )

@@ -68,6 +68,7 @@ class Settings(Data):
     pause_wal_rate: int | None
     pause_transaction_age: float | None = None
     end_idle_blockers: float | None = None
+    nice_ratio: float = 0.0  # seconds of rest for each second of writing
 
 
 class Plan(Data):

@@ -21,7 +21,8 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
     match step:
         case Walk():
             # A table that was never analysed gives no number of rows to reckon with.
-            return _sum(sizes, "rows", WALK_ROWS) if all(size.rows >= 0 for size in sizes) else None
+            rate = WALK_ROWS / (1 + plan.settings.nice_ratio)
+            return _sum(sizes, "rows", rate) if all(size.rows >= 0 for size in sizes) else None
         case BuildIndex():
             return _sum(sizes, "bytes", BUILD_BYTES)
         case Check():
@@ -32,5 +33,5 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
             return None
 
 
-def _sum(sizes: list[Size], of: str, rate: int) -> float | None:
+def _sum(sizes: list[Size], of: str, rate: float) -> float | None:
     return sum(getattr(size, of) for size in sizes) / rate if sizes else None

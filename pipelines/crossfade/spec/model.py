@@ -73,6 +73,9 @@ class Backfill(SpecModel):
         default=timedelta(milliseconds=500), description="A batch's wanted duration; its size adapts."
     )
     workers: Annotated[int, Field(ge=1, le=16)] = 2
+    nice_ratio: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=0.0, description="For each second of writing, a worker rests so many seconds; 0: it does not."
+    )
     pause_when: PauseWhen = PauseWhen()
     fire_triggers: bool | None = Field(
         default=None, description="true: user triggers fire for the rows we write; default: they do not."
