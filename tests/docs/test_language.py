@@ -156,6 +156,8 @@ def _default(field: FieldInfo) -> str:
             return f"`{str(default).lower()}`"
         case timedelta():
             return f"`{format_duration(default)}`"
+        case float():
+            return f"`{default:g}`"
         case int() | str():
             return f"`{default}`"
         case _:
