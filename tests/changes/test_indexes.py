@@ -97,6 +97,7 @@ def test_duplicates_hold_a_unique_index_up_before_it_is_built(scene: Scene, opti
 
 def test_an_index_is_dropped_in_the_last_stage_and_its_undo_builds_it_again(scene: Scene) -> None:
     scene.sql(f'{SCHEMA}; CREATE UNIQUE INDEX "oldOne" ON items (name DESC) INCLUDE (id) WHERE size > 0')
+    scene.sql("COMMENT ON INDEX \"oldOne\" IS 'best first'")
     spec(scene, "drop_index: {index: oldOne}")
     before = scene.schema()
 

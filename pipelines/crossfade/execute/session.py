@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from crossfade.server_words import told
 from crossfade.spec import Database, search_path
 
 OLDEST = 140000
+# psycopg's own logger tells of a lost connection in the server's words. What matters of it reaches us as an error.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 _POOLER_TRIES = 5  # between two looks, another client may have taken the connection
 
 # Those before row_security give a fragment its meaning, as in our triggers (steps/plpgsql.py).

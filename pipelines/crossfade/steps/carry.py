@@ -94,12 +94,12 @@ def renames(sides: Sides, stage: Stage) -> Iterator[tuple[tuple[str, ...], tuple
     for index in indexes_reading(sides.table, columns):
         if turns_now(index.reads & columns):
             own, hidden = sides.own("index", index.name), sides.own("old", index.name)
-            told, back = [*_told_of_index(sides, index, index.name)], [*_clustered(sides, index, index.name)]
+            told, back = [*told_of_index(sides.table, index, index.name)], [*_clustered(sides.table, index, index.name)]
             yield names(index.name, own, hidden, bool(index.constraint), told, back)
     for found in constraints_reading(sides.table, columns):
         if turns_now(columns & set(found.columns)):
             own, hidden = sides.own("constraint", found.name), sides.own("old", found.name)
-            yield names(found.name, own, hidden, True, [*_told_of_constraint(sides, found, found.name)], [])
+            yield names(found.name, own, hidden, True, [*_told_of_constraint(sides.table, found, found.name)], [])
 
 
 def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
@@ -129,7 +129,7 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
                 locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
                 statements=text(_using_index(sides, index, name)),
             )
-        yield from _tell_again(sides, leg, index.name, _told_of_index(sides, index, name))
+        yield from _tell_again(sides, leg, index.name, told_of_index(sides.table, index, name))
     for constraint in constraints_reading(sides.table, frozenset(columns)):
         name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
@@ -137,7 +137,7 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
         yield from rules.constrain(
             place, name, statement, subject=subject, shown=shown, parents=parents_of((constraint,))
         )
-        yield from _tell_again(sides, leg, constraint.name, _told_of_constraint(sides, constraint, name))
+        yield from _tell_again(sides, leg, constraint.name, _told_of_constraint(sides.table, constraint, name))
 
 
 def _tell_again(sides: Sides, leg: Leg, name: str, told: Iterable[sql.Composable]) -> Iterator[Ddl]:
@@ -152,32 +152,36 @@ def _tell_again(sides: Sides, leg: Leg, name: str, told: Iterable[sql.Composable
         )
 
 
-def _told_of_index(sides: Sides, index: Index, name: str) -> Iterator[sql.Composable]:
+def told_of_index(table: Table, index: Index, name: str) -> Iterator[sql.Composable]:
     """What was told of the index beside its definition, for the one that stands for it under a name."""
-    qualified = sql.Identifier(sides.relation.schema_name, name)
+    qualified = sql.Identifier(table.name.schema, name)
     if index.comment is not None:
         yield sql.SQL("COMMENT ON INDEX {} IS {}").format(qualified, sql.Literal(index.comment))
     for place, target in index.statistics:
         yield sql.SQL("ALTER INDEX {} ALTER COLUMN {} SET STATISTICS {}").format(
             qualified, sql.Literal(place), sql.Literal(target)
         )
-    yield from _clustered(sides, index, name)
-    for found in sides.table.constraints if index.constraint else ():
+    yield from _clustered(table, index, name)
+    for found in table.constraints if index.constraint else ():
         if found.name == index.constraint:
-            yield from _told_of_constraint(sides, found, name)
+            yield from _told_of_constraint(table, found, name)
 
 
-def _clustered(sides: Sides, index: Index, name: str) -> Iterator[sql.Composable]:
+def _clustered(table: Table, index: Index, name: str) -> Iterator[sql.Composable]:
     """Of a table's indexes one bears the mark, so it goes over, and back."""
     if index.clustered:
-        yield sides.alter("CLUSTER ON {}", name)
+        yield sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(_identifier(table), sql.Identifier(name))
 
 
-def _told_of_constraint(sides: Sides, constraint: Constraint, name: str) -> Iterator[sql.Composable]:
+def _told_of_constraint(table: Table, constraint: Constraint, name: str) -> Iterator[sql.Composable]:
     if constraint.comment is not None:
         yield sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-            sql.Identifier(name), sides.sql, sql.Literal(constraint.comment)
+            sql.Identifier(name), _identifier(table), sql.Literal(constraint.comment)
         )
+
+
+def _identifier(table: Table) -> sql.Identifier:
+    return sql.Identifier(table.name.schema, table.name.name)
 
 
 def promised(sides: Sides) -> list[str]:
