@@ -235,7 +235,7 @@ class Run:
                 self.run_out_leases()
             elif ending.outcome == "waiting":
                 time.sleep(0.05)
-            elif ending.outcome is not None or (act == "rollback" and "has not started" in ending.said):
+            elif ending.outcome is not None or self._is_taken_back(ending):
                 break
             elif self.fault.explains(ending):
                 self.fault.lift(self)
@@ -246,6 +246,10 @@ class Run:
         self.fault.lift(self)
         self.result.found.disturbed = self.fault.struck
 
+    def _is_taken_back(self, ending: Ending) -> bool:
+        """It came when the way back was at its end."""
+        return self.order_at_hand.act == "rollback" and "has not started" in ending.said
+
     def run_out_leases(self) -> None:
         """As time does: a dead runner's lease ends."""
         with self.admin() as admin:
@@ -255,8 +259,7 @@ class Run:
     def check_ending(self, ending: Ending) -> None:
         """Of a runner beside the one that is driven: it did its work, or said in one of our errors why not."""
         known = ("LeaseTaken", "LeaseLost", "ExecutionFailed", "DatabaseUnreachable", "Server")
-        late = self.order_at_hand.act == "rollback" and "has not started" in ending.said  # the other one has ended it
-        if not (ending.killed or ending.outcome is not None or ending.error in known or late):
+        if not (ending.killed or ending.outcome is not None or ending.error in known or self._is_taken_back(ending)):
             raise Wrong(f"a second runner: {ending.error}: {ending.said}")
 
     # --- what is left --------------------------------------------------------------------------------

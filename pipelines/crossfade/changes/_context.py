@@ -10,7 +10,6 @@ from typing import NoReturn, Protocol
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.model import Catalog, Column, Name, Table
 from crossfade.changes._change import Need, Refused
-from crossfade.composing import sql
 from crossfade.errors import Position
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Head
@@ -196,10 +195,6 @@ class Context:
         """Columns and types of the row with what earlier changes bring."""
         arriving = {name: arrival.type for name, arrival in self.arrivals.get(table.name, {}).items()}
         return self.row_types(table) | arriving
-
-
-def identifier(table: Name) -> sql.Identifier:
-    return sql.Identifier(table.schema, table.name)
 
 
 def relation(table: Name) -> Relation:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from crossfade.catalog.model import Column, Table
 from crossfade.changes._change import Compiled, Hazard, Need
-from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._context import Context, relation
 from crossfade.changes._obstacles import refuse_dependents
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
@@ -16,7 +16,7 @@ from crossfade.changes._types import catalog_only
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import rules
-from crossfade.steps.compose import lock, text
+from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.recompile import recompile
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from crossfade.catalog.dependents import words
 from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
 from crossfade.changes._change import Hazard, Refused
-from crossfade.changes._context import Context, identifier
+from crossfade.changes._context import Context
 from crossfade.changes._row_use import row_use
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps import carry
+from crossfade.steps.compose import identifier
 
 
 def rule_name(table: str, column: str, label: str) -> str:

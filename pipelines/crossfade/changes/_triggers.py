@@ -11,6 +11,7 @@ from crossfade.changes._change import Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._row_use import row_use
 from crossfade.composing import sql
+from crossfade.steps.compose import identifier
 
 _WRITES = {"insert", "update"}
 # Of PostgreSQL and its contrib modules, by the symbol: they write no column but those that their arguments name.
@@ -119,7 +120,7 @@ def _reading(context: Context, table: Table, trigger: Trigger, column: str) -> I
 
 
 def _signature(function: Function) -> str:
-    name = sql.Identifier(function.name.schema, function.name.name).as_string(None)
+    name = identifier(function.name).as_string(None)
     return f"{name}({function.arguments})"
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped, Need
-from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._context import Context, relation
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
     refuse_branched,
@@ -24,7 +24,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
-from crossfade.steps.compose import lock, text
+from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
 from crossfade.steps.step import EXPAND, Ddl
 

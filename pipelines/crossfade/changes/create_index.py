@@ -8,13 +8,13 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Name, Table
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, Path, identifier, relation
+from crossfade.changes._context import Context, Path, relation
 from crossfade.changes._mapping import checked
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import rules
-from crossfade.steps.compose import lock, names
+from crossfade.steps.compose import identifier, lock, names
 from crossfade.steps.step import VALIDATE, BuildIndex, Check
 
 

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from crossfade.catalog.model import Name
 from crossfade.changes._change import Change, Compiled, Hazard, Need
-from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._context import Context, relation
 from crossfade.changes._mapping import expect
 from crossfade.changes.add_constraint import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps.compose import lock, lock_parents, names, text
+from crossfade.steps.compose import identifier, lock, lock_parents, names, text
 from crossfade.steps.step import EXPAND, Ddl, Relation
 
 

@@ -6,9 +6,9 @@ from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, relation
 from crossfade.spec.values import Identifier
 from crossfade.steps import step
-from crossfade.steps.carry import carried_index, told_of_index
-from crossfade.steps.compose import lock, text
-from crossfade.steps.step import BuildIndex, Ddl, stage_leg
+from crossfade.steps.carry import carried_index, tell_again, told_of_index
+from crossfade.steps.compose import lock
+from crossfade.steps.step import BuildIndex, stage_leg
 
 
 class DropIndex(Change):
@@ -57,15 +57,8 @@ class DropIndex(Change):
             unique=found.unique,
             statement=carried_index(found, name=self.index, columns={}),
         )
-        statements = text(*told_of_index(table, found, self.index))
-        told = Ddl(
-            id=f"{step_id}/undo/tell",
-            leg=leg,
-            database=context.database,
-            title=f"give index {self.index} its comment and settings again",
-            locks=lock(relation(table.name), "SHARE UPDATE EXCLUSIVE"),
-            statements=statements,
-        )
+        told = told_of_index(table, found, self.index)
+        tell = tell_again(context.place(table, leg), f"{step_id}/undo/tell", f"index {self.index}", told)
         dropped = step.DropIndex(
             id=step_id,
             leg=leg,
@@ -74,7 +67,7 @@ class DropIndex(Change):
             locks=lock(relation(table.name), "SHARE UPDATE EXCLUSIVE"),
             relation=relation(table.name),
             index=self.index,
-            undo=(again, told) if statements else (again,),
+            undo=(again, *tell),
             undo_title="build it again",
         )
         return Compiled(steps=(dropped,))

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped
-from crossfade.changes._context import Context, identifier, relation
+from crossfade.changes._context import Context, relation
 from crossfade.changes._mapping import checked
 from crossfade.changes._obstacles import refuse_branched
 from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, identifier, lock, names, per_leaf, same_key, text
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, Check, Ddl, Walk

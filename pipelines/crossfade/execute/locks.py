@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
+from crossfade.execute.session import limit
 from crossfade.execute.site import Site
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
@@ -51,17 +52,17 @@ def take_locks(site: Site, work: psycopg.Connection[Any], locks: Sequence[Lock])
     taken, are_many = _to_take(work, locks)
     patience = site.settings.lock_timeout
     if not taken:  # statements of an author's, which may hold one lock while they wait for the next
-        _limit(work, lock_timeout=min(patience, site.longest_hold))
+        limit(work, lock_timeout=min(patience, site.longest_hold))
         return
     deadline = time.monotonic() + patience
-    _limit(work, lock_timeout=patience)
+    limit(work, lock_timeout=patience)
     _lock(work, taken[0], alone=True)
     deadline = min(deadline, time.monotonic() + site.longest_hold)
     if are_many:
         deadline = min(deadline, time.monotonic() + site.longest_hold - _waited_by_the_next_to_look(work))
         for lock in taken:
             _lock_until(work, lock, deadline)
-    _limit(work, lock_timeout=_left(deadline), statement_timeout=0)
+    limit(work, lock_timeout=_left(deadline), statement_timeout=0)
 
 
 def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list[Lock], bool]:
@@ -80,7 +81,7 @@ def _waited_by_the_next_to_look(work: psycopg.Connection[Any]) -> float:
 
 def _lock_until(work: psycopg.Connection[Any], lock: Lock, deadline: float) -> None:
     """With all its partitions, for which lock_timeout would begin anew with each."""
-    _limit(work, statement_timeout=_left(deadline))
+    limit(work, statement_timeout=_left(deadline))
     try:
         _lock(work, lock)
     except errors.QueryCanceled:  # by its timeout; or by a person, who sees it tried again
@@ -97,12 +98,3 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise errors.LockNotAvailable
     return left
-
-
-def _limit(work: psycopg.Connection[Any], **seconds: float) -> None:
-    """Until the transaction ends."""
-    values = [f"{max(int(limit * 1000), 1) if limit else 0}ms" for limit in seconds.values()]
-    work.execute(
-        "SELECT pg_catalog.set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
-        (list(seconds), values),
-    )

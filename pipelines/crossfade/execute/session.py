@@ -70,6 +70,15 @@ def reading(database: Database, application: str = "crossfade") -> Generator[psy
         connection.close()
 
 
+def limit(work: psycopg.Connection[Any], **seconds: float) -> None:
+    """Set timeouts, by the server's names of them, until the transaction ends; 0: none."""
+    values = [f"{max(int(each * 1000), 1) if each else 0}ms" for each in seconds.values()]
+    work.execute(
+        "SELECT pg_catalog.set_config(name, value, true) FROM unnest(%s::text[], %s::text[]) AS s(name, value)",
+        (list(seconds), values),
+    )
+
+
 def _open(database: Database, application: str, settings: dict[str, str]) -> psycopg.Connection[Any]:
     connection = _connect(database, application)
     if connection.info.server_version < OLDEST:

@@ -14,7 +14,7 @@ from crossfade.execute.errors import is_lost
 from crossfade.execute.fault import Fault
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Listener
-from crossfade.execute.session import open_session
+from crossfade.execute.session import limit, open_session
 from crossfade.ledger import LeaseLost, Ledger, lease, require_current
 from crossfade.plan import Settings
 from crossfade.spec import Database
@@ -139,8 +139,7 @@ class Site:
 
     def limit_lock_waits(self, work: psycopg.Connection[Any]) -> None:
         """Until the transaction ends, wait for a lock no longer than the spec allows."""
-        timeout = f"{int(self.settings.lock_timeout * 1000)}ms"
-        work.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (timeout,))
+        limit(work, lock_timeout=self.settings.lock_timeout)
 
     def cancel(self) -> None:
         """Stop what our sessions are doing on the server, now."""

@@ -17,7 +17,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import rules
-from crossfade.steps.compose import lock, text
+from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.rows import Sides
 from crossfade.steps.rules import Place
 from crossfade.steps.step import VALIDATE, AnyStep, BuildIndex, Ddl, Leg, Relation
@@ -129,7 +129,8 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
                 locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
                 statements=text(_using_index(sides, index, name)),
             )
-        yield from _tell_again(sides, leg, index.name, told_of_index(sides.table, index, name))
+        told = told_of_index(sides.table, index, name)
+        yield from tell_again(place, sides.id("again", index.name, "tell"), f"{index.name} of the old side", told)
     for constraint in constraints_reading(sides.table, frozenset(columns)):
         name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
@@ -137,17 +138,24 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
         yield from rules.constrain(
             place, name, statement, subject=subject, shown=shown, parents=parents_of((constraint,))
         )
-        yield from _tell_again(sides, leg, constraint.name, _told_of_constraint(sides.table, constraint, name))
+        told = _told_of_constraint(sides.table, constraint, name)
+        yield from tell_again(
+            place, sides.id("again", constraint.name, "tell"), f"{constraint.name} of the old side", told
+        )
 
 
-def _tell_again(sides: Sides, leg: Leg, name: str, told: Iterable[sql.Composable]) -> Iterator[Ddl]:
+def tell_again(place: Place, step_id: str, shown: str, told: Iterable[sql.Composable]) -> Iterator[Ddl]:
+    """What was told of an index or a constraint, of the one that was made again; no step where nothing was.
+
+    shown: what it is called, for people.
+    """
     if statements := text(*told):
         yield Ddl(
-            id=sides.id("again", name, "tell"),
-            leg=leg,
-            database=sides.database,
-            title=f"give {name} of the old side its comment and settings again",
-            locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
+            id=step_id,
+            leg=place.leg,
+            database=place.database,
+            title=f"give {shown} its comment and settings again",
+            locks=lock(place.relation, "SHARE UPDATE EXCLUSIVE"),
             statements=statements,
         )
 
@@ -170,18 +178,14 @@ def told_of_index(table: Table, index: Index, name: str) -> Iterator[sql.Composa
 def _clustered(table: Table, index: Index, name: str) -> Iterator[sql.Composable]:
     """Of a table's indexes one bears the mark, so it goes over, and back."""
     if index.clustered:
-        yield sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(_identifier(table), sql.Identifier(name))
+        yield sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(identifier(table.name), sql.Identifier(name))
 
 
 def _told_of_constraint(table: Table, constraint: Constraint, name: str) -> Iterator[sql.Composable]:
     if constraint.comment is not None:
         yield sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-            sql.Identifier(name), _identifier(table), sql.Literal(constraint.comment)
+            sql.Identifier(name), identifier(table.name), sql.Literal(constraint.comment)
         )
-
-
-def _identifier(table: Table) -> sql.Identifier:
-    return sql.Identifier(table.name.schema, table.name.name)
 
 
 def promised(sides: Sides) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from crossfade.catalog.model import Name
 from crossfade.composing import sql
 from crossfade.steps.step import Lock, LockMode, Relation
 
@@ -27,6 +28,11 @@ def per_leaf(statement: sql.Composable) -> str:
 def table(relation: Relation) -> sql.Identifier:
     """The relation's qualified name."""
     return sql.Identifier(relation.schema_name, relation.name)
+
+
+def identifier(name: Name) -> sql.Identifier:
+    """The qualified name of something as the catalog names it."""
+    return sql.Identifier(name.schema, name.name)
 
 
 def names(columns: Iterable[str], *, of: str | None = None) -> sql.Composable:

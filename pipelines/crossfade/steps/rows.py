@@ -17,6 +17,7 @@ from crossfade.catalog.model import Column, Name, Table
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Stage
+from crossfade.steps.compose import identifier
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Leg, Relation
 from crossfade.steps.tuning import Tuning
@@ -118,7 +119,7 @@ class Sides:
 
     @property
     def sql(self) -> sql.Identifier:
-        return sql.Identifier(self.table.name.schema, self.table.name.name)
+        return identifier(self.table.name)
 
     @cached_property
     def leaving(self) -> tuple[str, ...]:
