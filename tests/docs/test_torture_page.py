@@ -1,4 +1,4 @@
-"""The page about torture names every kind, shape and fault there is, and no other."""
+"""The page about torture names every shape and fault there is, and no other."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import re
 
 from tests.docs.markdown import DOCS, Page
 from tests.torture.faults import FAULTS
-from tests.torture.kinds import KINDS
 from tests.torture.shapes import SHAPES
 
 SECTIONS = Page(DOCS / "torture.md").sections
-
-
-def test_it_names_every_kind() -> None:
-    assert set(re.findall(r"`(\w+)`", SECTIONS["kinds"])) == set(KINDS)
 
 
 def test_it_names_every_shape() -> None:
