@@ -46,8 +46,9 @@ format: $(READY)
 bench: $(READY)  ## ratios to a baseline of the same run; ARGS="--rows 10000000 bigint"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-schema: $(READY)  ## write the JSON Schemas under docs/
+reference: $(READY)  ## write the JSON Schemas and the pages of the kinds of change under docs/
 	@$(BIN)/crossfade schema --write docs
+	@$(BIN)/crossfade explain --write docs/changes
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "crossfade needs Python 3.11 or later on PATH (or PYTHON=/path/to/python)"; exit 1; }

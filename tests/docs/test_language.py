@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
-from types import NoneType
-from typing import Any, cast, get_args, get_origin
+from typing import Any, cast
 
 import pytest
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from tests.docs.markdown import DOCS, ROOT, Fence, Page
 
 from crossfade.changes import CHANGES
@@ -23,8 +20,8 @@ from crossfade.gates.expectations.arguments import known
 from crossfade.gates.expectations.suite import SuiteFile
 from crossfade.spec import load_databases, load_migration
 from crossfade.spec.databases import DatabaseEntry
+from crossfade.spec.manual import Key, default_of, keys_of
 from crossfade.spec.model import STAGES, Backfill, Contract, GateSet, Head, Locks, PauseWhen, StageOptions
-from crossfade.spec.values import format_duration
 from crossfade.spec.window import Window
 
 PAGE = Page(DOCS / "language.md")
@@ -43,13 +40,10 @@ MAPPINGS: dict[str, type[BaseModel]] = {
     "databases": DatabaseEntry,
     "suites": SuiteFile,
 }
-KINDS: dict[str, type[BaseModel]] = {
-    **{kind: CHANGES.model(kind) for kind in CHANGES.names()},
-    **{"sql-1" if kind == "sql" else kind: GATES.model(kind) for kind in GATES.names() if kind != "window"},
-}
+KINDS: dict[str, type[BaseModel]] = {kind: GATES.model(kind) for kind in GATES.names() if kind != "window"}
 SECTIONS = MAPPINGS | KINDS
-# Not keys of their own, or told once for all changes.
-LEFT_OUT = {"gates": {"plain"}, **{kind: {"database"} for kind in CHANGES.names()}}
+# Not keys of their own.
+LEFT_OUT = {"gates": {"plain"}}
 SPELLED = {"migration": {"backfill": "its own", "locks": "its own", "contract": "its own"}} | {
     "backfill": {"pause_when": "its own"},
     "contract": {"stages": "`retire`, `archive`, `drop`"},
@@ -68,10 +62,7 @@ def test_an_example_is_right(fence: Fence, tmp_path: Path) -> None:
     _load(fence, yaml.safe_load(fence.text), tmp_path)
 
 
-def test_every_kind_has_an_example() -> None:
-    examples = [yaml.safe_load(fence.text) for fence in PAGE.fences if fence.language == "yaml"]
-    changes = {kind for example in examples for change in example.get("changes", ()) for kind in change}
-    assert changes == set(CHANGES.names())
+def test_every_kind_of_gate_has_an_example() -> None:
     shown = " ".join(fence.text for fence in PAGE.fences)
     assert all(f"- {kind}: " in shown for kind in GATES.names())
 
@@ -90,7 +81,6 @@ def test_every_section_that_the_code_names_exists() -> None:
     for path in (ROOT / "pipelines").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         named |= set(re.findall(r"docs/language\.md#([\w-]+)", source))
-        named |= set(re.findall(r"(?:_SECTION =|section=) ?\"(\w+)\"", source))
     assert named
     assert named <= set(PAGE.sections)
 
@@ -101,7 +91,7 @@ def test_every_section_that_an_error_can_link_to_exists(tmp_path: Path) -> None:
         if fence.language == "yaml":
             for wrong in _slips(yaml.safe_load(fence.text)):
                 linked |= _links(fence, wrong, tmp_path)
-    assert {"migration", "backfill", "gates", "stages", "window", "databases", "suites", *CHANGES.names()} <= linked
+    assert {"migration", "backfill", "gates", "stages", "window", "databases", "suites"} <= linked
     assert linked <= set(PAGE.sections)
 
 
@@ -120,48 +110,9 @@ def _keys(section: str, model: type[BaseModel]) -> Iterator[tuple[str, str]]:
         key = field.alias or name
         if key in LEFT_OUT.get(section, ()):
             continue
-        yield key, spelled.get(key) or _default(field)
-        if section in KINDS:  # the other mappings have sections of their own
-            yield from _nested(key, field)
-
-
-def _nested(key: str, field: FieldInfo) -> Iterator[tuple[str, str]]:
-    """The keys of the mapping, or of each mapping in the list, that a field holds."""
-    listed, model = _model_in(field.annotation)
-    for name, inner in model.model_fields.items() if model else ():
-        path = f"{key}[].{name}" if listed else f"{key}.{inner.alias or name}"
-        yield path, _default(inner)
-        yield from _nested(path, inner)
-
-
-def _model_in(annotation: Any, listed: bool = False) -> tuple[bool, type[BaseModel] | None]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return listed, annotation
-    origin: object = get_origin(annotation)
-    if origin is dict:
-        return listed, None  # its values are described where their mapping is
-    for argument in get_args(annotation):
-        found = _model_in(argument, listed or origin is tuple)
-        if argument is not NoneType and found[1] is not None:
-            return found
-    return listed, None
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    default: object = field.get_default(call_default_factory=True)
-    match default:
-        case bool():
-            return f"`{str(default).lower()}`"
-        case timedelta():
-            return f"`{format_duration(default)}`"
-        case float():
-            return f"`{default:g}`"
-        case int() | str():
-            return f"`{default}`"
-        case _:
-            return "–"
+        # The other mappings that a key holds have sections of their own.
+        keys = keys_of(model) if section in KINDS else [Key(key, default_of(field), "")]
+        yield from ((k.path, spelled.get(k.path) or k.default) for k in keys if re.split(r"[.[]", k.path)[0] == key)
 
 
 # --- examples ----------------------------------------------------------------------------------------

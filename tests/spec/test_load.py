@@ -167,7 +167,7 @@ def test_an_unknown_kind_of_change_is_refused_with_the_nearest_one(refuse: Refus
 
     assert found == (
         "6:5: unknown kind of change `drop_tabel`\n"
-        "  why: the kinds are in docs/language.md#changes\n"
+        "  why: the kinds are in docs/changes/README.md\n"
         "  fix: did you mean `drop_table`? known here: change_column, drop_table"
     )
 

@@ -15,7 +15,7 @@ def test_an_unknown_key_is_placed_explained_and_mended(refuse: Refuse) -> None:
 
     assert found == (
         "8:7: unknown key `colum` in `change_column`\n"
-        "  why: a mapping holds only the keys it knows: docs/language.md#change_column\n"
+        "  why: a mapping holds only the keys it knows: docs/changes/change_column.md\n"
         "  fix: did you mean `column`? known here: table, column, to, up, down, strategy, enforce, database"
     )
 
@@ -25,7 +25,7 @@ def test_a_missing_key_is_placed_where_its_mapping_begins(refuse: Refuse) -> Non
 
     assert found == (
         "7:7: `change_column` has no `column`\n"
-        "  why: A name as it is written in the database, without quotes: docs/language.md#change_column\n"
+        "  why: A name as it is written in the database, without quotes: docs/changes/change_column.md\n"
         "  fix: add it, e.g. `column: users`"
     )
 

@@ -14,12 +14,18 @@ from crossfade.steps.rows import CheckRule, UniqueRule
 class Target(SpecModel):
     """What the column shall be; what is not named stays."""
 
-    type: TypeName | None = Field(None, examples=["bigint", "timestamptz"])
-    nullable: bool | None = None
-    default: Expression | None = Field(None, description="SQL; `null` takes the default away.")
-    check: Expression | None = None
-    unique: bool | None = None
-    comment: str | None = None
+    type: TypeName | None = Field(None, description="As in SQL.", examples=["bigint", "timestamptz"])
+    nullable: bool | None = Field(None, description="Whether it may be NULL.")
+    default: Expression | None = Field(
+        None, description="SQL; `null` takes the default away; when it is not given, the old default stays as it is."
+    )
+    check: Expression | None = Field(
+        None, description="SQL over the new row; the constraint is called `<table>_<column>_check`."
+    )
+    unique: bool | None = Field(
+        None, description="`true` adds the constraint `<table>_<column>_key`; `false` is refused."
+    )
+    comment: str | None = Field(None, description="Its comment; `null` takes it away.")
 
     @field_validator("unique")
     @classmethod

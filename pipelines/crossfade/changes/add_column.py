@@ -30,25 +30,62 @@ from crossfade.steps.step import EXPAND, Ddl
 
 
 class AddColumn(Change):
-    """Add a column.
+    """Add a column: empty, with a default, or made from the row's other columns.
 
-    The old version never sees it; the new one may use it when expand has ended. With `up`, existing rows are
-    filled and old writes keep it right; with `down`, new writes keep the old columns right. Undo drops it.
+    Without `up` it is one `ALTER TABLE` in expand that touches no row. With `up`, or with a volatile default such
+    as `gen_random_uuid()`, existing rows are filled in backfill, and a trigger maps new writes until `archive`.
+    With `down`, writes of the new version keep the old columns right as well.
+
+    ## Old and new versions
+
+    The old version does not know the column. The new one may use it when expand has ended, and rely on it in every
+    row when validate has. A value that `up` cannot give never fails the old version's write: the row is a conflict.
+
+    ## Undo
+
+    Drops the column.
+
+    ## Locks
+
+    ACCESS EXCLUSIVE on the table for an instant, in expand; rules are proved over the rows under locks that let
+    reads and writes go on.
+
+    ## Hazards
+
+    A rule over the column (`nullable: false`, `check`, `unique`) binds old writers from where `enforce` of the
+    migration says. Statements prepared as `SELECT *` are refused once after expand.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - add_column:
+          table: users
+          column: full_name
+          type: text
+          up: first_name || ' ' || last_name
+          down: {first_name: "split_part(full_name, ' ', 1)", last_name: "split_part(full_name, ' ', 2)"}
+      - add_column: {table: users, column: locale, type: text, nullable: false, default: "'en'"}
+    ```
     """
 
-    table: Identifier
-    column: Identifier
-    type: Annotated[TypeName, Field(min_length=1, examples=["text", "numeric(10,2)"])]
-    nullable: bool = True
-    default: Expression | None = None
+    table: Identifier = Field(description="The table, or `schema.table`.")
+    column: Identifier = Field(description="Its name.")
+    type: Annotated[TypeName, Field(min_length=1)] = Field(
+        description="As in SQL: `text`, `numeric(10,2)`.", examples=["text", "numeric(10,2)"]
+    )
+    nullable: bool = Field(True, description="Whether it may be NULL.")
+    default: Expression | None = Field(None, description="SQL for rows that name no value.")
     up: Expression | None = Field(None, description="SQL over the old row that gives the new column's value.")
     down: dict[Identifier, Expression] = Field(
         default_factory=dict[str, Expression],
         description="Old column -> SQL over the new row that gives its value.",
     )
-    check: Expression | None = None
-    unique: bool = False
-    comment: str | None = None
+    check: Expression | None = Field(
+        None, description="SQL over the new row; the constraint is called `<table>_<column>_check`."
+    )
+    unique: bool = Field(False, description="The constraint is called `<table>_<column>_key`.")
+    comment: str | None = Field(None, description="Its comment.")
 
     def compile(self, context: Context) -> Compiled:
         """A plain ADD COLUMN where the catalog can do it alone; a pair where rows need values."""

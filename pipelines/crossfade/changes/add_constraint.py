@@ -25,34 +25,76 @@ Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
 class References(SpecModel):
     """The parent of a foreign key."""
 
-    table: Identifier
-    columns: tuple[Identifier, ...] = Field((), description="Default: the parent's primary key.")
+    table: Identifier = Field(description="The parent.")
+    columns: tuple[Identifier, ...] = Field((), description="The parent's columns, when they are not its primary key.")
 
 
 class ForeignKey(SpecModel):
     """Columns whose values must stand in another table."""
 
-    columns: Annotated[tuple[Identifier, ...], Field(min_length=1)]
-    references: References
-    on_delete: Action = "no action"
-    on_update: Action = "no action"
-    deferrable: bool = False
+    columns: Annotated[tuple[Identifier, ...], Field(min_length=1)] = Field(description="The columns that refer.")
+    references: References = Field(description="What they refer to.")
+    on_delete: Action = Field(
+        "no action", description="What a delete of the parent's row does to rows that refer to it."
+    )
+    on_update: Action = Field("no action", description="What an update of the parent's key does to them.")
+    deferrable: bool = Field(False, description="A transaction may have it checked at its end.")
 
 
 class AddConstraint(Change):
-    """Add a constraint.
+    """Add a check, a unique constraint or a foreign key.
 
-    It binds new rows from `enforce` on and is then proved over the old ones without a blocking lock. Rows that
-    break it are counted first, and the phase waits until they are mended. Undo drops it.
+    It is over columns that exist, or that an earlier change of the migration brings. Rows that break the rule are
+    counted first, and the phase stops until they are mended. Then the rule is added as NOT VALID (or its index is
+    built concurrently), which binds new rows, and proved over the old ones.
+
+    ## Old and new versions
+
+    The rule binds both versions from where `enforce` says: `validate`, or with `contract` the stage `tighten`, when
+    the old version is gone. Until the stage `cutover` it bears a name that begins with `_cf_<migration>`, so that a
+    write it refuses says why.
+
+    ## Undo
+
+    Drops the constraint.
+
+    ## Locks
+
+    SHARE ROW EXCLUSIVE (foreign key, on both tables) or ACCESS EXCLUSIVE (check, unique), for an instant. The proof
+    over existing rows and the build of an index let reads and writes go on.
+
+    ## Hazards
+
+    Writes of the old version that break the rule fail from where it binds. A foreign key between types that
+    PostgreSQL cannot compare, or to columns without a unique rule, is refused when planned.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - create_index: {table: orders, name: orders_customer_id, columns: [customer_id]}
+      - add_constraint:
+          table: orders
+          name: orders_customer_fkey
+          foreign_key: {columns: [customer_id], references: {table: customers}, on_delete: restrict}
+      - add_constraint: {table: orders, name: orders_total_positive, check: total > 0, enforce: contract}
+      - add_constraint: {table: orders, name: orders_number_key, unique: [number]}
+    ```
     """
 
-    table: Identifier
-    name: Identifier
-    check: Expression | None = None
-    unique: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = None
-    nulls_distinct: bool = True
-    foreign_key: ForeignKey | None = None
-    enforce: Literal["validate", "contract"] | None = None
+    table: Identifier = Field(description="The table, or `schema.table`.")
+    name: Identifier = Field(description="The name it has in the end.")
+    check: Expression | None = Field(None, description="SQL over the row.")
+    unique: Annotated[tuple[Identifier, ...], Field(min_length=1)] | None = Field(
+        None, description="Columns whose values no two rows share."
+    )
+    nulls_distinct: bool = Field(
+        True, description="With `unique`; `false` is NULLS NOT DISTINCT (PostgreSQL 15 and later)."
+    )
+    foreign_key: ForeignKey | None = Field(None, description="Columns whose values stand in another table.")
+    enforce: Literal["validate", "contract"] | None = Field(
+        None, description="From when it binds old writers, when that is not as the migration says."
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> AddConstraint:

@@ -36,22 +36,74 @@ from crossfade.steps.tuning import Tuning
 
 
 class ChangeColumn(Change):
-    """Change a column.
+    """Change the type, nullability, default, check, uniqueness or comment of a column that keeps its name.
 
-    What the catalog can do alone, and take back alone, is done in place. Otherwise a new column is filled beside the
-    old one and names are swapped at cutover, in one short transaction that can be turned back until archive.
+    What PostgreSQL does in the catalog alone, and takes back in the catalog alone, is done in place: `varchar`
+    without a length to `text`, and all that is no type. A new default and a new type come in the stage `cutover`,
+    new rules where `enforce` says.
+
+    A wider `varchar(n)`, `varchar(n)` to `text` and more digits of a `numeric` at the same scale are done in the
+    catalog alone too, but to take them back PostgreSQL rewrites the table while nobody can read it. They are copied
+    like any other type, unless `strategy: in_place` says that they shall be done at once and, from `cutover` on,
+    for good ([decision 12](../decisions/0012-what-cannot-come-back-in-the-catalog-is-copied.md)).
+
+    Where values change (another type, or `up` or `down` is given), a new column is filled beside the old one and
+    names are swapped at `cutover`. Indexes, unique constraints, checks and foreign keys of the column are built for
+    the new one first. Its statistics target and options stay; its storage and compression do where the type stays
+    or both are texts. In `up`, the column's name means the old value; in `down`, the new one.
+
+    ## Old and new versions
+
+    Until `cutover` both versions read and write the column as it was; from then on as it shall be. Until `archive`
+    the old column follows under a hidden name. A value that is too long for a type is a conflict and is never cut
+    off.
+
+    ## Undo
+
+    Turns the names back, at once; after `archive` from the archive. A column that may be NULL from expand on is
+    made NOT NULL again without a scan that holds anybody up; while rows have no value the rollback is refused with
+    their count, before anything is taken back.
+
+    ## Locks
+
+    ACCESS EXCLUSIVE on the table for an instant, in expand, at `cutover`, `archive` and `drop`.
+
+    ## Hazards
+
+    After `cutover` the column stands last in the table. Statements prepared as `SELECT *` are refused once after
+    expand, `cutover` and `drop`. What depends on the column and cannot be carried over is refused by name when
+    planned.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - change_column:
+          table: flights
+          column: departs
+          to: {type: timestamptz, nullable: false}
+          up: departs::timestamptz
+          down: to_char(departs AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    ```
     """
 
-    table: Identifier
-    column: Identifier
-    to: Target
-    up: Expression | None = Field(None, description="SQL over the old row -> new value; default: a cast.")
-    down: Expression | None = Field(None, description="SQL over the new row -> old value; default: a cast.")
+    table: Identifier = Field(description="The table, or `schema.table`.")
+    column: Identifier = Field(description="The column; it keeps its name.")
+    to: Target = Field(description="What it shall be; what is not named stays.")
+    up: Expression | None = Field(
+        None, description="SQL over the old row that gives the new value; without it a cast that cuts nothing off."
+    )
+    down: Expression | None = Field(
+        None, description="SQL over the new row that gives the old value; without it the same."
+    )
     strategy: Literal["swap", "in_place"] = Field(
         "swap",
         description="`in_place`: widen a type in the catalog alone, also where that cannot be taken back.",
     )
-    enforce: Literal["validate", "contract"] | None = Field(None, description="From when new rules bind old writers.")
+    enforce: Literal["validate", "contract"] | None = Field(
+        None,
+        description="From when new rules bind old writers, when not as the migration says; refused without a rule.",
+    )
 
     def compile(self, context: Context) -> Compiled:
         """In place where no value changes, else a pair that swaps names."""

@@ -21,11 +21,11 @@ from crossfade.steps.step import VALIDATE, BuildIndex, Check
 class IndexPart(SpecModel):
     """A key of an index: a column or an expression, with its order."""
 
-    column: Identifier | None = None
-    expression: Expression | None = None
-    opclass: str | None = Field(None, pattern=r"^[A-Za-z_][\w.]*$")
-    order: Literal["asc", "desc"] | None = None
-    nulls: Literal["first", "last"] | None = None
+    column: Identifier | None = Field(None, description="A column, or")
+    expression: Expression | None = Field(None, description="SQL over the row.")
+    opclass: str | None = Field(None, description="An operator class.", pattern=r"^[A-Za-z_][\w.]*$")
+    order: Literal["asc", "desc"] | None = Field(None, description="Its order.")
+    nulls: Literal["first", "last"] | None = Field(None, description="Where NULL stands.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> IndexPart:
@@ -37,17 +37,53 @@ class IndexPart(SpecModel):
 class CreateIndex(Change):
     """Create an index concurrently.
 
-    Reads and writes go on while it is built. A build that was cut off is cleaned up and done again. Undo drops it.
+    It is built in validate: what it reads has been filled by then. With `unique`, duplicates are counted before the
+    build. A build that was cut off leaves an invalid index; the next run drops it and builds again.
+
+    ## Old and new versions
+
+    Neither notices it. A unique index binds both from its build on.
+
+    ## Undo
+
+    Drops the index, concurrently.
+
+    ## Locks
+
+    SHARE UPDATE EXCLUSIVE on the table: reads and writes go on. The build waits for transactions that are older
+    than it, and that time counts against `locks.budget`.
+
+    ## Hazards
+
+    An index of that name which another made meanwhile is neither taken for it nor dropped: `crossfade up` is
+    refused until it is gone or renamed, and `crossfade rollback` leaves it alone. A method, an operator class or a
+    type that do not go together are refused when planned.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - create_index:
+          table: users
+          name: users_active_email
+          columns: [{expression: lower(email)}, {column: created_at, order: desc, nulls: last}]
+          include: [name]
+          where: deleted_at IS NULL
+    ```
     """
 
-    table: Identifier
-    name: Identifier
-    columns: Annotated[tuple[Identifier | IndexPart, ...], Field(min_length=1)]
-    unique: bool = False
-    nulls_distinct: bool = True
-    method: str = Field("btree", pattern=r"^[a-z_][a-z0-9_]*$")
-    include: tuple[Identifier, ...] = ()
-    where: Expression | None = None
+    table: Identifier = Field(description="The table, or `schema.table`.")
+    name: Identifier = Field(description="Its name.")
+    columns: Annotated[tuple[Identifier | IndexPart, ...], Field(min_length=1)] = Field(
+        description="Names of columns, or mappings."
+    )
+    unique: bool = Field(False, description="Duplicates are counted before the build.")
+    nulls_distinct: bool = Field(True, description="With `unique`; `false` needs PostgreSQL 15 or later.")
+    method: str = Field(
+        "btree", description="The access method: `gin`, `gist`, `hash`, `brin`, ...", pattern=r"^[a-z_][a-z0-9_]*$"
+    )
+    include: tuple[Identifier, ...] = Field((), description="Columns that are only kept in it.")
+    where: Expression | None = Field(None, description="SQL over the row, for a partial index.")
 
     @model_validator(mode="after")
     def _nulls_matter(self) -> CreateIndex:

@@ -23,13 +23,40 @@ from crossfade.steps.rows import Pair
 class DropColumn(Change):
     """Drop a column.
 
-    The old version goes on using it until `retire` hides it; `down` gives it a value for rows that the new version
-    writes. Undo is a rename until `archive`, then from the archive.
+    It goes in three steps: `retire` hides it under another name, `archive` copies its values aside, `drop` takes it
+    away. A NOT NULL column without a default needs `down`, or inserts of the new version would fail.
+
+    ## Old and new versions
+
+    The old version uses the column as ever until `retire`, and must be gone by then: put a gate there. The new one
+    need not know it from expand on.
+
+    ## Undo
+
+    A rename; after `archive` from the archive, where rows that were written since get no value, and are counted.
+
+    ## Locks
+
+    ACCESS EXCLUSIVE on the table for an instant, in expand, at `retire`, `archive` and `drop`.
+
+    ## Hazards
+
+    Views, functions, policies and what else depends on the column is refused by name when planned. Indexes and
+    constraints over it go with it.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - drop_column: {table: users, column: fax, down: "''"}
+    ```
     """
 
-    table: Identifier
-    column: Identifier
-    down: Expression | None = Field(None, description="SQL over the new row that gives old readers a value.")
+    table: Identifier = Field(description="The table, or `schema.table`.")
+    column: Identifier = Field(description="The column.")
+    down: Expression | None = Field(
+        None, description="SQL over the new row: a value for old readers in rows that the new version inserts."
+    )
 
     def compile(self, context: Context) -> Compiled:
         """A pair without a new side."""

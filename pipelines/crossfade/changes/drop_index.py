@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, relation
 from crossfade.spec.values import Identifier
@@ -12,9 +14,38 @@ from crossfade.steps.step import BuildIndex, stage_leg
 
 
 class DropIndex(Change):
-    """Drop an index concurrently, in the last stage of contract. Undo builds it again, concurrently."""
+    """Drop an index concurrently.
 
-    index: Identifier
+    It goes in the stage `drop`. A drop that was cut off leaves an invalid index: `crossfade up` finishes it,
+    `crossfade rollback` builds the index again; one that the drop did not touch stays as it is.
+
+    ## Old and new versions
+
+    Neither notices it, but by the speed of what used it.
+
+    ## Undo
+
+    Builds the index again, concurrently, with its comment and settings.
+
+    ## Locks
+
+    SHARE UPDATE EXCLUSIVE on the table: reads and writes go on. The drop waits for transactions that may use the
+    index.
+
+    ## Hazards
+
+    An index that belongs to a constraint or is the replica identity is refused, and one of a partitioned table, or
+    a part of one, which PostgreSQL does not drop concurrently: drop it with a [sql](sql.md) change.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - drop_index: {index: users_email_old}
+    ```
+    """
+
+    index: Identifier = Field(description="Its name, in the `schema` of the database.")
 
     def compile(self, context: Context) -> Compiled:
         """One concurrent drop."""

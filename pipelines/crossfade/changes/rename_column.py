@@ -23,13 +23,39 @@ from crossfade.steps.tuning import Tuning
 class RenameColumn(Change):
     """Rename a column.
 
-    Both names hold the same value from expand to archive, whoever writes. Indexes, checks, foreign keys, the
-    default and NOT NULL go over to the new name. Undo turns back until archive, then from the archive.
+    Both names hold the same value from expand to `archive`, whoever writes. Every row is written once, because each
+    name needs a value of its own. Indexes, checks, foreign keys, default, comment, NOT NULL, statistics target,
+    storage, compression and options such as `n_distinct` go over to the new name.
+
+    ## Old and new versions
+
+    The old version goes on with the old name until `retire`, which hides it: put a gate there. The new one may use
+    the new name when expand has ended, and finds it in every row when backfill has.
+
+    ## Undo
+
+    Turns back, at once; after `archive` from the archive.
+
+    ## Locks
+
+    ACCESS EXCLUSIVE on the table for an instant, in expand, at `retire`, `archive` and `drop`.
+
+    ## Hazards
+
+    Statements prepared as `SELECT *` are refused once after expand, `retire` and `drop`. What depends on the column
+    and cannot be carried over is refused by name when planned.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - rename_column: {table: users, from: created_at, to: joined_at}
+    ```
     """
 
-    table: Identifier
-    from_: Identifier = Field(alias="from")
-    to: Identifier
+    table: Identifier = Field(description="The table, or `schema.table`.")
+    from_: Identifier = Field(alias="from", description="Its name as it is.")
+    to: Identifier = Field(description="Its name as it shall be.")
 
     def compile(self, context: Context) -> Compiled:
         """A pair of the same type that maps by the bare column."""

@@ -31,21 +31,61 @@ Script = Annotated[str, AfterValidator(_parsed)]
 
 
 class Sql(Change):
-    """Run SQL of your own.
+    """Run statements of your own, where no other kind of change fits.
 
-    `up` runs in its phase, in one transaction with its ledger row unless `transaction: false`. `verify` must give
-    true afterwards; without a transaction it also tells whether the step is done already. `down` is the undo.
+    `BEGIN` and `COMMIT` are the engine's. Without a transaction the ledger notes before and after each statement
+    how far it got.
+
+    ## Old and new versions
+
+    What they see is what you write.
+
+    ## Undo
+
+    The author's `down`; without it the migration cannot be undone past here. `down` runs only where `up` had its
+    effect: not where its first statement was refused, nor where `verify` gave true before any was run. Where a
+    statement was cut off, or only some of several had returned, `verify` is asked. What it does not tell is left to
+    you: neither a migration over several databases that fails nor `crossfade rollback` guesses. Look at what is
+    there, then say `crossfade rollback NAME --run-down STEP` or `--skip-down STEP`, with the step that the refusal
+    names; or let `crossfade up NAME` run it again first. A `down` of several statements that was cut off begins
+    again; what it had dropped by then may be gone.
+
+    ## Locks
+
+    The plan cannot know all locks that such statements take, and says so. It names ALTER TABLE, LOCK, VACUUM FULL,
+    CLUSTER, and CREATE INDEX and REINDEX without CONCURRENTLY, with what they lock and what does the same without
+    keeping others waiting.
+
+    ## Hazards
+
+    A statement that scans or rewrites a table holds its locks for as long. Split it, or use the kind of change that
+    does the same step by step.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - sql:
+          title: count visits by day
+          up: |
+            CREATE VIEW visits_by_day AS
+            SELECT date_trunc('day', at) AS day, count(*) AS visits FROM visits GROUP BY 1
+          down: DROP VIEW visits_by_day
+          verify: SELECT to_regclass('visits_by_day') IS NOT NULL
+    ```
     """
 
-    up: Script
+    up: Script = Field(description="One or more statements.")
     down: Script | None = Field(
         None, description="What takes it back; without it the migration cannot be undone past here."
     )
     verify: Script | None = Field(None, description="A query that gives true when `up` has had its effect.")
-    transaction: bool = True
-    phase: Phase = "expand"
+    transaction: bool = Field(
+        True, description="`up` runs in one transaction with its ledger row; `false`: each statement by itself."
+    )
+    phase: Phase = Field("expand", description="Where it runs.")
     stage: Stage | None = Field(None, description="With `phase: contract`: the stage; default drop.")
-    title: str | None = None
+    title: str | None = Field(None, description="What it does.")
     reason: Literal["repeatable"] | None = Field(
         None, description="`repeatable`: running `up` twice does no harm (needed without transaction and verify)."
     )

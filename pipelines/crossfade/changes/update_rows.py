@@ -22,15 +22,44 @@ from crossfade.steps.step import BACKFILL, Check, Ddl, Walk
 
 
 class UpdateRows(Change):
-    """Update rows.
+    """Change values of existing rows in batches, each row once.
 
-    Rows that match `where` are set once each, in batches that skip what others hold; their old values are kept, and
-    undo gives them back where nobody has written since.
+    It runs in backfill, beside live traffic, and does not map what is written later. Old values are kept in a table
+    of the schema `crossfade`.
+
+    ## Old and new versions
+
+    Both see each row's new values when its batch is done.
+
+    ## Undo
+
+    Gives rows their old values back, by key, where nobody has written since. A row that was deleted and inserted
+    again under its key, with the very values that were set, cannot be told from the one before.
+
+    ## Locks
+
+    The rows of a batch, for about as long as `backfill.target`; nothing on the table that makes reads or writes
+    wait.
+
+    ## Hazards
+
+    A table without a primary key, or a unique index over NOT NULL columns, is refused: the old values could not be
+    given back.
+
+    ## Example
+
+    ```yaml
+    changes:
+      - update_rows:
+          table: flights
+          set: {tailnum: "NULL"}
+          where: NOT EXISTS (SELECT FROM planes AS known WHERE known.tailnum = flights.tailnum)
+    ```
     """
 
-    table: Identifier
-    set: Annotated[dict[Identifier, Expression], Field(min_length=1, description="Column -> SQL over the row.")]
-    where: Expression | None = None
+    table: Identifier = Field(description="The table; it needs a primary key, or a unique index over NOT NULL columns.")
+    set: Annotated[dict[Identifier, Expression], Field(min_length=1, description="For each column, SQL over the row.")]
+    where: Expression | None = Field(None, description="SQL over the row: which rows; without it all.")
 
     def compile(self, context: Context) -> Compiled:
         """A place for the old values, a walk, and the question whether it is complete."""

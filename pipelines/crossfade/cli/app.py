@@ -20,7 +20,9 @@ from crossfade.cli import (
     conflicts,
     demo,
     dev,
+    explain,
     init,
+    new,
     pause,
     plan,
     purge,
@@ -105,7 +107,7 @@ def version() -> None:
 
 
 _PANELS = {
-    "Begin": {"init": init.init, "demo": demo.demo},
+    "Begin": {"init": init.init, "demo": demo.demo, "new": new.new, "explain": explain.explain},
     "Review": {"check": check.check, "plan": plan.plan, "approve": approve.approve},
     "Run": {
         "up": up.up,
@@ -119,6 +121,8 @@ _PANELS = {
 }
 _EXAMPLES = {
     "init": "crossfade init my && cd my && crossfade up",
+    "new": "crossfade new rename_column joined_at",
+    "explain": "crossfade explain\n\ncrossfade explain rename_column",
     "check": "crossfade check\n\ncrossfade check --json",
     "plan": "crossfade plan normalize_emails --sql\n\ncrossfade plan normalize_emails --format markdown > plan.md",
     "approve": "crossfade approve normalize_emails --team team_identity --reason 'reviewed in #412'",

@@ -39,7 +39,7 @@ def embedded_databases(path: Path) -> Generator[None]:
     Raises ServerError when the server cannot be started.
     """
     problems: list[Problem] = []
-    wanted = validated(Embedded, read_document(path), (), problems, section="databases")
+    wanted = validated(Embedded, read_document(path), (), problems, page="docs/language.md#databases")
     if wanted is None:
         raise SpecError.sorted(problems)
     folder = path.parent

@@ -20,7 +20,7 @@ from crossfade.spec.validation import validated
 from crossfade.spec.values import Identifier, SpecModel
 
 FILE = "databases.yaml"
-_SECTION = "databases"
+_PAGE = "docs/language.md#databases"
 DATABASE_NAME = r"^[a-z][a-z0-9_]{0,62}$"
 _URL = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
 
@@ -129,7 +129,7 @@ def load_databases(path: Path) -> Mapping[str, Database]:
         raise SpecError(
             "a mapping of database names is wanted here",
             where=document.position(()),
-            why=f"see docs/language.md#{_SECTION}",
+            why=f"see {_PAGE}",
             fix="write e.g. `profile: {url: env:PROFILE_DATABASE_URL}`",
         )
     problems: list[Problem] = []
@@ -146,7 +146,7 @@ def load_databases(path: Path) -> Mapping[str, Database]:
                     "rename it here and in the specs that name it",
                 )
             )
-        elif entry := validated(DatabaseEntry, document, (name,), problems, section=_SECTION, quote=False):
+        elif entry := validated(DatabaseEntry, document, (name,), problems, page=_PAGE, quote=False):
             databases[name] = Database(
                 name,
                 entry.direct_url or entry.url,

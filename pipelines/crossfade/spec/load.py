@@ -45,7 +45,7 @@ def load_migration(path: Path, *, changes: Kinds, gates: Kinds) -> Migration:
 def check_migration(document: Document, *, changes: Kinds, gates: Kinds) -> Migration:
     """Check a parsed migration spec; raises SpecError with everything that is wrong in it."""
     check = _Check(document)
-    head = validated(Head, document, (), check.problems, section="migration")
+    head = validated(Head, document, (), check.problems, page="docs/language.md#migration")
     entries = check.changes(changes)
     points = check.gates(gates)
     check.stages()
@@ -83,7 +83,7 @@ class _Check:
             if kind is None:
                 continue
             place = (*path, kind)
-            body = validated(kinds.model(kind), self.document, place, self.problems, section=kind)
+            body = validated(kinds.model(kind), self.document, place, self.problems, page=f"docs/changes/{kind}.md")
             if body is not None:
                 found.append(Entry(kind, body, self.document.key(place)))
         return tuple(found)
@@ -96,7 +96,14 @@ class _Check:
                 kind = self._kind_of_gate(place, gate, kinds)
                 if kind is None:
                     continue
-                body = validated(kinds.model(kind), self.document, place, self.problems, section=kind, context=point)
+                body = validated(
+                    kinds.model(kind),
+                    self.document,
+                    place,
+                    self.problems,
+                    page=f"docs/language.md#{kind}",
+                    context=point,
+                )
                 if body is not None:
                     entries.append(Entry(kind, body, self.document.key((*place, kind))))
             if entries:
@@ -153,7 +160,7 @@ class _Check:
             self._refuse(
                 (*path, kind),
                 f"unknown kind of change `{kind}`",
-                why="the kinds are in docs/language.md#changes",
+                why="the kinds are in docs/changes/README.md",
                 fix=did_you_mean(kind, known),
             )
             return None

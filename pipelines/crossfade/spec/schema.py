@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 
 from crossfade.spec.databases import DATABASE_NAME, DatabaseEntry
 from crossfade.spec.kinds import Kinds
+from crossfade.spec.manual import introduction
 from crossfade.spec.model import PHASES, STAGES, Contract, GateSet, Head, StageOptions
 from crossfade.spec.values import SpecModel, format_duration
 
@@ -28,13 +29,21 @@ def json_schema(changes: Kinds, gates: Kinds) -> Schema:
         [Head, Contract, StageOptions, GateSet, *change_models.values(), *gate_models.values()]
     )
 
-    def properties(model: type[BaseModel]) -> Schema:
+    def definition(model: type[BaseModel]) -> Schema:
         # Not by the class's name: a vocabulary may have a class of the same name.
-        return definitions[refs[model]["$ref"].removeprefix("#/$defs/")]["properties"]
+        return definitions[refs[model]["$ref"].removeprefix("#/$defs/")]
 
+    def properties(model: type[BaseModel]) -> Schema:
+        return definition(model)["properties"]
+
+    for model in change_models.values():
+        definition(model)["description"] = introduction(model)
     # What the models leave open, because the vocabularies are not theirs.
     definitions["change"] = _one_of_keys(
-        {kind: {**refs[model], "title": kind, "description": model.__doc__} for kind, model in change_models.items()}
+        {
+            kind: {**refs[model], "title": kind, "description": introduction(model)}
+            for kind, model in change_models.items()
+        }
     )
     definitions["gate"] = {"anyOf": [{**refs[model], "title": kind} for kind, model in gate_models.items()]}
     definitions["gates"] = {"anyOf": [_list_of("gate"), refs[GateSet]]}

@@ -33,13 +33,13 @@ def validated(
     at: DataPath,
     problems: list[Problem],
     *,
-    section: str,
+    page: str,
     quote: bool = True,
     context: object = None,
 ) -> M | None:
     """The mapping at `at` as a `model`; None when it is not one: why not is then added to `problems`.
 
-    section: the heading of docs/language.md that describes the mapping.
+    page: what describes the mapping: a page of docs/, maybe with a heading.
     quote: whether values may appear in messages; they may not where secrets could stand.
     context: what the model's validators may know of where it stands.
     """
@@ -50,7 +50,7 @@ def validated(
         return model.model_validate(data, by_alias=True, by_name=False, context=context)
     except ValidationError as error:
         faults = [_fault(details, model, data) for details in error.errors(include_url=False)]
-        words = _Words(document, at, section, quote)
+        words = _Words(document, at, page, quote)
         problems += [words.problem(group) for group in _meant(_without_consequences(faults))]
         return None
 
@@ -169,7 +169,7 @@ class _Words:
 
     document: Document
     at: DataPath
-    section: str
+    page: str
     quote: bool
 
     def problem(self, group: Sequence[_Fault]) -> Problem:
@@ -268,7 +268,7 @@ class _Words:
 
     def _page(self, fault: _Fault) -> str:
         # A change or a gate is described as a whole; of a file's other mappings each has its heading.
-        return f"docs/language.md#{self.section if self.at else fault.holder or self.section}"
+        return self.page if self.at or fault.holder is None else f"docs/language.md#{fault.holder}"
 
     def _name(self, path: DataPath) -> str:
         return _named((*self.at, *path))

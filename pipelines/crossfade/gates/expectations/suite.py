@@ -20,7 +20,7 @@ from crossfade.spec.validation import validated
 from crossfade.spec.values import Duration, MigrationId, SpecModel
 
 FOLDER = "validations"
-_SECTION = "suites"
+_PAGE = "docs/language.md#suites"
 
 # In these, the columns named are what is asked, not what is read.
 _ASK_FOR_COLUMNS = {
@@ -105,7 +105,7 @@ def load_suite(path: Path) -> Suite:
     """Read one suite; raises SpecError with everything that is wrong in it."""
     document = read_document(path)
     problems: list[Problem] = []
-    head = validated(SuiteFile, document, (), problems, section=_SECTION)
+    head = validated(SuiteFile, document, (), problems, page=_PAGE)
     expectations = tuple(_expectations(document, problems))
     if head is not None and head.suite != path.stem:
         problems.append(
@@ -138,13 +138,13 @@ def _expectations(document: Document, problems: list[Problem]) -> Iterator[Expec
                 Problem(
                     f"an expectation is one key, its name; found {len(names)}",
                     document.key(place),
-                    f"see docs/language.md#{_SECTION}",
+                    f"see {_PAGE}",
                     "begin each expectation with `- `, and put its keys in braces or below it",
                 )
             )
         elif names[0] not in known():
             problems.append(_unknown(names[0], document.key(place)))
-        elif body := validated(arguments_of(names[0]), document, place, problems, section=_SECTION):
+        elif body := validated(arguments_of(names[0]), document, place, problems, page=_PAGE):
             arguments = body.model_dump(mode="json", exclude_unset=True, exclude={"description"})
             severity = arguments.pop("severity", "critical")
             if names[0].endswith("_between") and not arguments.keys() & {"min_value", "max_value"}:
@@ -157,7 +157,7 @@ def _unknown(name: str, where: Position) -> Problem:
     return Problem(
         f"unknown expectation `{name}`",
         where,
-        f"they are those of Great Expectations that ask PostgreSQL: docs/language.md#{_SECTION}",
+        f"they are those of Great Expectations that ask PostgreSQL: {_PAGE}",
         f"did you mean `{guess}`?" if guess else "see the names there",
     )
 

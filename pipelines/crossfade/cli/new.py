@@ -1,0 +1,112 @@
+"""crossfade new: a spec to begin with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import yaml
+
+from crossfade.cli.explain import known
+from crossfade.cli.schema import Kind as SchemaKind
+from crossfade.errors import CrossfadeError, UsageError
+
+if TYPE_CHECKING:
+    from crossfade.spec import SpecModel
+
+_ID = re.compile(r"[a-z][a-z0-9_]*")
+_SPEC = """\
+{schema}# What `{kind}` does, its keys and its hazards: crossfade explain {kind}
+# What this comes to: crossfade plan {name} --sql
+crossfade: 1
+migration: {name}
+title: {title}
+# why:                           # why it is wanted; shown with the plan
+# owner:                         # who answers for it
+database: {database}
+# after: []                      # migrations that must be complete first
+
+{changes}
+# gates:
+#   contract:                    # before the old shape goes
+#     - approval: {{count: 1}}     # `crossfade approve {name}`
+#     - soak: 7d                 # both versions have run side by side for a week
+
+# contract:
+#   stages:
+#     - archive: {{keep: 30d}}     # old values are kept aside, restorable
+#     - drop: {{}}
+"""
+
+
+def new(
+    ctx: typer.Context,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="A kind of change: see `crossfade explain`.")],
+    name: Annotated[str, typer.Argument(metavar="MIGRATION", help="The id of the new migration.")],
+) -> None:
+    """Write a spec to begin with: the example of a kind, with what else it can say as comments."""
+    from crossfade.changes import CHANGES
+    from crossfade.spec import find_root, load_databases
+    from crossfade.spec.project import SPECS
+
+    model = CHANGES.model(known(kind))
+    if not _ID.fullmatch(name):
+        raise UsageError(
+            f"`{name}` is no id of a migration",
+            why="an id is lower-case letters, digits and `_`, and begins with a letter",
+            fix=f"e.g. `crossfade new {kind} normalize_emails`",
+        )
+    root = find_root(ctx.obj)
+    folder = root / SPECS
+    taken = [path for path in sorted(folder.rglob("*.yaml")) if _id_of(path) == name]
+    if taken:
+        raise CrossfadeError(
+            f"there is a migration `{name}` already, in {taken[0].relative_to(root)}",
+            why="an id is unique: the ledger knows the migration by it",
+            fix="choose another id, or add the change to that spec if it has not started",
+        )
+    database = next(iter(load_databases(root / "databases.yaml")), "app")
+    path = folder / f"{_next_number(folder):04d}_{name}.yaml"
+    has_schema = (root / ".crossfade" / f"{SchemaKind.migration}.schema.json").is_file()
+    schema = f"# yaml-language-server: $schema=../.crossfade/{SchemaKind.migration}.schema.json\n#\n"
+    folder.mkdir(exist_ok=True)
+    path.write_text(
+        _SPEC.format(
+            schema=schema if has_schema else "",
+            kind=kind,
+            name=name,
+            title=name.replace("_", " ").capitalize(),
+            database=database,
+            changes=_changes(kind, model),
+        ),
+        encoding="utf-8",
+    )
+    typer.echo(f"wrote {path.relative_to(root)}")
+    typer.echo(f"Write into it what is to change, then: crossfade check && crossfade plan {name}")
+
+
+def _changes(kind: str, model: type[SpecModel]) -> str:
+    """The example, and the keys it does not use as comments."""
+    from crossfade.spec.manual import example, keys_of
+
+    shown = example(model)
+    used = {key for change in yaml.safe_load(shown)["changes"] for key in change.get(kind, {})}
+    unused = [key for key in keys_of(model) if re.split(r"[.\[]", key.path)[0] not in used]
+    lines = [f"#   {key.path + ':':<24}# {_plain(key.meaning)}" for key in unused]
+    return "\n".join([shown.rstrip(), *([f"# {kind} also takes:"] if lines else []), *lines, ""])
+
+
+def _plain(markdown: str) -> str:
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
+
+
+def _id_of(path: Path) -> str:
+    """As the file's name has it, which is enough to find one that was made here."""
+    return re.sub(r"^\d+_", "", path.stem)
+
+
+def _next_number(folder: Path) -> int:
+    numbers = [int(found[1]) for path in folder.rglob("*.yaml") if (found := re.match(r"(\d+)_", path.name))]
+    return max(numbers, default=0) + 1
