@@ -264,6 +264,7 @@ def test_batches_get_shorter_while_a_client_waits_for_their_rows_and_longer_agai
     with site_of(scene) as site, Throttle(site, "walk") as throttle:
         with scene.connect() as client:
             site.work.execute("BEGIN")
+            site.work.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # a worker would not idle
             site.work.execute("UPDATE items SET name = 'Mine' WHERE id = 1")
             waiting = threading.Thread(target=client.execute, args=("DELETE FROM items WHERE id = 1",))
             waiting.start()

@@ -34,7 +34,7 @@ _WORK = {
     "row_security": "off",
     "statement_timeout": "0",
     "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "30s",
+    "idle_in_transaction_session_timeout": "5s",
     "client_connection_check_interval": "2s",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
@@ -42,6 +42,7 @@ _WORK = {
 _READ = _WORK | {
     "row_security": "on",
     "default_transaction_read_only": "on",
+    "idle_in_transaction_session_timeout": "30s",
     "statement_timeout": "10min",
     "lock_timeout": "5s",
 }

@@ -1,0 +1,32 @@
+"""A runner whose machine stands still in the middle of a transaction does not keep clients waiting for long."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from tests.scene import Scene
+
+
+def test_a_client_gets_through_while_the_runner_stands_still_and_the_runner_goes_on_when_it_wakes(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text)")
+    scene.sql("INSERT INTO items SELECT i, 'A' FROM generate_series(1, 9) AS i")
+    scene.spec("changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]\n")
+    stalled = scene.start_process(fault="before commit:3:SIGSTOP")
+    try:
+        _, status = os.waitpid(stalled.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        held = scene.sql(
+            "SELECT mode FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE relation = 'items'::regclass AND application_name LIKE 'crossfade%'"
+        )
+        assert ("AccessExclusiveLock",) in held
+
+        scene.sql("UPDATE items SET name = 'B'")
+
+        os.kill(stalled.pid, signal.SIGCONT)
+        said, _ = stalled.communicate(timeout=60)
+    finally:
+        stalled.kill()
+    assert stalled.returncode == 0, said
+    assert scene.sql("SELECT DISTINCT lowered FROM items") == [("b",)]
