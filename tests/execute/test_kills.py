@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from tests.scene import Scene
 
@@ -29,10 +31,10 @@ def run_out_leases(scene: Scene) -> None:
         scene.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'")
 
 
-def run_until_complete(scene: Scene, faults: list[str]) -> int:
-    """Runs the migration in processes that die one after the other; gives how many died."""
+def run_until_complete(scene: Scene, faults: list[str], act: Literal["advance", "rollback"] = "advance") -> int:
+    """Runs the migration, or takes it back, in processes that die one after the other; gives how many died."""
     for kills, fault in enumerate([*faults, ""]):
-        process = scene.start_process(fault=fault)
+        process = scene.start_process(fault=fault, act=act)
         output, _ = process.communicate(timeout=60)
         if process.returncode == 0:
             return kills

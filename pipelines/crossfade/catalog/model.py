@@ -53,6 +53,7 @@ __all__ = [
     "Publication",
     "Replica",
     "Role",
+    "RowEvent",
     "Sequence",
     "Server",
     "Table",
@@ -64,6 +65,7 @@ __all__ = [
 OWN_PREFIX = "_cf_"  # of every name that crossfade gives
 
 TableKind = Literal["table", "partitioned", "foreign"]
+RowEvent = Literal["insert", "update", "delete"]
 
 
 @dataclass(frozen=True)
@@ -220,20 +222,20 @@ class Catalog:
         for partition in self.partitions(table):
             yield from self.tree(partition.name)
 
-    def fired_by_update(self, table: Name) -> tuple[Trigger, ...]:
-        """The users' triggers that an UPDATE of its rows fires, those of single partitions too."""
-        return self._updating(table, "OA")
+    def fired_by(self, event: RowEvent, table: Name) -> tuple[Trigger, ...]:
+        """The users' triggers that an INSERT, say, of its rows fires, those of single partitions too."""
+        return self._firing(event, table, "OA")
 
-    def fired_in_silence(self, table: Name) -> tuple[Trigger, ...]:
-        """The same of an UPDATE while session_replication_role is `replica`, those enabled ALWAYS first."""
-        return self._updating(table, "A") + self._updating(table, "R")
+    def fired_in_silence(self, event: RowEvent, table: Name) -> tuple[Trigger, ...]:
+        """The same while session_replication_role is `replica`, those enabled ALWAYS first."""
+        return self._firing(event, table, "A") + self._firing(event, table, "R")
 
-    def _updating(self, table: Name, enabled: str) -> tuple[Trigger, ...]:
+    def _firing(self, event: RowEvent, table: Name, enabled: str) -> tuple[Trigger, ...]:
         return tuple(
             trigger
             for part in self.tree(table)
             for trigger in part.user_triggers
-            if "update" in trigger.events and trigger.enabled in enabled
+            if event in trigger.events and trigger.enabled in enabled
         )
 
     @cached_property

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from crossfade.catalog.model import Catalog, Name
+from crossfade.catalog.model import Catalog, Name, RowEvent
 from crossfade.changes._change import Refused
 from crossfade.composing import sql
 from crossfade.errors import Position
 from crossfade.spec.model import Head
 
 
-def is_silent(catalog: Catalog, head: Head, table: Name, *, where: Position, done: str) -> bool:
+def is_silent(
+    catalog: Catalog, head: Head, table: Name, *, where: Position, done: str, event: RowEvent = "update"
+) -> bool:
     """No trigger fires for the rows we write, unless the spec says so; it must, where they cannot be silenced.
 
     done: what is done to each row, for the refusal.
     """
-    fires = catalog.fired_by_update(table)
+    fires = catalog.fired_by(event, table)
     if not fires or head.backfill.fire_triggers:
         return False
-    loud = catalog.fired_in_silence(table)
+    loud = catalog.fired_in_silence(event, table)
     choice = "say `backfill: {fire_triggers: true}` when it does no harm"
     if loud and loud[0].enabled == "A":
         why, fix = "it is enabled ALWAYS", choice

@@ -102,7 +102,7 @@ class UpdateRows(Change):
         if keyed & set(self.set):
             context.refuse(
                 f"{', '.join(sorted(keyed & set(self.set)))} of {table.name} is in a foreign key, and"
-                f" trigger {context.catalog.fired_by_update(table.name)[0].name} would fire",
+                f" trigger {context.catalog.fired_by('update', table.name)[0].name} would fire",
                 why="what silences user triggers silences the foreign key's check too",
                 fix="say `backfill: {fire_triggers: true}`",
             )

@@ -158,7 +158,8 @@ class Walker:
     ) -> int:
         # $1 and $2 are the server's own placeholders: fragments may hold any % they like.
         cursor = psycopg.RawCursor(work)
-        cursor.execute(trusted(statement).format(leaf=table(leaf)), (first, last, *more))
+        for each in (*self._step.first, statement) if statement == self._step.batch else (statement,):
+            cursor.execute(trusted(each).format(leaf=table(leaf)), (first, last, *more))
         return max(cursor.rowcount, 0)
 
     def _note_progress(self, work: psycopg.Connection[Any], unit: Unit, end: int, rows: int) -> None:

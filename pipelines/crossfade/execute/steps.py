@@ -96,7 +96,7 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
 def _worth_repeating(site: Site, step: AnyStep) -> bool:
     """On a new run of an unfinished leg: what a check saw may not be so any more, and mended rows are walked again."""
     match step:
-        case Check():
+        case Check() | Walk(again=True):
             return True
         case Walk(retry=str()):
             return site.ledger.met_conflicts(site.migration)

@@ -14,6 +14,11 @@ def any_leaf() -> sql.Identifier:
     return sql.Identifier("_cf_leaf")
 
 
+def ours(row: str) -> sql.Composable:
+    """The row was locked FOR UPDATE earlier in this transaction: nobody else can hold a lock beside that one."""
+    return sql.SQL("{}.xmax = pg_catalog.pg_current_xact_id()::pg_catalog.xid").format(sql.Identifier(row))
+
+
 def text(*statements: sql.Composable) -> tuple[str, ...]:
     """The statements as they will be sent, one text each."""
     return tuple(statement.as_string(None).strip() for statement in statements)

@@ -160,6 +160,8 @@ class Walk(StepBase):
 
     batch: one statement with $1 and $2, a half-open tid range; its row count is the rows it did. It skips rows that
         others hold, for which it locks each row before it writes it.
+    first: run before `batch` with the same range, in its transaction, one after the other. What locks rows there lets
+        those behind it see all that was committed before the lock, in other tables too (`ours`).
     waiting: does the same rows at nearly half the cost, since it waits for those that others hold; the engine gives
         it milliseconds for that, and falls back on `batch`.
     pending: gives how many rows of the relation the walk still has to do (a scan); NULL-free.
@@ -168,6 +170,7 @@ class Walk(StepBase):
     retry: takes open conflicts back into `pending`; run first when the walk is run again.
     conflict: records the one row in the range $1, $2 as a conflict with SQLSTATE $3 and takes it out of `pending`.
     settle: where conflicts are open, run before the leg's steps, and again before too many refuse it; as of a Check.
+    again: rows may have come to be due when its leg is run again, so that it is too.
     silent: user triggers must not fire for the rows written.
     writes: columns of the relation that it writes; the planner's statistics of these are renewed at its end.
     unknown: gives how many rows it could know nothing of (a scan); told when it is done.
@@ -178,11 +181,13 @@ class Walk(StepBase):
     batch: str
     pending: str
     pending_rows: str
+    first: tuple[str, ...] = ()
     waiting: str | None = None
     careful: str | None = None
     conflict: str | None = None
     retry: str | None = None
     settle: tuple[str, ...] = ()
+    again: bool = False
     silent: bool = False
     writes: tuple[str, ...] = ()
     unknown: str | None = None
