@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS := true
 endif
 export GX_ANALYTICS_ENABLED := false
 
-.PHONY: demo test matrix torture check lint format bench schema setup clean
+.PHONY: demo test matrix torture check lint format bench reference setup clean
 
 setup: $(READY)
 

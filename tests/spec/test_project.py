@@ -77,6 +77,14 @@ def test_what_a_migration_waits_for_comes_before_it_whatever_their_file_names_sa
     assert [migration.id for migration in project().migrations] == ["b", "c", "a", "d"]
 
 
+def test_a_project_within_a_project_is_left_to_itself(add: Add, project: Open, write: Write) -> None:
+    add("0001_one.yaml", "one")
+    write("migration_specs/examples/databases.yaml", "app: {url: env:APP}\n")
+    add("examples/migration_specs/0001_another.yaml", "another")
+
+    assert [migration.id for migration in project().migrations] == ["one"]
+
+
 def test_a_project_without_migrations_is_a_project(add: Add, project: Open) -> None:
     assert (project().migrations, list(project().databases)) == ((), ["profile", "billing"])
 

@@ -83,13 +83,18 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
 
 
 def _spec_files(folder: Path) -> list[Path]:
-    """Every spec, by file name; names that begin with a dot are editors' and the system's."""
+    """Every spec, by file name; names that begin with a dot are editors' and the system's.
+
+    A folder with a databases.yaml of its own is another project.
+    """
+    others = [found.parent for found in folder.rglob(FILE)]
     files = [
         path
         for path in folder.rglob("*")
         if path.suffix in {".yaml", ".yml"}
         and not path.is_dir()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not any(path.is_relative_to(other) for other in others)
     ]
     return sorted(files, key=_file_order)
 

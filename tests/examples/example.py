@@ -1,0 +1,110 @@
+"""An example lived through as a team would: 50,000 rows, programs of the old and the new version, all phases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+import yaml
+from tests.execute.writers import Writers
+from tests.scene import Scene
+
+from crossfade.spec.fragment import trusted
+
+FOLDER = Path(__file__).parents[2] / "migration_specs" / "examples" / "migration_specs"
+ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class Example:
+    """A spec of migration_specs/examples, and the application around it.
+
+    migration: its id. tables: a script that makes the tables, where ids run from 1 to ROWS (:rows in the script).
+    old, new: what programs of the two versions run all the time, each statement in a session of its own: %(id)s is the
+        id of one of those rows, %(n)s a number that nobody used before, %(word)s some text.
+    new_from: the leg after which programs of the new version are started. old_until: the leg before which those of the
+        old one are gone; None: they may stay for good.
+    holds: queries, each of which gives true when all is done and nobody writes any more.
+    """
+
+    migration: str
+    tables: str
+    old: Sequence[str]
+    new: Sequence[str]
+    holds: Sequence[str]
+    new_from: str = "expand"
+    old_until: str | None = "retire"
+
+    def __str__(self) -> str:
+        return self.migration
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What the programs met. longest: seconds of one statement."""
+
+    statements: int
+    failures: tuple[str, ...]
+    longest: float
+
+
+def live(scene: Scene, example: Example) -> Lived:
+    """Take the migration through every leg while the programs run, and ask what must hold in the end."""
+    scene.sql(example.tables.replace(":rows", str(ROWS)))
+    scene.sql("ANALYZE")
+    path = file_of(example.migration)
+    for beside in path.parent.glob(f"{example.migration}*.py"):  # functions of a `python` change
+        (scene.root / "migration_specs" / beside.name).write_text(beside.read_text())
+    (scene.root / "migration_specs" / path.name).write_text(_without_gates(path.read_text()))
+    with ExitStack() as old, ExitStack() as new:
+        programs = [_started(old, scene, example.old, 0)]
+        for leg in [str(leg) for leg in scene.runner().plan(scene.migration(example.migration)).legs]:
+            if leg == example.old_until:
+                old.close()
+            outcome = scene.up(through=leg, id=example.migration)
+            assert outcome.ended in ("reached", "complete"), outcome
+            if leg == example.new_from:
+                programs.append(_started(new, scene, example.new, 1))
+    for query in example.holds:
+        assert scene.one(query) is True, query
+    assert scene.own_objects() == []
+    assert all(each.statements for each in programs)
+    failures = tuple(failure for each in programs for failure in each.failures)
+    return Lived(sum(each.statements for each in programs), failures, max(each.longest for each in programs))
+
+
+def file_of(migration: str) -> Path:
+    """The example's spec."""
+    (path,) = FOLDER.glob(f"*_{migration}.yaml")
+    return path
+
+
+def _started(stack: ExitStack, scene: Scene, statements: Sequence[str], version: int) -> Writers:
+    writes = [partial(_write, statement, 2 * number + version) for number, statement in enumerate(statements)]
+    return stack.enter_context(Writers(scene.connect, *writes, pause=0.005))
+
+
+def _write(statement: str, series: int, connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:
+    # Numbers that no other program, nor this one before, has taken.
+    new = dice.getrandbits(40) * 64 + series + 10 * ROWS
+    values = {"id": dice.randint(1, ROWS), "n": new, "word": f"Word {dice.getrandbits(32):08X}"}
+    connection.execute(trusted(statement), values)
+
+
+def _without_gates(text: str) -> str:
+    """The spec without what only waits: for people, for a time of day, for days to pass."""
+    spec = cast(dict[str, Any], yaml.safe_load(text))
+    spec.pop("gates", None)
+    contract = spec.get("contract", {})
+    contract.pop("window", None)
+    for stage in contract.get("stages", ()):
+        for options in stage.values():
+            for waits in ("after", "gates"):
+                (options or {}).pop(waits, None)
+    return yaml.safe_dump(spec, sort_keys=False)
