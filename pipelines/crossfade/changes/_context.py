@@ -168,6 +168,11 @@ class Context:
             narrowed = (replace(p, where=self.place_of(path)) if p.where == self.where else p for p in refused.problems)
             raise Refused.of(narrowed) from None
 
+    def within(self, *path: str | int) -> Context:
+        """The same, for a mapping of the change that has keys of its own: paths begin there."""
+        inner = {found[len(path) :]: where for found, where in self.places.items() if found[: len(path)] == path}
+        return replace(self, places=inner)
+
     def refuse_old_server(self) -> None:
         """NULLS NOT DISTINCT came with PostgreSQL 15."""
         version = self.catalog.server.version // 10000

@@ -48,10 +48,12 @@ def _of_transition(sides: Sides, plain: Mapping[str, str]) -> Added:
     columns |= {sides.hidden(old): sides.old_column(old).type for old in sides.leaving}
     if sides.synced:
         columns[sides.marker] = "boolean"
+    before = sides.table.by_name
     swapped = [new for pair in sides.pairs if pair.swap for new in pair.new]
+    columns |= {new.name: new.type for new in swapped if new.name not in before}
     return Added(
         columns,
-        {new.name: new.type for new in swapped if new.type != sides.old_column(new.name).type},
+        {new.name: new.type for new in swapped if new.name in before and new.type != before[new.name].type},
         widens=bool(plain or sides.arriving or sides.synced),
         hides=bool(sides.leaving),
     )

@@ -18,13 +18,15 @@ from crossfade.spec.values import SpecModel, format_duration
 
 # What each page tells, in this order, besides what the kind does and its keys.
 HEADINGS = ("Old and new versions", "Undo", "Locks", "Hazards", "Example")
+_MANY: dict[object, str] = {tuple: "[]", dict: ".NAME"}
 
 
 @dataclass(frozen=True)
 class Key:
     """One key of a mapping.
 
-    path: as a reader finds it, `columns[].order` for a key of each mapping in a list.
+    path: as a reader finds it, `columns[].order` for a key of each mapping in a list, `into.NAME.type` for one of each
+    mapping that has a name of the user's.
     default: `required`, a value in back quotes, or a dash for none.
     """
 
@@ -72,9 +74,9 @@ def keys_of(model: type[BaseModel]) -> Iterator[Key]:
 
 def _keys(path: str, field: FieldInfo) -> Iterator[Key]:
     yield Key(path, default_of(field), meaning_of(field))
-    listed, model = _model_in(field.annotation)
+    inside, model = _model_in(field.annotation)
     for name, inner in model.model_fields.items() if model else ():
-        yield from _keys(f"{path}{'[]' if listed else ''}.{inner.alias or name}", inner)
+        yield from _keys(f"{path}{inside}.{inner.alias or name}", inner)
 
 
 def meaning_of(field: FieldInfo) -> str:
@@ -111,17 +113,16 @@ def default_of(field: FieldInfo) -> str:
             return "–"
 
 
-def _model_in(annotation: Any, listed: bool = False) -> tuple[bool, type[BaseModel] | None]:
+def _model_in(annotation: Any, inside: str = "") -> tuple[str, type[BaseModel] | None]:
+    """The mapping that a field holds, and how a path goes into it where there may be many: by list or by name."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return listed, annotation
-    origin: object = get_origin(annotation)
-    if origin is dict:
-        return listed, None  # its values are described where their mapping is
+        return inside, annotation
+    many = _MANY.get(get_origin(annotation), "")
     for argument in get_args(annotation):
-        found = _model_in(argument, listed or origin is tuple)
+        found = _model_in(argument, inside or many)
         if argument is not NoneType and found[1] is not None:
             return found
-    return listed, None
+    return inside, None
 
 
 def _text(model: type[SpecModel]) -> str:
