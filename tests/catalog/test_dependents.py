@@ -241,3 +241,23 @@ def test_of_tables_with_one_name_a_function_means_that_of_its_schema_or_of_the_s
     """)
     assert {name for _, name in dependents(catalog, "t", "b")} == {"a.named() (text)", "c.either() (text)"}
     assert "a.own() (text)" in {name for _, name in dependents(catalog, "t", "a")}
+
+
+def test_what_uses_a_type_or_a_sequence_is_known(after: After) -> None:
+    catalog = after(
+        """
+        CREATE TYPE mood AS ENUM ('sad');
+        CREATE SEQUENCE numbers;
+        CREATE TABLE "T" (id int DEFAULT nextval('numbers'), "Mood" mood, moods mood[]);
+        CREATE VIEW feeling AS SELECT 'sad'::mood AS felt;
+        CREATE FUNCTION feel(mood) RETURNS int LANGUAGE sql AS 'SELECT 1';
+        CREATE TABLE plain (mood text)"""
+    )
+
+    types = {str(use): use.path for use in catalog.enums[Name("public", "mood")].uses}
+    assert types['table column public."T"."Mood"'] == ("public", "T", "Mood")
+    assert {'table column public."T".moods', "function public.feel(public.mood)"} < types.keys()
+    assert any("feeling" in use for use in types)
+    assert not any("plain" in use for use in types)
+    (default,) = catalog.sequences[Name("public", "numbers")].uses
+    assert (default.kind, default.path) == ("default value", ("public", "T", "id"))

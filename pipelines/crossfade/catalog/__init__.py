@@ -29,6 +29,7 @@ from crossfade.catalog.model import (
     Table,
     TableKind,
     Trigger,
+    Use,
     View,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "TableKind",
     "Trigger",
     "UnsupportedServer",
+    "Use",
     "View",
     "diff",
 ]

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from crossfade.catalog import rows as of
 from crossfade.catalog.dependents import Edges, edges_of
 from crossfade.catalog.model import Catalog, Table, TableKind, View
-from crossfade.catalog.objects import ForeignKey
+from crossfade.catalog.objects import ForeignKey, Use
 from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Publication, Trigger
 from crossfade.catalog.rows import ColumnNames, Row, Rows
 
@@ -52,6 +52,7 @@ def assemble(rows: Rows, columns: Columns) -> Catalog:
     )
     functions = [of.function(row) for row in rows["functions"] if row.definition is not None]
     parts = _parts(rows, columns, foreign_keys)
+    uses = _uses(rows)
     return _summed(
         Catalog(
             database=place.database,
@@ -65,14 +66,14 @@ def assemble(rows: Rows, columns: Columns) -> Catalog:
             views=_by_name(
                 _view(row, parts) for row in rows["relations"] if row.kind not in _TABLE and row.definition is not None
             ),
-            enums=_by_name(of.enum(row) for row in types if row.kind == "e"),
-            sequences=_by_name(of.sequence(row) for row in rows["sequences"]),
+            enums=_by_name(of.enum(row, uses[True, of.name(row)]) for row in types if row.kind == "e"),
+            sequences=_by_name(of.sequence(row, uses[False, of.name(row)]) for row in rows["sequences"]),
             types=frozenset(of.name(row) for row in types),
             schemas=dict(sorted(rows["scope"][0].schemas.items())),
             extensions=dict(sorted(place.extensions.items())),
             foreign_keys=foreign_keys,
-            domains=_by_name(of.domain(row) for row in types if row.kind == "d"),
-            composites=_by_name(of.composite(row) for row in types if row.kind == "c"),
+            domains=_by_name(of.domain(row, uses[True, of.name(row)]) for row in types if row.kind == "d"),
+            composites=_by_name(of.composite(row, uses[True, of.name(row)]) for row in types if row.kind == "c"),
             functions={str(function): function for function in sorted(functions, key=str)},
             locked={of.name(row): row.holders for row in rows["locked"]},
         )
@@ -183,6 +184,16 @@ def _view(row: Row, parts: _Parts) -> View:
         extension=row.extension,
         dependents=parts.dependents.of(oid),
     )
+
+
+def _uses(rows: Rows) -> Mapping[tuple[bool, Name], tuple[Use, ...]]:
+    """What depends on each type (True) and each sequence (False), in order; () of those that nothing depends on."""
+    found: dict[tuple[bool, Name], tuple[Use, ...]] = defaultdict(tuple)
+    for use, subject in sorted(
+        (Use(row.kind, row.user, tuple(row.path)), (row.is_type, of.name(row))) for row in rows["uses"]
+    ):
+        found[subject] += (use,)
+    return found
 
 
 def _summed(catalog: Catalog) -> Catalog:

@@ -2,7 +2,7 @@
 
 Not compared: oids, sizes and estimates; the server and the role; what belongs to an extension, whose
 version is. What no catalog holds is not compared either: aggregates, operators, casts, event triggers,
-default privileges, and the owners, grants and comments of schemas and types.
+default privileges, the owners, grants and comments of range types, and those of schemas.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ _NOT_COMPARED: Mapping[str, frozenset[str]] = {
     "statistics": frozenset({"columns"}),
     "publication": frozenset({"columns"}),
     "rule": frozenset({"columns"}),
+    "enum": frozenset({"uses"}),
+    "domain": frozenset({"uses"}),
+    "composite type": frozenset({"uses"}),
+    "sequence": frozenset({"uses"}),
 }
 
 # Dependents that a catalog describes nowhere else.

@@ -21,6 +21,7 @@ from crossfade.catalog.objects import (
     Role,
     Sequence,
     Server,
+    Use,
 )
 from crossfade.catalog.parts import (
     Column,
@@ -59,6 +60,7 @@ __all__ = [
     "Table",
     "TableKind",
     "Trigger",
+    "Use",
     "View",
 ]
 

@@ -21,12 +21,31 @@ class ForeignKey:
     validated: bool
 
 
+@dataclass(frozen=True, order=True)
+class Use:
+    """Something that depends on a type or a sequence, in PostgreSQL's words: `table column` public.users.mood.
+
+    path: the names that lead to it; of a part of a relation: schema, relation, part.
+    """
+
+    kind: str
+    user: str
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.user}"
+
+
 @dataclass(frozen=True)
 class Enum:
     """An enum type, its values in sort order."""
 
     name: Name
     values: tuple[str, ...]
+    owner: str = ""
+    grants: tuple[str, ...] = ()
+    comment: str | None = None
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,10 @@ class Domain:
     default: str | None
     collation: Name | None  # only when it differs from the type's
     constraints: tuple[tuple[str, str], ...]
+    owner: str = ""
+    grants: tuple[str, ...] = ()
+    comment: str | None = None
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,10 @@ class Composite:
 
     name: Name
     attributes: tuple[str, ...]
+    owner: str = ""
+    grants: tuple[str, ...] = ()
+    comment: str | None = None
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +91,8 @@ class Sequence:
     cycle: bool = False
     owner: str = ""
     grants: tuple[str, ...] = ()
+    comment: str | None = None
+    uses: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from crossfade.catalog.objects import (
     Role,
     Sequence,
     Server,
+    Use,
 )
 from crossfade.catalog.parts import (
     Column,
@@ -196,7 +197,7 @@ def publication(row: Row, names: ColumnNames) -> Publication:
     )
 
 
-def sequence(row: Row) -> Sequence:
+def sequence(row: Row, uses: tuple[Use, ...]) -> Sequence:
     """A sequence with the column it is owned by."""
     table = name_or_none(row.table_schema, row.table)
     return Sequence(
@@ -211,15 +212,17 @@ def sequence(row: Row) -> Sequence:
         cycle=row.cycle,
         owner=row.owner,
         grants=grants(row),
+        comment=row.comment,
+        uses=uses,
     )
 
 
-def enum(row: Row) -> Enum:
+def enum(row: Row, uses: tuple[Use, ...]) -> Enum:
     """An enum with its values in sort order."""
-    return Enum(name(row), tuple(row.labels))
+    return Enum(name(row), tuple(row.labels), row.owner, grants(row), row.comment, uses)
 
 
-def domain(row: Row) -> Domain:
+def domain(row: Row, uses: tuple[Use, ...]) -> Domain:
     """A domain with its rules by name."""
     return Domain(
         name=name(row),
@@ -228,12 +231,16 @@ def domain(row: Row) -> Domain:
         default=row.default,
         collation=name_or_none(row.collation_schema, row.collation_name),
         constraints=tuple(zip(row.rule_names, row.rules, strict=True)),
+        owner=row.owner,
+        grants=grants(row),
+        comment=row.comment,
+        uses=uses,
     )
 
 
-def composite(row: Row) -> Composite:
+def composite(row: Row, uses: tuple[Use, ...]) -> Composite:
     """A row type with its attributes in order."""
-    return Composite(name(row), tuple(row.attributes))
+    return Composite(name(row), tuple(row.attributes), row.owner, grants(row), row.comment, uses)
 
 
 def function(row: Row) -> Function:

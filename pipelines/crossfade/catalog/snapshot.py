@@ -57,6 +57,7 @@ _QUERIES = (
     "policies",
     "sequences",
     "types",
+    "uses",
     "functions",
     "dependents",
 )

@@ -68,6 +68,8 @@ class Compiled:
     pairs: columns to be kept in step; the plan makes one transition a table of all of them.
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
     creates: tables it makes, each with its columns and their types; made in expand, as what it adds.
+    takes: tables whose names it takes away, which no other change of the migration may touch.
+    drops: those of them that are dropped in the end; hidden until then, each is its own archive.
     needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
 
@@ -75,6 +77,8 @@ class Compiled:
     pairs: tuple[tuple[Name, Pair], ...] = ()
     adds: tuple[tuple[Name, str, str], ...] = ()
     creates: tuple[tuple[Name, Mapping[str, str]], ...] = ()
+    takes: tuple[Name, ...] = ()
+    drops: tuple[Name, ...] = ()
     needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     maps: tuple[Mapped, ...] = ()

@@ -75,6 +75,7 @@ class Arrival:
 class Context:
     """One change of one migration on one database.
 
+    taken: tables whose names earlier changes of the same migration take away.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
 
@@ -88,6 +89,7 @@ class Context:
     where: Position
     index: int  # the change's place in the spec, from 0
     arrivals: Mapping[Name, Mapping[str, Arrival]]
+    taken: frozenset[Name]
     places: Mapping[Path, Position]
 
     def name(self, table: str) -> Name:

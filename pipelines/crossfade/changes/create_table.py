@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from crossfade.catalog.model import Name
-from crossfade.changes._change import Change, Compiled, Hazard, Need
+from crossfade.changes._change import Change, Compiled, Need
 from crossfade.changes._context import Context, relation
 from crossfade.changes._mapping import expect
+from crossfade.changes._rights import missing_right
 from crossfade.changes.add_constraint import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
@@ -154,7 +155,7 @@ class CreateTable(Change):
         return Compiled(
             steps=(step,),
             creates=((name, row),),
-            hazards=_missing_right(context, name.schema),
+            hazards=missing_right(context, name.schema, "a table"),
             needs=tuple(self._needs(context, name)),
         )
 
@@ -236,16 +237,3 @@ class CreateTable(Change):
                 name = sql.Identifier(created.schema, created.name, column.name)
                 comments.append(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(column.comment)))
         return comments
-
-
-def _missing_right(context: Context, schema: str) -> tuple[Hazard, ...]:
-    role = context.catalog.role
-    lacking = ["USAGE"] if schema in role.shut_out_of else []
-    lacking += [] if context.catalog.schemas.get(schema, True) else ["CREATE"]
-    if not lacking:
-        return ()
-    grant = sql.SQL("GRANT {} ON SCHEMA {} TO {}").format(
-        trusted(", ".join(lacking)), sql.Identifier(schema), sql.Identifier(role.name)
-    )
-    what = f"role {role.name} may not create a table in schema {schema}"
-    return (Hazard("missing-right", "danger", what, grant.as_string(None)),)

@@ -64,6 +64,34 @@ def refuse_lost(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catal
         raise Refused.of(problems)
 
 
+def refuse_taken(compiled: Sequence[CompiledChange]) -> None:
+    """A change of a table whose name another change takes away: neither knows what the other calls it."""
+    takes = {(change.database, table): change.entry for change in compiled for table in change.result.takes}
+    problems: list[Problem] = []
+    for change in compiled:
+        touched = ((change.database, table) for table in _touched(change))
+        taker = next((takes[place] for place in touched if takes.get(place, change.entry) is not change.entry), None)
+        if taker is not None:
+            refused = Refused(
+                f"{change.entry.kind} is about the table of the {taker.kind} in line {taker.where.line}",
+                where=change.entry.where,
+                why="the table has another name from some stage of contract on",
+                fix="make it two migrations, one `after` the other",
+            )
+            problems.extend(refused.problems)
+    if problems:
+        raise Refused.of(problems)
+
+
+def _touched(change: CompiledChange) -> Iterator[Name]:
+    """The tables that it changes or locks, but for parents of foreign keys that go."""
+    yield from (table for table, _ in change.result.pairs)
+    for step in change.result.steps:
+        for lock in step.locks:
+            if not lock.of_leaving_key:
+                yield Name(lock.relation.schema_name, lock.relation.name)
+
+
 def _with_parents(catalog: Catalog, name: Name | None) -> Iterator[Name]:
     """The table, and the partitioned tables above it, which take their columns away from it too."""
     while name is not None:

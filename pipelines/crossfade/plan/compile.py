@@ -9,7 +9,7 @@ from crossfade.catalog.model import Name
 from crossfade.changes import Arrival, Change, Context, Refused, is_silent
 from crossfade.errors import Problem
 from crossfade.plan.added import position_hazards
-from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap
+from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap, refuse_taken
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
 from crossfade.plan.foresight import foresee_gates
@@ -47,8 +47,8 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     for index, entry in enumerate(migration.changes):
         change = _change(entry)
         database = change.database or migration.head.database
-        arrivals = _arrivals(migration, database, compiled)
-        context = _context(migration, entry, index, targets[database], arrivals)
+        before = [earlier for earlier in compiled if earlier.database == database]
+        context = _context(migration, entry, index, targets[database], before)
         try:
             compiled.append(CompiledChange(entry, database, change.compile(context)))
         except Refused as refused:
@@ -57,6 +57,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
         raise Refused.of(problems)
     refuse_doubled(compiled)
     refuse_lost(compiled, catalogs)
+    refuse_taken(compiled)
     refuse_unfinished(migration, compiled)
     sides = _sides(migration, compiled, targets)
     whole = [*_own_steps(compiled), *(step for each in sides for step in transition(each))]
@@ -100,12 +101,10 @@ def _change(entry: Entry) -> Change:
     return entry.body
 
 
-def _arrivals(migration: Migration, database: str, compiled: list[CompiledChange]) -> dict[Name, dict[str, Arrival]]:
-    """The columns that the changes so far bring to the database, by table."""
+def _arrivals(migration: Migration, before: list[CompiledChange]) -> dict[Name, dict[str, Arrival]]:
+    """The columns that changes bring, by table."""
     found: dict[Name, dict[str, Arrival]] = {}
-    for change in compiled:
-        if change.database != database:
-            continue
+    for change in before:
         for table, column, type_ in change.result.adds:
             found.setdefault(table, {})[column] = Arrival(column, type_)
         for table, pair in change.result.pairs:
@@ -115,9 +114,8 @@ def _arrivals(migration: Migration, database: str, compiled: list[CompiledChange
     return found
 
 
-def _context(
-    migration: Migration, entry: Entry, index: int, target: Target, arrivals: Mapping[Name, Mapping[str, Arrival]]
-) -> Context:
+def _context(migration: Migration, entry: Entry, index: int, target: Target, before: list[CompiledChange]) -> Context:
+    """before: the changes above it, on the same database."""
     return Context(
         migration=migration.id,
         head=migration.head,
@@ -128,7 +126,8 @@ def _context(
         rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
         where=entry.where,
         index=index,
-        arrivals=arrivals,
+        arrivals=_arrivals(migration, before),
+        taken=frozenset(table for change in before for table in change.result.takes),
         places={
             path[3:]: where for path, where in migration.where.items() if path[:3] == ("changes", index, entry.kind)
         },

@@ -60,7 +60,7 @@ def contract_hazards(
             fix="to have it done later, name `drop` too, with gates that hold it back: they can wait for as long as"
             " you like, and stages cannot be added once the migration has started",
         )
-    destroys = any(pair.old for change in compiled for _, pair in change.result.pairs)
+    destroys = any(change.result.drops or any(pair.old for _, pair in change.result.pairs) for change in compiled)
     for stage in migration.stages:
         if stage.options.keep and not destroys:
             said = f"`keep: {format_duration(stage.options.keep)}` of `{stage.stage}`"
@@ -68,7 +68,7 @@ def contract_hazards(
                 code="never-asked",
                 risk="warning",
                 change="contract",
-                what=f"{said} keeps nothing: no change of this migration takes a column away",
+                what=f"{said} keeps nothing: no change of this migration takes a column or table away",
                 fix="delete it",
             )
     if not destroys or migration.ends_before("drop"):
@@ -87,9 +87,9 @@ def contract_hazards(
             code="unguarded-drop",
             risk="warning",
             change="contract",
-            what="the old columns are dropped as soon as the new side is validated"
+            what="the old side is dropped as soon as the new side is validated"
             if not _is_guarded(migration)
-            else "when the gates of contract hold, the old columns are dropped for good",
+            else "when the gates of contract hold, the old side is dropped for good",
             fix="give contract a gate (soak, approval) or its stages an `after`, and an archive",
         )
 

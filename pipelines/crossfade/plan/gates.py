@@ -74,14 +74,17 @@ def _waits(
 def _in_place_archive(
     migration: Migration, catalogs: Mapping[str, Catalog], compiled: Sequence[CompiledChange]
 ) -> timedelta | None:
-    """Without a key that stays the hidden column itself is the archive, there for as long as values are kept."""
+    """What is hidden is the archive itself, there for as long as values are kept: a table, and a column where no key
+    stays.
+    """
     leaving: dict[tuple[str, Name], set[str]] = {}
     for change in compiled:
         for table, pair in change.result.pairs:
             leaving.setdefault((change.database, table), set()).update(pair.old)
     keys = {(database, table): catalogs[database].tables[table].key for database, table in leaving}
     keyless = any(gone and (not keys[place] or gone & set(keys[place])) for place, gone in leaving.items())
-    return kept_for(migration) if keyless else None
+    hidden = keyless or any(change.result.drops for change in compiled)
+    return kept_for(migration) if hidden else None
 
 
 def _milliseconds(value: timedelta) -> str:

@@ -12,7 +12,8 @@ SELECT n.nspname AS schema,
        coalesce(c.relacl, acldefault('s', c.relowner))::text[] AS grants,
        tn.nspname AS table_schema,
        t.relname AS "table",
-       a.attname AS "column"
+       a.attname AS "column",
+       comment.description AS comment
   FROM pg_sequence s
   JOIN pg_class c ON c.oid = s.seqrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -22,4 +23,6 @@ SELECT n.nspname AS schema,
   LEFT JOIN pg_class t ON t.oid = d.refobjid
   LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
   LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+  LEFT JOIN pg_description comment
+         ON comment.classoid = 'pg_class'::regclass AND comment.objoid = c.oid AND comment.objsubid = 0
  WHERE c.relnamespace = ANY (%(namespaces)s::oid[]) AND c.relpersistence <> 't'

@@ -16,12 +16,17 @@ SELECT n.nspname AS schema,
        ARRAY(SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
                FROM pg_attribute a
               WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
-              ORDER BY a.attnum) AS attributes
+              ORDER BY a.attnum) AS attributes,
+       pg_get_userbyid(t.typowner) AS owner,
+       coalesce(t.typacl, acldefault('T', t.typowner))::text[] AS grants,
+       comment.description AS comment
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
   LEFT JOIN pg_type base ON base.oid = t.typbasetype
   LEFT JOIN pg_collation l ON l.oid = t.typcollation AND t.typcollation <> base.typcollation
   LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace
+  LEFT JOIN pg_description comment
+         ON comment.classoid = 'pg_type'::regclass AND comment.objoid = t.oid AND comment.objsubid = 0
  WHERE t.typnamespace = ANY (%(namespaces)s::oid[])
    AND (t.typtype IN ('e', 'd', 'r', 'm') OR (t.typtype = 'c' AND c.relkind = 'c'))

@@ -1,0 +1,50 @@
+"""A change of the catalog alone: one short transaction, and the one that takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from crossfade.changes._context import Context
+from crossfade.composing import sql
+from crossfade.steps.compose import text
+from crossfade.steps.step import Ddl, Guard, Leg, Lock
+
+
+def instant(
+    context: Context,
+    leg: Leg,
+    step_id: str,
+    title: str,
+    forth: Sequence[sql.Composable],
+    back: Sequence[sql.Composable],
+    back_title: str,
+    *,
+    locks: tuple[Lock, ...] = (),
+    back_locks: tuple[Lock, ...] | None = None,
+    guards: tuple[Guard, ...] = (),
+    back_guards: tuple[Guard, ...] = (),
+) -> Ddl:
+    """The step with its undo.
+
+    back_title: what takes it back, for people. back_locks: of the undo, where they are not the same.
+    """
+    undo = Ddl(
+        id=f"{step_id}/undo",
+        leg=leg,
+        database=context.database,
+        title=back_title,
+        locks=locks if back_locks is None else back_locks,
+        statements=text(*back),
+        guards=back_guards,
+    )
+    return Ddl(
+        id=step_id,
+        leg=leg,
+        database=context.database,
+        title=title,
+        locks=locks,
+        statements=text(*forth),
+        guards=guards,
+        undo=(undo,),
+        undo_title=back_title,
+    )
