@@ -57,7 +57,8 @@ def refuse_for_rows(plan: Plan, site: Site, stays: Leg | None) -> None:
         record = records.get(step.id)
         later = stays is None or step.leg.order > stays.order
         if step.database == site.name and later and record is not None and record.state == "done":
-            for asked in takewhile(lambda undo: isinstance(undo, Check), left_to_undo(site, step.undo)):
+            # What comes after them may be about a table that has another name until a later step is undone.
+            for asked in left_to_undo(site, takewhile(lambda undo: isinstance(undo, Check), step.undo)):
                 assert isinstance(asked, Check)
                 ask_ahead(site, asked)
 
