@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,11 +23,13 @@ SPEC = """
 changes: [{{add_column: {{table: pgbench_accounts, column: doubled, type: bigint, up: abalance * 2}}}}]
 backfill: {{workers: {workers}, target: {target}, nice_ratio: {nice_ratio}}}
 """
+BATCH, NICE_RATIO = 0.010, 4
 THROTTLED = "1 worker, target 10ms, nice_ratio 4"
 SPEEDS = {
     "1 worker, target 10ms": SPEC.format(workers=1, target="10ms", nice_ratio=0),
-    THROTTLED: SPEC.format(workers=1, target="10ms", nice_ratio=4),
+    THROTTLED: SPEC.format(workers=1, target="10ms", nice_ratio=NICE_RATIO),
 }
+COUNTING = "a session that counts, 10 ms of 50"
 TRIGGERED = """
 changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]
 """
@@ -79,16 +83,43 @@ def at_half_capacity(server: LocalServer) -> Generator[None]:
     server.drop_database("beside")
 
 
+@contextmanager
+def counting(url: str) -> Generator[None]:
+    """A session that only counts, 10 ms of 50: it takes as much of a core as the throttled backfill, and no lock, no
+    page of the table and no WAL. What clients notice of it is the price of the core."""
+    over = threading.Event()
+
+    def count() -> None:
+        numbers = 20_000
+        with psycopg.connect(url, autocommit=True) as connection:
+            while not over.is_set():
+                began = time.monotonic()
+                connection.execute("SELECT count(*) FROM generate_series(1, %s)", (numbers,))
+                took = time.monotonic() - began
+                numbers = max(int(numbers * min(max(BATCH / took, 0.5), 2.0)), 1)
+                over.wait(NICE_RATIO * took)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def beside_clients(server: LocalServer, rows: int, runs: int) -> Iterator[Group]:
     """pgbench at half its capacity, without and with a backfill of the table it writes, at full speed and throttled."""
     scale = max(rows // 100_000, 1)
     url = server.create_database("accounts")
     pgbench(server, url, "-i", "-q", "-s", str(scale))
     capacity = rate(pgbench(server, fresh(server, "accounts"), "-n", "-c", str(CLIENTS), "-j", "1", "-T", "10"))
-    found: dict[str, list[float]] = {name: [] for name in ("without", *SPEEDS)}
+    found: dict[str, list[float]] = {name: [] for name in ("without", COUNTING, *SPEEDS)}
     speed: dict[str, list[int]] = {name: [] for name in SPEEDS}
     for _ in range(runs):
         found["without"].append(percentile(latencies(server, fresh(server, "accounts"), capacity / 2, 10), 0.99))
+        with counting(url := fresh(server, "accounts")):
+            found[COUNTING].append(percentile(latencies(server, url, capacity / 2, 10), 0.99))
         for name, spec in SPEEDS.items():
             url = fresh(server, "accounts")
             with project(url, spec) as root, ThreadPoolExecutor() as pool:

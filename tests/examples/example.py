@@ -103,7 +103,8 @@ def _without_gates(text: str) -> str:
     spec.pop("gates", None)
     contract = spec.get("contract", {})
     contract.pop("window", None)
-    for stage in contract.get("stages", ()):
+    stages: list[dict[str, dict[str, Any] | None]] = contract.get("stages", [])
+    for stage in stages:
         for options in stage.values():
             for waits in ("after", "gates"):
                 (options or {}).pop(waits, None)
