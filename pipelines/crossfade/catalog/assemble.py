@@ -70,6 +70,7 @@ def assemble(rows: Rows, columns: Columns) -> Catalog:
             sequences=_by_name(of.sequence(row, uses[False, of.name(row)]) for row in rows["sequences"]),
             types=frozenset(of.name(row) for row in types),
             schemas=dict(sorted(rows["scope"][0].schemas.items())),
+            schema_grants={name: tuple(sorted(items)) for name, items in rows["scope"][0].schema_grants.items()},
             extensions=dict(sorted(place.extensions.items())),
             foreign_keys=foreign_keys,
             domains=_by_name(of.domain(row, uses[True, of.name(row)]) for row in types if row.kind == "d"),

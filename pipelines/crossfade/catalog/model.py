@@ -189,6 +189,7 @@ class Catalog:
     domains: Mapping[Name, Domain] = field(default_factory=dict[Name, Domain])
     composites: Mapping[Name, Composite] = field(default_factory=dict[Name, Composite])
     functions: Mapping[str, Function] = field(default_factory=dict[str, Function])  # by "schema.name(types)"
+    schema_grants: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])  # aclitem texts
     locked: Mapping[Name, str] = field(default_factory=dict[Name, str])  # tables not read whole -> who holds them
 
     def table(self, schema: str, name: str) -> Table | None:

@@ -70,6 +70,8 @@ class Compiled:
     creates: tables it makes, each with its columns and their types; made in expand, as what it adds.
     takes: tables whose names it takes away, which no other change of the migration may touch.
     drops: those of them that are dropped in the end; hidden until then, each is its own archive.
+    renames: columns that get another name at cutover (table, old name, new name) and stay what they are.
+    versions: tables that each version shall see by views, in the shape it knows.
     needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
 
@@ -79,6 +81,8 @@ class Compiled:
     creates: tuple[tuple[Name, Mapping[str, str]], ...] = ()
     takes: tuple[Name, ...] = ()
     drops: tuple[Name, ...] = ()
+    renames: tuple[tuple[Name, str, str], ...] = ()
+    versions: tuple[Name, ...] = ()
     needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     maps: tuple[Mapped, ...] = ()

@@ -52,11 +52,15 @@ class ChangeColumn(Change):
     the new one first. Its statistics target and options stay; its storage and compression do where the type stays
     or both are texts. In `up`, the column's name means the old value; in `down`, the new one.
 
+    With `strategy: versions` each version of the application works with the column as it knows it, from expand to
+    `retire`: by views in a schema of its own, which its `search_path` names ([versions](../versions.md)).
+
     ## Old and new versions
 
     Until `cutover` both versions read and write the column as it was; from then on as it shall be. Until `archive`
-    the old column follows under a hidden name. A value that is too long for a type is a conflict and is never cut
-    off.
+    the old column follows under a hidden name. With `strategy: versions` that is so for whoever names no schema of
+    views; with one, the new version has its column from expand on, and the old one its own until `retire`.
+    A value that is too long for a type is a conflict and is never cut off.
 
     ## Undo
 
@@ -96,9 +100,10 @@ class ChangeColumn(Change):
     down: Expression | None = Field(
         None, description="SQL over the new row that gives the old value; without it the same."
     )
-    strategy: Literal["swap", "in_place"] = Field(
+    strategy: Literal["swap", "versions", "in_place"] = Field(
         "swap",
-        description="`in_place`: widen a type in the catalog alone, also where that cannot be taken back.",
+        description="`versions`: each version of the application sees a column of its own, by a schema of views that"
+        " its search_path names. `in_place`: widen a type in the catalog alone, also where that cannot be taken back.",
     )
     enforce: Literal["validate", "contract"] | None = Field(
         None,
@@ -139,6 +144,8 @@ class ChangeColumn(Change):
         doable_in_place = self.up is None and self.down is None and not rewritten
         if self.strategy == "in_place" and not doable_in_place:
             self._refuse_in_place(context, table, column, wanted, rescanned=rescanned)
+        if self.strategy == "versions":
+            doable_in_place = False
         if doable_in_place and (self.strategy == "in_place" or comes_back_alone(column, wanted)):
             self._refuse_idle_enforce(context, binds=self.to.nullable is False and not column.not_null, table=table)
             return InPlace(context, table, column, self.to, wanted, rules_leg).compile()
@@ -246,6 +253,7 @@ class ChangeColumn(Change):
             prepared.append(prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"))
         return Compiled(
             pairs=((table.name, pair),),
+            versions=(table.name,) if self.strategy == "versions" else (),
             hazards=(*hazards, *read.hazards, *carried, last, *prepared),
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )

@@ -1,7 +1,7 @@
 """Plans: a migration's steps as data, ordered over phases and databases, with gates and hazards. Never writes."""
 
 from crossfade.plan.compile import compile_plan, databases_of
-from crossfade.plan.plan import GateSetAt, Lineage, Plan, PlannedGate, PlannedHazard, Settings, Size
+from crossfade.plan.plan import GateSetAt, Lineage, Plan, PlannedGate, PlannedHazard, Settings, Size, VersionViews
 from crossfade.plan.target import Target
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "Size",
     "Target",
+    "VersionViews",
     "compile_plan",
     "databases_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from crossfade.catalog.model import Name
+from crossfade.catalog.model import Catalog, Name
 from crossfade.changes import Arrival, Change, Context, Refused, is_silent
 from crossfade.errors import Problem
 from crossfade.plan.added import position_hazards
@@ -21,6 +21,7 @@ from crossfade.plan.probe import ServerProbe
 from crossfade.plan.publications import publication_hazards, refuse_unidentified
 from crossfade.plan.rights import ending_hazards, rights_hazards
 from crossfade.plan.target import Target
+from crossfade.plan.versions import schemas_of, told_of, version_hazards, versions_of
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
 from crossfade.steps.rows import Pair, Sides, shadow_name
@@ -60,7 +61,13 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     refuse_taken(compiled)
     refuse_unfinished(migration, compiled)
     sides = _sides(migration, compiled, targets)
-    whole = [*_own_steps(compiled), *(step for each in sides for step in transition(each))]
+    versions = versions_of(migration, compiled, targets, sides)
+    whole = [
+        *_own_steps(compiled),
+        *(step for each in versions for step in each.old_closed()),
+        *(step for each in sides for step in transition(each)),
+        *(step for each in versions for step in (each.opened(), *each.new_closed())),
+    ]
     assert_distinct(whole)
     steps = [step for step in whole if is_reached(migration, step)]
     left_out = [step for step in whole if not is_reached(migration, step)]
@@ -84,6 +91,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
             *isolation_hazards(steps),
+            *version_hazards(versions, catalogs),
             *position_hazards(catalogs, compiled, sides),
             *publication_hazards(migration, catalogs, compiled, sides),
             *contract_hazards(migration, compiled, left_out),
@@ -93,6 +101,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
         lineage=tuple(_lineage(compiled)),
         sizes=tuple(_sizes(steps, targets)),
         settings=_settings(migration),
+        versions=told_of(versions),
     )
 
 
@@ -101,7 +110,7 @@ def _change(entry: Entry) -> Change:
     return entry.body
 
 
-def _arrivals(migration: Migration, before: list[CompiledChange]) -> dict[Name, dict[str, Arrival]]:
+def _arrivals(migration: Migration, before: list[CompiledChange], catalog: Catalog) -> dict[Name, dict[str, Arrival]]:
     """The columns that changes bring, by table."""
     found: dict[Name, dict[str, Arrival]] = {}
     for change in before:
@@ -111,6 +120,8 @@ def _arrivals(migration: Migration, before: list[CompiledChange]) -> dict[Name, 
             for new in pair.new:
                 physical = shadow_name(migration.id, table, new.name) if pair.swap else new.name
                 found.setdefault(table, {})[new.name] = Arrival(physical, new.type)
+        for table, old, new in change.result.renames:
+            found.setdefault(table, {})[new] = Arrival(old, catalog.tables[table].by_name[old].type)
     return found
 
 
@@ -126,7 +137,7 @@ def _context(migration: Migration, entry: Entry, index: int, target: Target, bef
         rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
         where=entry.where,
         index=index,
-        arrivals=_arrivals(migration, before),
+        arrivals=_arrivals(migration, before, target.catalog),
         taken=frozenset(table for change in before for table in change.result.takes),
         places={
             path[3:]: where for path, where in migration.where.items() if path[:3] == ("changes", index, entry.kind)
@@ -145,6 +156,7 @@ def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mappin
         for table, pair in change.result.pairs:
             pairs.setdefault((change.database, table), []).append((change.entry, pair))
     made: list[Sides] = []
+    schemas = schemas_of(migration, compiled)
     for (database, name), found in pairs.items():
         table = targets[database].catalog.tables[name]
         refuse_overlap(name, found)
@@ -160,6 +172,7 @@ def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mappin
                 silent=is_silent(
                     targets[database].catalog, migration.head, name, where=found[0][0].where, done="filled"
                 ),
+                schemas=schemas.get((database, name)),
             )
         )
     return made

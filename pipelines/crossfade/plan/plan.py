@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -44,6 +45,25 @@ class Lineage(Data):
     column: str
     sources: tuple[str, ...]
     expression: str
+
+
+class VersionViews(Data):
+    """Tables of one schema that each version sees by views: the schemas these are in."""
+
+    database: str
+    schema_name: str
+    new: str
+    old: str
+    tables: tuple[Relation, ...]
+
+    @property
+    def new_path(self) -> str:
+        """As it stands in search_path."""
+        return f"{_quoted(self.new)}, {_quoted(self.schema_name)}"
+
+    @property
+    def old_path(self) -> str:
+        return f"{_quoted(self.old)}, {_quoted(self.schema_name)}"
 
 
 class Size(Data):
@@ -94,6 +114,7 @@ class Plan(Data):
     lineage: tuple[Lineage, ...]
     sizes: tuple[Size, ...]
     settings: Settings
+    versions: tuple[VersionViews, ...] = ()
 
     @property
     def home(self) -> str:
@@ -128,3 +149,9 @@ class Plan(Data):
 
     def size(self, database: str, relation: Relation) -> Size | None:
         return next((s for s in self.sizes if s.database == database and s.relation == relation), None)
+
+
+def _quoted(name: str) -> str:
+    """As an identifier needs it."""
+    plain = re.fullmatch("[a-z_][a-z0-9_]*", name)
+    return name if plain else '"' + name.replace('"', '""') + '"'

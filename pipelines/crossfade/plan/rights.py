@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from psycopg import sql
 
+from crossfade.catalog.grants import granted
 from crossfade.catalog.model import Catalog, Name, Role, Table
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import Migration
@@ -23,9 +23,7 @@ _PRIVILEGES: dict[LockMode, tuple[str, ...]] = {
     "ROW EXCLUSIVE": ("SELECT", "UPDATE"),
     "SHARE ROW EXCLUSIVE": ("REFERENCES",),
 }
-_LETTERS = {"SELECT": "r", "UPDATE": "w", "REFERENCES": "x"}
 _ON_ALL_TABLES = {"SELECT": "pg_read_all_data", "UPDATE": "pg_write_all_data"}
-_ACL_ITEM = re.compile(r'(?:"((?:[^"]|"")*)"|([^"=]*))=([A-Za-z*]*)/')
 
 
 def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
@@ -118,12 +116,8 @@ def _may(role: Role, table: Table, privilege: str) -> bool:
     """On the table, or on some of its columns: which ones a step needs only the server knows."""
     if table.owner in role.member_of or _ON_ALL_TABLES.get(privilege) in role.member_of:
         return True
-    granted = (*table.grants, *(item for column in table.columns for item in column.grants))
-    for quoted, plain, letters in (match.groups() for item in granted if (match := _ACL_ITEM.match(item))):
-        grantee = plain if quoted is None else quoted.replace('""', '"')
-        if _LETTERS[privilege] in letters and grantee in {"", *role.member_of}:  # "": everybody
-            return True
-    return False
+    items = (*table.grants, *(item for column in table.columns for item in column.grants))
+    return any(found.grantee in {"", *role.member_of} for found in granted(items, [privilege]))
 
 
 def _quoted(*name: str) -> str:

@@ -21,6 +21,7 @@ from crossfade.steps.compose import identifier
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Leg, Relation
 from crossfade.steps.tuning import Tuning
+from crossfade.steps.version_schemas import VersionSchemas
 
 Moment = Literal["side by side", "swapped", "retired"]
 
@@ -102,6 +103,7 @@ class Sides:
     rules_leg: from where new rules bind (enforce).
     keep: how long an archive stage keeps the old values aside; None: not at all.
     silent: user triggers must not fire for the rows we fill.
+    schemas: of views by which each version sees the table; None: both see the table itself.
     """
 
     migration: str
@@ -112,6 +114,7 @@ class Sides:
     rules_leg: Leg
     keep: timedelta | None
     silent: bool
+    schemas: VersionSchemas | None = None
 
     @property
     def relation(self) -> Relation:
@@ -211,8 +214,18 @@ class Sides:
         }
 
     def turned(self, pair: Pair, moment: Moment) -> bool:
-        """Only the new side of the pair is written: it is turned, or the column it writes back is hidden by now."""
+        """Only the new side of the pair is written: it is turned, or the column it writes back is hidden by now.
+
+        Where the version before has views of its own it goes on writing by them until they are gone, at retire.
+        """
+        if self.schemas is not None and moment == "swapped":
+            moment = "side by side"
         return pair.turned(moment) or (not pair.old and not self.old_names(moment).keys().isdisjoint(pair.down))
+
+    @property
+    def retires(self) -> bool:
+        """Something is turned at retire: old columns are hidden then, or the version before writes no more."""
+        return any(not pair.swap for pair in self.pairs) or (self.swaps and self.schemas is not None)
 
     def old_column(self, name: str) -> Column:
         return self.table.by_name[name]

@@ -7,11 +7,13 @@ the statement: the row is marked false and noted in crossfade.conflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.server_words import BOTH_WRITTEN
-from crossfade.spec.fragment import Expression, trusted
+from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import (
     agrees,
     agrees_function,
@@ -20,6 +22,7 @@ from crossfade.steps.agreement import (
     comparable,
     pair_agrees,
 )
+from crossfade.steps.given import any_given, new_given, old_given
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
 
@@ -30,34 +33,18 @@ _NOT_ABOUT_THE_VALUE = ("40", "53", "55", "57", "58", "XX")
 def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
     """Statements that install the function and its triggers for the moment; they replace those of another moment."""
     name = sql.Identifier("crossfade", sides.own("sync"))
-    changed = _any_changed(sides, moment)
-    marker = sql.Identifier(sides.marker)
-    triggers = (
-        (
-            _insert_trigger(sides),
-            sql.SQL("BEFORE INSERT"),
-            sql.SQL("new.{} IS NULL").format(marker),
-        ),
-        (
-            # The backfill sets the marker, an application never does: its writes pass by unseen.
-            _update_trigger(sides),
-            sql.SQL("BEFORE UPDATE"),
-            sql.SQL("new.{m} IS NOT TRUE OR (new.{m} IS NOT DISTINCT FROM old.{m} AND ({changed}))").format(
-                m=marker, changed=changed
-            ),
-        ),
-    )
     statements = [_function(sides, moment, name)]
     comment = f"crossfade: keeps {sides.table.name} in step for old and new versions; migration {sides.migration}"
     statements.append(sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(name, sql.Literal(comment)))
-    for trigger, event, when in triggers:
+    for trigger in _triggers(sides, moment):
+        arguments = sql.SQL(", ").join(map(sql.Literal, trigger.arguments))
         statements.append(
-            sql.SQL("CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()").format(
-                sql.Identifier(trigger), event, sides.sql, when, name
+            sql.SQL("CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}({})").format(
+                sql.Identifier(trigger.name), sql.SQL(trigger.event), sides.sql, trigger.when, name, arguments
             )
         )
         # ALWAYS: rows that come by logical replication or under session_replication_role are mapped too.
-        statements.append(sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(sides.sql, sql.Identifier(trigger)))
+        statements.append(sides.alter("ENABLE ALWAYS TRIGGER {}", trigger.name))
     if asks_by_function(sides):
         statements.append(agrees_function(sides, moment))
         # Asked by the trigger too, hence by every writer.
@@ -69,7 +56,7 @@ def remove_sync(sides: Sides) -> tuple[str, ...]:
     """Statements that take the triggers away, then the functions: in this order, in one transaction."""
     statements = [
         sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), sides.sql)
-        for trigger in (_insert_trigger(sides), _update_trigger(sides))
+        for trigger in _trigger_names(sides)
     ]
     statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("crossfade", sides.own("sync"))))
     if asks_by_function(sides):
@@ -91,7 +78,7 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
   UNION ALL
   SELECT 'trigger', t.oid, t.xmin::text, t.tgenabled::text
     FROM pg_trigger AS t
-   WHERE t.tgname IN ({insert}, {update})
+   WHERE t.tgname IN ({triggers})
      AND (t.tgrelid = {table}::regclass::oid
           OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree({table}::regclass)))
   UNION ALL
@@ -101,8 +88,7 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
         )
         .format(
             table=sql.Literal(sides.sql.as_string(None)),
-            insert=sql.Literal(_insert_trigger(sides)),
-            update=sql.Literal(_update_trigger(sides)),
+            triggers=sql.SQL(", ").join(map(sql.Literal, _trigger_names(sides))),
             function=sql.Literal(sides.own("sync")),
         )
         .as_string(None)
@@ -110,19 +96,19 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
 
 
 def always_on(sides: Sides) -> str:
-    """A query: both triggers are there, on every partition too, and enabled ALWAYS."""
+    """A query: the triggers are there, on every partition too, and enabled ALWAYS."""
     return (
         sql.SQL(
             """
-SELECT pg_catalog.bool_and(2 = (SELECT pg_catalog.count(*) FROM pg_trigger AS t
-                      WHERE t.tgrelid = tables.oid AND t.tgname IN ({insert}, {update}) AND t.tgenabled = 'A'))
+SELECT pg_catalog.bool_and({count} = (SELECT pg_catalog.count(*) FROM pg_trigger AS t
+                      WHERE t.tgrelid = tables.oid AND t.tgname IN ({triggers}) AND t.tgenabled = 'A'))
   FROM (SELECT {table}::regclass::oid AS oid
         UNION SELECT relid::oid FROM pg_catalog.pg_partition_tree({table}::regclass)) AS tables"""
         )
         .format(
             table=sql.Literal(sides.sql.as_string(None)),
-            insert=sql.Literal(_insert_trigger(sides)),
-            update=sql.Literal(_update_trigger(sides)),
+            count=sql.Literal(len(_trigger_names(sides))),
+            triggers=sql.SQL(", ").join(map(sql.Literal, _trigger_names(sides))),
         )
         .as_string(None)
     )
@@ -136,8 +122,48 @@ def key_json(sides: Sides, row: sql.Composable) -> sql.Composable:
     return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts))
 
 
+@dataclass(frozen=True)
+class _Trigger:
+    name: str
+    event: LiteralString
+    when: sql.Composable
+    arguments: tuple[str, ...] = ()
+
+
+def _triggers(sides: Sides, moment: Moment) -> Iterator[_Trigger]:
+    marker = sql.Identifier(sides.marker)
+    inserted = sql.SQL("new.{} IS NULL").format(marker)
+    if sides.schemas is None:
+        yield _Trigger(_insert_trigger(sides), "BEFORE INSERT", inserted)
+    else:
+        # Asked here, for within the function search_path is the function's own.
+        is_new = sides.schemas.writer_is_new(turned=moment != "side by side")
+        by_new, by_old = (
+            sql.SQL("{} AND {}").format(inserted, is_new),
+            sql.SQL("{} AND NOT {}").format(inserted, is_new),
+        )
+        yield _Trigger(_insert_trigger(sides), "BEFORE INSERT", by_old, ("old",))
+        yield _Trigger(_new_insert_trigger(sides), "BEFORE INSERT", by_new, ("new",))
+    yield _Trigger(
+        _update_trigger(sides),
+        "BEFORE UPDATE",
+        # The backfill sets the marker, an application never does: its writes pass by unseen.
+        sql.SQL("new.{m} IS NOT TRUE OR (new.{m} IS NOT DISTINCT FROM old.{m} AND ({changed}))").format(
+            m=marker, changed=_any_changed(sides, moment)
+        ),
+    )
+
+
+def _trigger_names(sides: Sides) -> tuple[str, ...]:
+    return tuple(trigger.name for trigger in _triggers(sides, "side by side"))
+
+
 def _insert_trigger(sides: Sides) -> str:
     return sides.own("ins", sides.table.name.name)
+
+
+def _new_insert_trigger(sides: Sides) -> str:
+    return sides.own("insnew", sides.table.name.name)
 
 
 def _update_trigger(sides: Sides) -> str:
@@ -251,8 +277,8 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
         "title": trusted(commented(pair.title)),
         "old_changed": _changed(old_reads),
         "new_changed": _changed(new_columns),
-        "old_given": _old_given(sides, pair),
-        "new_given": _given(new_columns),
+        "old_given": old_given(sides, pair, moment),
+        "new_given": new_given(sides, pair, moment),
         "marker": sql.Identifier(sides.marker),
         "down": down,
         "up": _assign_up(sides, pair, moment) if pair.up else sql.SQL("    NULL;"),
@@ -272,7 +298,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
     new_wrote := {new_changed};
   ELSE
     old_wrote := {old_given};
-    new_wrote := {new_given};
+    new_wrote := {new_given};{by_schemas}
   END IF;
   IF new_wrote AND NOT old_wrote THEN
 {down}
@@ -281,8 +307,20 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
   END IF;"""
     ).format(
         **parts,
-        again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], parts["new_given"]),
+        again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], any_given(new_columns)),
+        by_schemas=_by_schemas(sides, pair),
     )
+
+
+def _by_schemas(sides: Sides, pair: Pair) -> sql.Composable:
+    """Where a row gives both sides or none, each version has a default or a NULL of its own."""
+    if sides.schemas is None or not pair.old:  # or the new version sees both sides
+        return sql.SQL("")
+    return sql.SQL("""
+    IF old_wrote = new_wrote THEN  -- the row does not tell which version wrote it, the writer's schemas do
+      new_wrote := TG_ARGV[0] = 'new';
+      old_wrote := NOT new_wrote;
+    END IF;""")
 
 
 def _both_written(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
@@ -309,7 +347,7 @@ def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
             title=trusted(commented(pair.title)),
             marker=sql.Identifier(sides.marker),
             unknown=sides.unknown,
-            given=_given(tuple(names.get(name, name) for name in pair.down)),
+            given=any_given(tuple(names.get(name, name) for name in pair.down)),
             down=_assign_down(sides, pair, moment),
         )
     return sql.SQL(
@@ -363,34 +401,3 @@ def _assign(pair: Pair, values: list[tuple[str, sql.Composable]], *, emptied: bo
         left=sql.SQL("\n").join(sql.SQL("      {}").format(line) for line in left),
         server=sql.SQL(", ").join(map(sql.Literal, _NOT_ABOUT_THE_VALUE)),
     )
-
-
-def _given(columns: tuple[str, ...]) -> sql.Composable:
-    if not columns:
-        return sql.SQL("false")
-    return sql.SQL(" OR ").join(sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(column)) for column in columns)
-
-
-def _old_given(sides: Sides, pair: Pair) -> sql.Composable:
-    """An INSERT named an old column: it is neither empty nor what its default gives.
-
-    A default that is not a constant cannot be told from a given value, so it never counts as given: nextval gives
-    another value each time, and now() another one here, where the time zone is UTC, than in the writer's session.
-    """
-    questions: list[sql.Composable] = []
-    for name in pair.old or tuple(pair.down):
-        column = sides.old_column(name)
-        if column.identity or column.generated or (column.default is not None and not _is_constant(column.default)):
-            continue
-        given = sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(name))
-        if column.default is not None:
-            given = sql.SQL("({} AND ROW(new.{})::record *<> ROW(CAST({} AS {}))::record)").format(
-                given, sql.Identifier(name), trusted(column.default), trusted(column.type)
-            )
-        questions.append(given)
-    return sql.SQL(" OR ").join(questions) if questions else sql.SQL("false")
-
-
-def _is_constant(default: str) -> bool:
-    expression = Expression(default)
-    return not expression.functions and "SQLValueFunction" not in expression.nodes

@@ -29,7 +29,7 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
         if sides.filled:
             yield fill.parity(sides, stage_leg("cutover"), "side by side")
         yield turn.turn(sides, "cutover", "side by side", "swapped")
-    if any(not pair.swap for pair in sides.pairs):
+    if sides.retires:
         before: Moment = "swapped" if sides.swaps else "side by side"
         yield from as_planned(sides, "retire")
         if sides.filled:

@@ -63,13 +63,15 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
         database=sides.database,
         title=f"swap names in {sides.relation}: the new {named} takes over"
         if stage == "cutover"
-        else f"let the new shape of {sides.relation} take over ({named})",
+        else f"let the new shape of {sides.relation} take over ({named})"
+        if named
+        else f"have the new version alone write {sides.relation}",
         locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
         statements=_around_sync(sides, forth, after),
         guards=turn_guards(sides),
         witnessed_by=sides.id("parity", str(leg)) if sides.filled else None,
         undo=(
-            *_ask_conflicts(sides, stage, turning, leg),
+            *_ask_conflicts(sides, stage, turning or sides.pairs, leg),
             Ddl(
                 id=sides.id(stage, "undo"),
                 leg=leg,

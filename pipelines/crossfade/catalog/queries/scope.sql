@@ -4,7 +4,8 @@
 -- What others drop from now on cannot be printed any more. The other queries therefore first ask
 -- has_table_privilege(), which is NULL for a table that is gone.
 WITH RECURSIVE namespace AS (
-    SELECT n.oid, n.nspname, has_schema_privilege(n.oid, 'CREATE') AS may_create
+    SELECT n.oid, n.nspname, has_schema_privilege(n.oid, 'CREATE') AS may_create,
+           coalesce(n.nspacl, acldefault('n', n.nspowner))::text[] AS grants
       FROM pg_namespace n
      WHERE CASE WHEN %(schemas)s::text[] IS NULL
                 THEN n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'crossfade')
@@ -21,6 +22,7 @@ WITH RECURSIVE namespace AS (
       JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
 )
 SELECT (SELECT coalesce(jsonb_object_agg(n.nspname, n.may_create), '{}') FROM namespace n) AS schemas,
+       (SELECT coalesce(jsonb_object_agg(n.nspname, n.grants), '{}') FROM namespace n) AS schema_grants,
        ARRAY(SELECT n.oid FROM namespace n) AS namespaces,
        ARRAY(SELECT r.oid FROM relation r) AS relations,
        ARRAY(SELECT k.conrelid FROM pg_constraint k
