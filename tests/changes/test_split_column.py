@@ -78,6 +78,15 @@ def people(scene: Scene) -> Scene:
     return scene
 
 
+def test_a_write_of_one_new_column_keeps_the_others_of_a_row_that_is_not_filled_yet(people: Scene) -> None:
+    spec(people, NAMES)
+    people.up(through="expand")
+
+    people.sql("UPDATE people SET last = 'Fox' WHERE id = 1")
+
+    assert people.sql("SELECT full_name, first, last FROM people WHERE id = 1") == [("Ann Fox", "Ann", "Fox")]
+
+
 def test_both_versions_see_what_the_other_one_writes(people: Scene) -> None:
     spec(people, NAMES)
     people.up(through="validate")

@@ -280,6 +280,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
         "old_given": old_given(sides, pair, moment),
         "new_given": new_given(sides, pair, moment),
         "marker": sql.Identifier(sides.marker),
+        "rest": _rest_of_new_side(sides, pair, moment),
         "down": down,
         "up": _assign_up(sides, pair, moment) if pair.up else sql.SQL("    NULL;"),
         "both_written": _both_written(sides, pair, moment),
@@ -301,7 +302,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
     new_wrote := {new_given};{by_schemas}
   END IF;
   IF new_wrote AND NOT old_wrote THEN
-{down}
+{rest}{down}
   ELSIF NOT new_wrote AND (old_wrote OR TG_OP = 'INSERT' OR new.{marker} IS NULL OR {again}) THEN
 {up}{both_written}
   END IF;"""
@@ -309,6 +310,24 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
         **parts,
         again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], any_given(new_columns)),
         by_schemas=_by_schemas(sides, pair),
+    )
+
+
+def _rest_of_new_side(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
+    """Of a row not mapped yet the new version may write some columns: the others come from the old side, or `down`
+    would read them as empty."""
+    if len(pair.up) < 2 or not pair.down:
+        return sql.SQL("")
+    names = sides.new_names(moment)
+    lines = sql.SQL("\n").join(
+        sql.SQL("      IF NOT ({}) THEN\n{}\n      END IF;").format(
+            _changed((names.get(column, column),)),
+            _assign(pair, [(names.get(column, column), sides.up(pair, column, "new", moment))], emptied=True),
+        )
+        for column in pair.up
+    )
+    return sql.SQL("    IF TG_OP = 'UPDATE' AND new.{} IS NULL THEN\n{}\n    END IF;\n").format(
+        sql.Identifier(sides.marker), lines
     )
 
 
