@@ -169,9 +169,9 @@ def test_in_place_is_refused_where_it_is_not_the_catalog_alone(items: Scene, to:
 
 
 def test_a_swap_that_something_hinders_says_that_it_can_be_done_in_place(items: Scene) -> None:
-    items.sql("CREATE VIEW codes AS SELECT code FROM items")
+    items.sql("CREATE MATERIALIZED VIEW codes AS SELECT code FROM items")
 
     (problem,) = refusal(items, WIDER)
 
-    assert "is used by view public.codes" in problem.what
+    assert "is used by materialized view public.codes" in problem.what
     assert "or say `strategy: in_place`" in (problem.fix or "")

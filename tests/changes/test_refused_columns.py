@@ -85,13 +85,15 @@ def test_what_exists_already_is_refused(zoo: Scene, change: str, what: str) -> N
 
 
 DEPENDENTS = [
-    ("viewed", "view public.some_view"),
     ("watched", "materialized view public.some_matview"),
-    ("guarded", "policy some_policy on public.users"),
     ("generating", "generated column made"),
-    ("triggering", "trigger A_watch"),
     ("called", "function public.some_function()"),
     ("sampled", "statistics public.some_statistics"),
+]
+FOLLOWING = [
+    ("viewed", "view public.some_view"),
+    ("guarded", "policy some_policy on public.users"),
+    ("triggering", "trigger A_watch"),
     ("ruled", "rule some_rule on public.users"),
 ]
 
@@ -111,6 +113,13 @@ def test_what_depends_on_the_column_is_refused_by_name(zoo: Scene, change: str, 
     assert "names the column itself" in problem.why
     assert problem.fix is not None
     assert "create it again" in problem.fix
+
+
+@pytest.mark.parametrize(("column", "named"), FOLLOWING, ids=[case[0] for case in FOLLOWING])
+def test_what_could_follow_a_column_is_refused_where_none_takes_its_place(zoo: Scene, column: str, named: str) -> None:
+    (problem,) = refusal(zoo, f"drop_column: {{table: users, column: {column}}}")
+
+    assert problem.what.startswith(f"public.users ({column}) is used by {named}")
 
 
 IN_THE_WAY = [
@@ -205,7 +214,7 @@ def test_a_foreign_key_without_a_key_to_point_at_is_refused(zoo: Scene, key: str
 
 def test_every_problem_of_a_spec_is_said_at_once_and_where_it_stands(zoo: Scene) -> None:
     first, second = refusal(
-        zoo, to_integer("emial"), "add_column: {table: users, column: ok, type: text}", to_integer("viewed")
+        zoo, to_integer("emial"), "add_column: {table: users, column: ok, type: text}", to_integer("watched")
     )
 
     assert first.where is not None

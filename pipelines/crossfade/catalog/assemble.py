@@ -15,7 +15,7 @@ from crossfade.catalog import rows as of
 from crossfade.catalog.dependents import Edges, edges_of
 from crossfade.catalog.model import Catalog, Table, TableKind, View
 from crossfade.catalog.objects import ForeignKey, Use
-from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Publication, Trigger
+from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Publication, Rule, Trigger
 from crossfade.catalog.rows import ColumnNames, Row, Rows
 
 Part = TypeVar("Part")
@@ -99,6 +99,7 @@ class _Parts:
     indexes: Mapping[int, tuple[Index, ...]]
     triggers: Mapping[int, tuple[Trigger, ...]]
     policies: Mapping[int, tuple[Policy, ...]]
+    rules: Mapping[int, tuple[Rule, ...]]
     publications: Mapping[int, tuple[Publication, ...]]
     reads: Mapping[int, frozenset[tuple[Name, str]]]
     dependents: Edges
@@ -118,6 +119,7 @@ def _parts(rows: Rows, columns: Columns, foreign_keys: tuple[ForeignKey, ...]) -
         indexes=_grouped(rows["indexes"], lambda row: of.index(row, names)),
         triggers=_grouped(rows["triggers"], lambda row: of.trigger(row, names)),
         policies=_grouped(rows["policies"], lambda row: of.policy(row, names)),
+        rules=_grouped(rows["rules"], of.rule),
         publications=_grouped(rows["publications"], lambda row: of.publication(row, names)),
         reads={view: frozenset(found) for view, found in reads.items()},
         dependents=edges_of(rows, names, foreign_keys),
@@ -164,6 +166,7 @@ def _table(row: Row, parts: _Parts, block_size: int) -> Table:
         access_method=row.access_method,
         extension=row.extension,
         publications=parts.publications.get(oid, ()),
+        rules=parts.rules.get(oid, ()),
     )
 
 
@@ -174,7 +177,7 @@ def _view(row: Row, parts: _Parts) -> View:
         materialized=row.kind == "m",
         definition=row.definition,
         owner=row.owner,
-        options=tuple(sorted(row.options)),
+        options=tuple(row.options),
         reads=parts.reads.get(oid, frozenset()),
         populated=row.populated,
         columns=parts.columns.get(oid, ()),
@@ -184,6 +187,9 @@ def _view(row: Row, parts: _Parts) -> View:
         comment=row.comment,
         extension=row.extension,
         dependents=parts.dependents.of(oid),
+        rules=parts.rules.get(oid, ()),
+        tablespace=row.tablespace,
+        access_method=row.access_method,
     )
 
 

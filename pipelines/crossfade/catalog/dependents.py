@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from crossfade.catalog import rows as of
 from crossfade.catalog.objects import ForeignKey
-from crossfade.catalog.parts import Dependent
+from crossfade.catalog.parts import Dependent, Name
 from crossfade.catalog.rows import ColumnNames, Rows
 
 _WORD = re.compile(r"[^\W\d][\w$]*")
@@ -26,6 +26,7 @@ class Edge:
     columns: frozenset[str]
     definition: str | None = None
     through: int | None = None
+    of: Name | None = None
 
 
 @dataclass
@@ -42,13 +43,20 @@ class Edges:
     def of(self, relation: int) -> tuple[Dependent, ...]:
         """All dependents of a relation, those of the views over it included, by kind and name."""
         columns: dict[tuple[str, str], frozenset[str]] = {}
-        definitions: dict[tuple[str, str], str | None] = {}
-        for edge in self._direct.get(relation, ()):
+        edges: dict[tuple[str, str], Edge] = {}
+        direct = self._direct.get(relation, ())
+        for edge in direct:
             for found in (edge, *self._above(edge)):
                 key = (found.kind, found.name)
                 columns[key] = columns.get(key, frozenset[str]()) | edge.columns
-                definitions[key] = found.definition
-        return tuple(Dependent(*key, columns[key], definitions[key]) for key in sorted(columns))
+                edges[key] = found
+        named: dict[tuple[str, str], frozenset[str]] = {}
+        for edge in direct:
+            named[edge.kind, edge.name] = named.get((edge.kind, edge.name), frozenset[str]()) | edge.columns
+        return tuple(
+            Dependent(*key, columns[key], edges[key].definition, edges[key].of, named.get(key, frozenset()))
+            for key in sorted(columns)
+        )
 
     def _above(self, edge: Edge) -> frozenset[Edge]:
         """What depends on the view an edge leads to, at any height."""
@@ -98,7 +106,8 @@ def edges_of(rows: Rows, names: ColumnNames, foreign_keys: tuple[ForeignKey, ...
     oids = {of.name(row): row.oid for row in rows["relations"]}
     for row in rows["dependents"]:
         columns = frozenset(of.named(row.positions, names[row.relation]))
-        edges.add(row.relation, Edge(row.kind, row.name, columns, row.definition, row.through))
+        of_relation = of.name_or_none(row.of_schema, row.of_name)
+        edges.add(row.relation, Edge(row.kind, row.name, columns, row.definition, row.through, of_relation))
     for row in rows["columns"]:
         if row.generated is not None:
             columns = frozenset(of.named(row.reads, names[row.relation]))

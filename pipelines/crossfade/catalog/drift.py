@@ -17,23 +17,26 @@ from crossfade.catalog.model import OWN_PREFIX, Catalog, Table, View
 _NOT_COMPARED: Mapping[str, frozenset[str]] = {
     "table": frozenset(
         {"oid", "size", "rows", "blocks"}
-        | {"columns", "constraints", "indexes", "triggers", "policies", "dependents", "publications"}
+        | {"columns", "constraints", "indexes", "triggers", "policies", "dependents", "publications", "rules"}
     ),
-    "view": frozenset({"reads", "columns", "indexes", "triggers", "dependents"}),
+    "view": frozenset({"reads", "columns", "indexes", "triggers", "dependents", "rules"}),
     "column": frozenset({"position", "type_name"}),
     "constraint": frozenset({"kind", "columns", "validated", "deferrable", "references", "referenced_columns"}),
     "index": frozenset({"method", "columns", "reads", "unique", "primary", "predicate", "size"}),
     "trigger": frozenset({"function", "before", "row", "events", "columns", "arguments", "language"}),
     "function": frozenset({"body"}),
     "policy": frozenset({"reads"}),
-    "statistics": frozenset({"columns"}),
-    "publication": frozenset({"columns"}),
-    "rule": frozenset({"columns"}),
+    "statistics": frozenset({"columns", "of", "named"}),
+    "publication": frozenset({"columns", "of", "named"}),
+    "rule": frozenset({"columns", "of", "named"}),
     "enum": frozenset({"uses"}),
     "domain": frozenset({"uses"}),
     "composite type": frozenset({"uses"}),
     "sequence": frozenset({"uses"}),
 }
+
+# Their order in the catalog is that of their making.
+_UNORDERED = frozenset({"grants", "options"})
 
 # Dependents that a catalog describes nowhere else.
 _COMPARED_DEPENDENTS = ("statistics", "publication", "rule")
@@ -143,7 +146,7 @@ def _changes(kind: str, old: Any, new: Any) -> Iterator[str]:
         yield f"version was {old}, is {new}"
         return
     for field in fields(old):
-        was, now = getattr(old, field.name), getattr(new, field.name)
+        was, now = _compared(field.name, old), _compared(field.name, new)
         if was != now and field.name not in _NOT_COMPARED.get(kind, ()):
             yield f"{field.name.replace('_', ' ')} was {_shown(was)}, is {_shown(now)}"
     if isinstance(old, Table | View) and isinstance(new, Table | View):
@@ -151,6 +154,11 @@ def _changes(kind: str, old: Any, new: Any) -> Iterator[str]:
         was, now = (tuple(c.name for c in each.columns if c.name in both) for each in (old, new))
         if was != now:
             yield f"column order was {_shown(was)}, is {_shown(now)}"
+
+
+def _compared(field: str, value: Any) -> Any:
+    found = getattr(value, field)
+    return tuple(sorted(found)) if field in _UNORDERED else found
 
 
 def _shown(value: Any) -> str:

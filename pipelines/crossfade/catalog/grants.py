@@ -11,8 +11,13 @@ LETTERS: Mapping[str, str] = {
     "INSERT": "a",
     "UPDATE": "w",
     "DELETE": "d",
+    "TRUNCATE": "D",
     "REFERENCES": "x",
+    "TRIGGER": "t",
+    "MAINTAIN": "m",
+    "EXECUTE": "X",
     "USAGE": "U",
+    "CREATE": "C",
 }
 _ITEM = re.compile(r'(?:"((?:[^"]|"")*)"|([^"=]*))=([A-Za-z*]*)/')
 

@@ -33,6 +33,7 @@ from crossfade.catalog.parts import (
     Name,
     Policy,
     Publication,
+    Rule,
     Trigger,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "Replica",
     "Role",
     "RowEvent",
+    "Rule",
     "Sequence",
     "Server",
     "Table",
@@ -86,7 +88,7 @@ class Table:
     dependents: tuple[Dependent, ...]
     row_security: bool
     force_row_security: bool
-    grants: tuple[str, ...]  # aclitem texts, sorted, the owner's defaults included
+    grants: tuple[str, ...]  # aclitem texts, in the order they were given, the owner's defaults included
     replica_identity: str  # default, nothing, full or index
     storage_parameters: tuple[str, ...]  # those of its TOAST table start with "toast."
     partition_key: str | None
@@ -102,6 +104,7 @@ class Table:
     access_method: str | None = None  # heap, nearly always
     extension: str | None = None  # the extension it belongs to
     publications: tuple[Publication, ...] = ()  # of itself; one of a partitioned table is listed there alone
+    rules: tuple[Rule, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
@@ -169,6 +172,14 @@ class View:
     comment: str | None = None
     extension: str | None = None  # the extension it belongs to
     dependents: tuple[Dependent, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    tablespace: str | None = None  # of a materialized view; None = the database's
+    access_method: str | None = None  # of a materialized view
+
+    @property
+    def kind(self) -> str:
+        """What it is called in SQL, in lower case."""
+        return "materialized view" if self.materialized else "view"
 
 
 @dataclass(frozen=True)

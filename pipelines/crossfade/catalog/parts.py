@@ -42,7 +42,7 @@ class Column:
     generated: Generated | None
     collation: Name | None  # only when it differs from the type's
     comment: str | None
-    grants: tuple[str, ...]  # column-level aclitem texts, sorted
+    grants: tuple[str, ...]  # column-level aclitem texts, in the order they were given
     storage: str | None  # attstorage letter, only when it differs from the type's
     statistics_target: int | None
     compression: Compression | None = None  # only when set for the column
@@ -109,6 +109,16 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule that is not a view's own query. `enabled` is pg_rewrite.ev_enabled: O, D, R or A."""
+
+    name: str
+    definition: str  # pg_get_ruledef's
+    enabled: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A row security policy, with the columns of its table that its expressions read."""
 
@@ -149,3 +159,5 @@ class Dependent:
     name: str  # as a person would write it, schema-qualified where it has a schema
     columns: frozenset[str]  # columns of the table it names; empty = the table as a whole
     definition: str | None = None  # of statistics, rules and publications, which are described nowhere else
+    of: Name | None = None  # the relation that has the policy, rule or trigger; of a view: itself
+    named: frozenset[str] = frozenset()  # of the columns, those that it names itself, not through a view

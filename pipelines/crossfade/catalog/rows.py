@@ -28,6 +28,7 @@ from crossfade.catalog.parts import (
     Name,
     Policy,
     Publication,
+    Rule,
     Trigger,
 )
 from crossfade.catalog.volatility import is_volatile
@@ -69,8 +70,8 @@ def named(positions: Iterable[int], at: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def grants(row: Row) -> tuple[str, ...]:
-    """Access control items, sorted, since their order in the catalog is that of their making."""
-    return tuple(sorted(row.grants or ()))
+    """Access control items, in the order they were given, which is that of pg_dump."""
+    return tuple(row.grants or ())
 
 
 def column(row: Row, volatile: frozenset[Name]) -> Column:
@@ -184,6 +185,11 @@ def policy(row: Row, names: ColumnNames) -> Policy:
         reads=frozenset(named(row.reads, names[row.relation])),
         comment=row.comment,
     )
+
+
+def rule(row: Row) -> Rule:
+    """A rule of a table or view."""
+    return Rule(name=row.name, definition=row.definition, enabled=row.enabled, comment=row.comment)
 
 
 def publication(row: Row, names: ColumnNames) -> Publication:

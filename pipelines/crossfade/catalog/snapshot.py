@@ -55,6 +55,7 @@ _QUERIES = (
     "indexes",
     "triggers",
     "policies",
+    "rules",
     "sequences",
     "types",
     "uses",

@@ -5,7 +5,7 @@ underscore are what kinds share.
 """
 
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused, Risk
-from crossfade.changes._context import Arrival, Context, Facts, Probe
+from crossfade.changes._context import Arrival, Columns, Context, Facts, Probe
 from crossfade.changes._kinds import CHANGES
 from crossfade.changes._row_use import row_use
 from crossfade.changes._silence import is_silent
@@ -14,6 +14,7 @@ __all__ = [
     "CHANGES",
     "Arrival",
     "Change",
+    "Columns",
     "Compiled",
     "Context",
     "Facts",

@@ -34,6 +34,9 @@ class Facts:
     volatile: bool
 
 
+Columns = tuple[tuple[str, str], ...]  # name and type, in order; a name may come twice
+
+
 class Probe(Protocol):
     """Asks the server, without touching a table."""
 
@@ -41,6 +44,14 @@ class Probe(Protocol):
         self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
     ) -> Facts:
         """Resolve an expression over columns of the given types; raises Refused with the server's reason."""
+        ...
+
+    def query(self, text: str) -> Columns:
+        """The columns that a query gives; raises Refused with the server's reason."""
+        ...
+
+    def fits(self, text: str) -> Columns | None:
+        """The same of a query with stand-ins for tables; None: only over the tables themselves could it be asked."""
         ...
 
     def type(self, text: str) -> str:

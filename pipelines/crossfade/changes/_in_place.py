@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from crossfade.catalog.model import Column, Table
 from crossfade.changes._change import Compiled, Hazard, Need
 from crossfade.changes._context import Context, relation
+from crossfade.changes._followers import following
 from crossfade.changes._obstacles import refuse_dependents
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
@@ -17,8 +18,9 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.followers import lock_followers, made_again, ordered, taken_away
 from crossfade.steps.recompile import recompile
-from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, stage_leg
+from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, Lock, stage_leg
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,24 @@ class InPlace:
 
     def _type(self) -> tuple[Ddl, list[Hazard]]:
         table, column, wanted = self.table, self.column, self.wanted
-        refuse_dependents(self.context, table, frozenset({column.name}))
+        follow = following(self.context, table, column, wanted, "cutover")
+        if not all(each.drop for each in follow.followers):  # policies and triggers, which ALTER TYPE does not bear
+            refuse_dependents(self.context, table, frozenset({column.name}))
+        over = ordered(follow.followers)
         # Without COLLATE the column would get the type's own, and its indexes be built again.
         kept = f" COLLATE {column_collation(column)}" if column.collation else ""
         read = readers(self.context, table, column, wanted)
         anew = (recompile(read.signatures),) if read.signatures else ()
-        forth, back = (self._altering(f"TYPE {type_}{kept}") + anew for type_ in (wanted, column.type))
-        widened = self._step(stage_leg("cutover"), "type", forth, back)
-        hazards = [*read.hazards, prepared_hazard(table, "warning", "after cutover", what=f"`{column.name}`")]
+        forth, back = (
+            (*taken_away(over), *self._altering(f"TYPE {type_}{kept}"), *made_again(over), *anew)
+            for type_ in (wanted, column.type)
+        )
+        widened = self._step(stage_leg("cutover"), "type", forth, back, lock_followers(relation(table.name), over))
+        hazards = [
+            *read.hazards,
+            *follow.hazards,
+            prepared_hazard(table, "warning", "after cutover", what=f"`{column.name}`"),
+        ]
         if not comes_back_alone(column, wanted):
             gone = f"PostgreSQL would rewrite {table.name} while nobody can read it to make it {column.type} again"
             widened = widened.model_copy(update={"undo": (), "undo_title": gone, "irreversible": True})
@@ -110,7 +122,9 @@ class InPlace:
         altered = sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}")
         return text(altered.format(identifier(self.table.name), sql.Identifier(self.column.name), trusted(clause)))
 
-    def _step(self, leg: Leg, what: str, forth: tuple[str, ...], back: tuple[str, ...]) -> Ddl:
+    def _step(
+        self, leg: Leg, what: str, forth: tuple[str, ...], back: tuple[str, ...], more: tuple[Lock, ...] = ()
+    ) -> Ddl:
         mode = "SHARE UPDATE EXCLUSIVE" if what == "comment" else "ACCESS EXCLUSIVE"
         shown = f"{self.table.name}.{self.column.name}"
         step_id = f"{self.table.name}/{self.column.name}/{what}"
@@ -120,7 +134,7 @@ class InPlace:
                 leg=leg,
                 database=self.context.database,
                 title=f"set the {what} of {shown} back",
-                locks=lock(relation(self.table.name), mode),
+                locks=(*lock(relation(self.table.name), mode), *more),
                 statements=back,
             ),
         )
@@ -129,7 +143,7 @@ class InPlace:
             leg=leg,
             database=self.context.database,
             title=f"change the {what} of {shown}",
-            locks=lock(relation(self.table.name), mode),
+            locks=(*lock(relation(self.table.name), mode), *more),
             statements=forth,
             undo=undo,
             undo_title=f"set the {what} back",

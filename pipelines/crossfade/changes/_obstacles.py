@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from crossfade.catalog.dependents import words
 from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
@@ -76,10 +76,15 @@ def refuse_branched(context: Context, table: Table) -> None:
         )
 
 
-def refuse_dependents(context: Context, table: Table, columns: frozenset[str]) -> tuple[Hazard, ...]:
-    """Refuse by name what would keep pointing at a leaving column; function bodies are only evidence."""
+def refuse_dependents(
+    context: Context, table: Table, columns: frozenset[str], *, besides: Collection[Dependent] = ()
+) -> tuple[Hazard, ...]:
+    """Refuse by name what would keep pointing at a leaving column; function bodies are only evidence.
+
+    besides: those that are seen to.
+    """
     for part in context.catalog.tree(table.name):
-        _refuse_used(context, part, columns)
+        _refuse_used(context, part, columns, besides)
     # What triggers say of the column is asked of each, with what it does to its row.
     fired = {f"{trigger.function}() (text)" for trigger in table.user_triggers}
     texts = [d for d in table.dependents if d.kind == "function body" and d.name not in fired]
@@ -89,10 +94,10 @@ def refuse_dependents(context: Context, table: Table, columns: frozenset[str]) -
     )
 
 
-def _refuse_used(context: Context, table: Table, columns: frozenset[str]) -> None:
+def _refuse_used(context: Context, table: Table, columns: frozenset[str], besides: Collection[Dependent]) -> None:
     """The same of one table or partition: each has dependents, keys and rules of its own."""
     _refuse_kept_in_step(context, table, columns)
-    blocking = [d for d in table.dependents if d.columns & columns and d.kind != "function body"]
+    blocking = [d for d in table.dependents if d.columns & columns and d.kind != "function body" and d not in besides]
     if blocking:
         first = blocking[0]
         context.refuse(

@@ -10,11 +10,11 @@ from pydantic import Field
 from crossfade.catalog.model import Column, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Refused
 from crossfade.changes._context import Context
+from crossfade.changes._followers import following
 from crossfade.changes._in_place import InPlace, column_collation, comes_back_alone
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
     refuse_branched,
-    refuse_dependents,
     refuse_generated,
     refuse_lost_with_column,
     refuse_misfits,
@@ -50,7 +50,9 @@ class ChangeColumn(Change):
     Where values change (another type, or `up` or `down` is given), a new column is filled beside the old one and
     names are swapped at `cutover`. Indexes, unique constraints, checks and foreign keys of the column are built for
     the new one first. Its statistics target and options stay; its storage and compression do where the type stays
-    or both are texts. In `up`, the column's name means the old value; in `down`, the new one.
+    or both are texts. Views that read it, views over these, rules, policies and triggers are made again over the new
+    one in the transaction of `cutover`, and over the old one when that is undone. In `up`, the column's name means
+    the old value; in `down`, the new one.
 
     With `strategy: versions` each version of the application works with the column as it knows it, from expand to
     `retire`: by views in a schema of its own, which its `search_path` names ([versions](../versions.md)).
@@ -70,13 +72,15 @@ class ChangeColumn(Change):
 
     ## Locks
 
-    ACCESS EXCLUSIVE on the table for an instant, in expand, at `cutover`, `archive` and `drop`.
+    ACCESS EXCLUSIVE on the table for an instant, in expand, at `cutover`, `archive` and `drop`; at `cutover` also on
+    the views that read the column, and on tables whose policies do.
 
     ## Hazards
 
     After `cutover` the column stands last in the table. Statements prepared as `SELECT *` are refused once after
-    expand, `cutover` and `drop`. What depends on the column and cannot be carried over is refused by name when
-    planned.
+    expand, `cutover` and `drop`. A materialized view that reads the column is refused: drop it in a migration before
+    this one and create it again in one after. What depends on the column and cannot be carried over is refused by
+    name when planned.
 
     ## Example
 
@@ -200,7 +204,7 @@ class ChangeColumn(Change):
         refuse_branched(context, table)
         refuse_own_sequence(context, table, column)
         refuse_lost_with_column(context, table, column)
-        hazards = refuse_dependents(context, table, columns)
+        follow = following(context, table, column, wanted, "cutover")
         read = readers(context, table, column, wanted)
         if wanted != column.type:
             refuse_misfits(context, table, column, wanted)
@@ -240,6 +244,7 @@ class ChangeColumn(Change):
             uniques=self.to.uniques(table, self.column),
             rules_leg=leg,
             readers=read.signatures,
+            followers=follow.followers,
         )
         last = Hazard(
             "column-order",
@@ -254,7 +259,7 @@ class ChangeColumn(Change):
         return Compiled(
             pairs=((table.name, pair),),
             versions=(table.name,) if self.strategy == "versions" else (),
-            hazards=(*hazards, *read.hazards, *carried, last, *prepared),
+            hazards=(*follow.hazards, *read.hazards, *carried, last, *prepared),
             maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
 

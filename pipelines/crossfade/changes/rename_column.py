@@ -6,9 +6,9 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped
 from crossfade.changes._context import Context
+from crossfade.changes._followers import following
 from crossfade.changes._obstacles import (
     refuse_branched,
-    refuse_dependents,
     refuse_lost_with_column,
     refuse_own_sequence,
 )
@@ -25,7 +25,9 @@ class RenameColumn(Change):
 
     Both names hold the same value from expand to `archive`, whoever writes. Every row is written once, because each
     name needs a value of its own. Indexes, checks, foreign keys, default, comment, NOT NULL, statistics target,
-    storage, compression and options such as `n_distinct` go over to the new name.
+    storage, compression and options such as `n_distinct` go over to the new name. So do views, rules, policies and
+    triggers that read the column, at `retire` and in the same transaction: a view goes on giving it under the name that
+    it had there, with its owner, grants, comments and options untouched.
 
     ## Old and new versions
 
@@ -38,7 +40,8 @@ class RenameColumn(Change):
 
     ## Locks
 
-    ACCESS EXCLUSIVE on the table for an instant, in expand, at `retire`, `archive` and `drop`.
+    ACCESS EXCLUSIVE on the table for an instant, in expand, at `retire`, `archive` and `drop`; at `retire` also on the
+    views that read the column, and on tables whose policies do.
 
     ## Hazards
 
@@ -67,7 +70,8 @@ class RenameColumn(Change):
         refuse_branched(context, table)
         refuse_own_sequence(context, table, column)
         refuse_lost_with_column(context, table, column)
-        hazards = refuse_dependents(context, table, columns) + refuse_naming_triggers(context, table, self.from_)
+        follow = following(context, table, column, column.type, "retire")
+        hazards = follow.hazards + refuse_naming_triggers(context, table, self.from_)
         refuse_late_triggers(context, table, columns)
         up, down = _bare(self.from_), _bare(self.to)
         collation = column.collation
@@ -88,6 +92,7 @@ class RenameColumn(Change):
             up={self.to: up},
             down={self.from_: down},
             total=True,
+            followers=follow.followers,
         )
         copied = Hazard(
             "copies-column",

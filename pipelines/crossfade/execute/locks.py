@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -25,16 +26,21 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import Lock
 
-# In one order for all runners. What is gone needs no lock, and what the role may not lock by itself (a foreign key's
-# parent that is another's) its statement has to lock.
+# In one order for all runners. A view is locked before the tables under it, as whoever reads it does. What is gone
+# needs no lock, and what the role may not lock by itself (a foreign key's parent that is another's) its statement has
+# to lock.
 _TO_TAKE = """
-SELECT (l.number - 1)::int, c.relhassubclass
-  FROM unnest(%s::name[], %s::name[]) WITH ORDINALITY AS l (schema_name, name, number)
+SELECT (l.number - 1)::int, c.relhassubclass,
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_userbyid(c.relowner) END
+  FROM unnest(%s::name[], %s::name[], %s::text[]) WITH ORDINALITY AS l (schema_name, name, mode, number)
   JOIN pg_namespace AS n ON n.nspname = l.schema_name
   JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = l.name
  WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-   AND pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE')
- ORDER BY c.oid, l.number"""
+   AND CASE WHEN c.relkind IN ('v', 'm')
+            THEN l.mode = 'ACCESS EXCLUSIVE' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+            ELSE pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') END
+ ORDER BY c.relkind IN ('v', 'm') DESC, CASE WHEN c.relkind IN ('v', 'm') THEN -c.oid::bigint ELSE c.oid::bigint END,
+          l.number"""
 
 # A session looks for a deadlock once in a wait: who has waited longer than that is not ended any more.
 _NEXT_TO_LOOK = """
@@ -56,7 +62,7 @@ def take_locks(site: Site, work: psycopg.Connection[Any], locks: Sequence[Lock])
         return
     deadline = time.monotonic() + patience
     limit(work, lock_timeout=patience)
-    _lock(work, taken[0], alone=True)
+    taken[0].take(work, alone=True)
     deadline = min(deadline, time.monotonic() + site.longest_hold)
     if are_many:
         deadline = min(deadline, time.monotonic() + site.longest_hold - _waited_by_the_next_to_look(work))
@@ -65,11 +71,32 @@ def take_locks(site: Site, work: psycopg.Connection[Any], locks: Sequence[Lock])
     limit(work, lock_timeout=_left(deadline), statement_timeout=0)
 
 
-def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list[Lock], bool]:
-    """Those that there are to take, in order; and whether more than one table is to be locked in the end."""
-    schemas, names = [lock.relation.schema_name for lock in locks], [lock.relation.name for lock in locks]
-    found = work.execute(_TO_TAKE, (schemas, names)).fetchall()
-    return [locks[number] for number, _ in found], len(locks) > 1 or any(has_parts for _, has_parts in found)
+@dataclass(frozen=True)
+class _ToTake:
+    """view_of: the owner, where it is a view or materialized view."""
+
+    lock: Lock
+    view_of: str | None
+
+    def take(self, work: psycopg.Connection[Any], *, alone: bool = False) -> None:
+        """LOCK would lock all that a view reads as well, and knows no materialized view: an ALTER that alters nothing
+        locks the view itself.
+        """
+        name = table(self.lock.relation)
+        if self.view_of is not None:
+            work.execute(sql.SQL("ALTER TABLE {} OWNER TO {}").format(name, sql.Identifier(self.view_of)))
+            return
+        only = sql.SQL("ONLY " if alone else "")
+        work.execute(sql.SQL("LOCK TABLE {}{} IN {} MODE").format(only, name, trusted(self.lock.mode)))
+
+
+def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list[_ToTake], bool]:
+    """Those that there are to take, in order; and whether more than one relation is to be locked in the end."""
+    relations = [lock.relation for lock in locks]
+    asked = ([each.schema_name for each in relations], [each.name for each in relations], [each.mode for each in locks])
+    found: list[tuple[int, bool, str | None]] = work.execute(_TO_TAKE, asked).fetchall()
+    are_many = len(locks) > 1 or any(has_parts for _, has_parts, _ in found)
+    return [_ToTake(locks[number], owner) for number, _, owner in found], are_many
 
 
 def _waited_by_the_next_to_look(work: psycopg.Connection[Any]) -> float:
@@ -79,18 +106,13 @@ def _waited_by_the_next_to_look(work: psycopg.Connection[Any]) -> float:
     return row[0]
 
 
-def _lock_until(work: psycopg.Connection[Any], lock: Lock, deadline: float) -> None:
+def _lock_until(work: psycopg.Connection[Any], lock: _ToTake, deadline: float) -> None:
     """With all its partitions, for which lock_timeout would begin anew with each."""
     limit(work, statement_timeout=_left(deadline))
     try:
-        _lock(work, lock)
+        lock.take(work)
     except errors.QueryCanceled:  # by its timeout; or by a person, who sees it tried again
         raise errors.LockNotAvailable from None
-
-
-def _lock(work: psycopg.Connection[Any], lock: Lock, *, alone: bool = False) -> None:
-    only = sql.SQL("ONLY " if alone else "")
-    work.execute(sql.SQL("LOCK TABLE {}{} IN {} MODE").format(only, table(lock.relation), trusted(lock.mode)))
 
 
 def _left(deadline: float) -> float:

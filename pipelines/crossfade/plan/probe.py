@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg import errors, sql
 
-from crossfade.changes import Facts, Refused
+from crossfade.changes import Columns, Facts, Refused
 from crossfade.errors import Position
 from crossfade.plan.operators import index_methods, is_compared, operator_classes
 from crossfade.spec.errors import did_you_mean, nearest
@@ -95,6 +95,34 @@ class ServerProbe:
             repeatable=not self._calls_volatile(expression) and not self._tells_time(expression),
             volatile=self._calls_volatile(expression),
         )
+
+    def query(self, text: str) -> Columns:
+        """The columns that a query gives, described and not run; raises Refused with the server's reason."""
+        try:
+            return self._columns(text)
+        except psycopg.Error as error:
+            self._refuse(
+                error.diag.message_primary or str(error), why="PostgreSQL refuses it", fix=error.diag.message_hint
+            )
+
+    def fits(self, text: str) -> Columns | None:
+        """The same of a query with stand-ins for tables: these have no key to group by, and no system columns."""
+        try:
+            return self._columns(text)
+        except (errors.GroupingError, errors.UndefinedColumn):
+            return None
+        except psycopg.Error as error:
+            self._refuse(
+                error.diag.message_primary or str(error), why="PostgreSQL refuses it", fix=error.diag.message_hint
+            )
+
+    def _columns(self, text: str) -> Columns:
+        question = sql.SQL("SELECT * FROM (\n{}\n) AS asked LIMIT 0").format(trusted(text))
+        with searching(self._connection, self._search_path):
+            result = self._connection.execute(question).pgresult
+            assert result is not None
+            given = [(result.fname(n), result.ftype(n), result.fmod(n)) for n in range(result.nfields)]
+        return tuple(((name or b"").decode(), self._format(oid, modifier)) for name, oid, modifier in given)
 
     def method(self, name: str) -> frozenset[str]:
         """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""

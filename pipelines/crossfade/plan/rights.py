@@ -61,8 +61,9 @@ def ownership_hazards(database: str, catalog: Catalog, relations: Iterable[Relat
     role = catalog.role
     who = _quoted(role.name)
     named = {Name(relation.schema_name, relation.name) for relation in relations}
-    for table in sorted({part.name for name in named & catalog.tables.keys() for part in catalog.tree(name)}):
-        owner = catalog.tables[table].owner
+    owners = {part.name: part.owner for name in named & catalog.tables.keys() for part in catalog.tree(name)}
+    owners |= {name: catalog.views[name].owner for name in named & catalog.views.keys()}
+    for table, owner in sorted(owners.items()):
         if role.superuser or owner in role.member_of:
             continue
         yield _missing(

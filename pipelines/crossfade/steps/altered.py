@@ -1,7 +1,7 @@
-"""The question before old columns are hidden: are they still what the plan saw?
+"""The question before old columns are hidden: are they, and what follows them, still what the plan saw?
 
 Their default, comment and NOT NULL were carried over when the plan was made; what somebody gave them since would
-vanish with them.
+vanish with them. So would what somebody has made of a view since.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.composing import sql
-from crossfade.spec.model import Stage
+from crossfade.spec.model import STAGES, Stage
+from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps.compose import lock
+from crossfade.steps.followers import Follower, followers
 from crossfade.steps.rows import Sides
 from crossfade.steps.step import Check, stage_leg
 
@@ -40,9 +42,24 @@ SELECT pg_catalog.count(*) FILTER (WHERE found.name IS NULL) AS "old columns gon
      WHERE a.attrelid = {table}::regclass::oid AND a.attnum > 0 AND NOT a.attisdropped) AS found
     ON found.name = planned.name"""
 
+# The same of what follows; a subquery that CASE chooses is not run before.
+_FOLLOWERS_AS_PLANNED = """
+WITH plain AS MATERIALIZED (SELECT pg_catalog.set_config('search_path', '', true) = '' AS path)
+SELECT {counts}
+  FROM plain"""
+_DIFFERENCES = """CASE WHEN plain.path THEN (
+    WITH found (fact) AS ({facts}), planned (fact) AS (VALUES {told})
+    SELECT pg_catalog.count(*) FROM ((TABLE found EXCEPT TABLE planned)
+                                     UNION ALL (TABLE planned EXCEPT TABLE found)) AS differing) END AS {counted}"""
+
 
 def as_planned(sides: Sides, stage: Stage) -> Iterator[Check]:
-    """Answered by the catalog alone, of the columns that `stage` hides."""
+    """Answered by the catalog alone, of the columns that `stage` hides, and of what follows these."""
+    yield from _columns_as_planned(sides, stage)
+    yield from _followers_as_planned(sides, stage)
+
+
+def _columns_as_planned(sides: Sides, stage: Stage) -> Iterator[Check]:
     names = [name for pair in sides.pairs if pair.turns_at == stage for name in pair.old]
     if not names:
         return
@@ -64,4 +81,37 @@ def as_planned(sides: Sides, stage: Stage) -> Iterator[Check]:
         query=query.as_string(None).strip(),
         fix="alter it back and give the new column, once it has taken over, what is wanted; or roll back, and start"
         " again with a new plan; then run `crossfade up` again",
+    )
+
+
+def _followers_as_planned(sides: Sides, stage: Stage) -> Iterator[Check]:
+    """Asked before the first turn that makes them again; what they are after it is our own doing."""
+    earlier = {
+        each.shown
+        for each in followers(pair for pair in sides.pairs if STAGES.index(pair.turns_at) < STAGES.index(stage))
+    }
+    asked = [
+        each for each in followers(pair for pair in sides.pairs if pair.turns_at == stage) if each.shown not in earlier
+    ]
+    if not asked:
+        return
+    query = sql.SQL(_FOLLOWERS_AS_PLANNED).format(counts=sql.SQL(",\n       ").join(map(_differences, asked)))
+    yield Check(
+        id=sides.id("altered", stage, "followers"),
+        leg=stage_leg(stage),
+        database=sides.database,
+        title=f"ask that {', '.join(each.shown for each in asked)} was not altered since the plan was made",
+        locks=lock(sides.relation, "ACCESS SHARE"),
+        query=query.as_string(None).strip(),
+        fix="make it again as it was, let this migration go on, and change it after that; or roll back, and start again"
+        " with a new plan; then run `crossfade up` again",
+    )
+
+
+def _differences(follower: Follower) -> sql.Composable:
+    counted = f"alterations of {follower.shown}".encode()[:LONGEST_NAME].decode(errors="ignore")
+    return sql.SQL(_DIFFERENCES).format(
+        facts=follower.facts,
+        told=sql.SQL(", ").join(sql.SQL("({}::text)").format(sql.Literal(fact)) for fact in follower.told),
+        counted=sql.Identifier(counted),
     )

@@ -12,7 +12,7 @@ import postgast
 from google.protobuf.message import Message
 from postgast import pg_query_pb2 as pg
 
-from crossfade.catalog.model import Constraint, Index, Table
+from crossfade.catalog.model import Constraint, Index, Table, View
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
@@ -160,7 +160,7 @@ def tell_again(place: Place, step_id: str, shown: str, told: Iterable[sql.Compos
         )
 
 
-def told_of_index(table: Table, index: Index, name: str) -> Iterator[sql.Composable]:
+def told_of_index(table: Table | View, index: Index, name: str) -> Iterator[sql.Composable]:
     """What was told of the index beside its definition, for the one that stands for it under a name."""
     qualified = sql.Identifier(table.name.schema, name)
     if index.comment is not None:
@@ -170,12 +170,13 @@ def told_of_index(table: Table, index: Index, name: str) -> Iterator[sql.Composa
             qualified, sql.Literal(place), sql.Literal(target)
         )
     yield from _clustered(table, index, name)
-    for found in table.constraints if index.constraint else ():
-        if found.name == index.constraint:
-            yield from _told_of_constraint(table, found, name)
+    if isinstance(table, Table):
+        for found in table.constraints if index.constraint else ():
+            if found.name == index.constraint:
+                yield from _told_of_constraint(table, found, name)
 
 
-def _clustered(table: Table, index: Index, name: str) -> Iterator[sql.Composable]:
+def _clustered(table: Table | View, index: Index, name: str) -> Iterator[sql.Composable]:
     """Of a table's indexes one bears the mark, so it goes over, and back."""
     if index.clustered:
         yield sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(identifier(table.name), sql.Identifier(name))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Literal, LiteralString
+from typing import TYPE_CHECKING, Literal, LiteralString
 
 from crossfade.catalog.model import Column, Name, Table
 from crossfade.composing import sql
@@ -22,6 +22,9 @@ from crossfade.steps.names import own_name
 from crossfade.steps.step import Leg, Relation
 from crossfade.steps.tuning import Tuning
 from crossfade.steps.version_schemas import VersionSchemas
+
+if TYPE_CHECKING:
+    from crossfade.steps.followers import Follower
 
 Moment = Literal["side by side", "swapped", "retired"]
 
@@ -66,6 +69,7 @@ class Pair:
     total: no value makes `up` or `down` fail.
     rules_leg: from where its new rules bind, when the change says otherwise than the migration.
     readers: signatures of trigger functions that read the old column and get the new one's type at the turn.
+    followers: what reads the old column by its place, and is made again over the new one at the turn.
     """
 
     title: str
@@ -80,6 +84,7 @@ class Pair:
     uniques: tuple[UniqueRule, ...] = ()
     rules_leg: Leg | None = None
     readers: tuple[str, ...] = ()
+    followers: tuple[Follower, ...] = ()
 
     @property
     def turns_at(self) -> Stage:

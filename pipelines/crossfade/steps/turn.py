@@ -15,6 +15,7 @@ from crossfade.spec.model import Stage
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
+from crossfade.steps.followers import carried_over, followers, lock_followers
 from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import Moment, Pair, Sides
 from crossfade.steps.rules import Place, Rule
@@ -56,6 +57,9 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
     for names_forth, names_back in carry.renames(sides, stage):
         forth.extend(names_forth)
         back = [*names_back, *back]
+    forth.extend(carried_over(sides, stage, forth=True))
+    back.extend(carried_over(sides, stage, forth=False))
+    locks = (*lock(sides.relation, "ACCESS EXCLUSIVE"), *lock_followers(sides.relation, followers(turning)))
     named = ", ".join(sorted({name for pair in turning for name in (*pair.old, *(c.name for c in pair.new))}))
     return Ddl(
         id=sides.id(stage),
@@ -66,7 +70,7 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
         else f"let the new shape of {sides.relation} take over ({named})"
         if named
         else f"have the new version alone write {sides.relation}",
-        locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+        locks=locks,
         statements=_around_sync(sides, forth, after),
         guards=turn_guards(sides),
         witnessed_by=sides.id("parity", str(leg)) if sides.filled else None,
@@ -77,7 +81,7 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
                 leg=leg,
                 database=sides.database,
                 title=f"give {sides.relation} its old names back",
-                locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
+                locks=locks,
                 statements=_around_sync(sides, back, before),
                 guards=turn_guards(sides),
             ),

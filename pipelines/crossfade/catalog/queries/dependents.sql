@@ -1,6 +1,7 @@
 -- What depends on the relations read, on a view over them, on a view over that, and so on: one row for each
 -- (relation, dependent), with the positions of the columns named (0 = the relation as a whole).
--- `through` is the view's oid where the dependent is one.
+-- `through` is the view's oid where the dependent is one; of_schema and of_name: the relation that has the policy, rule or
+-- trigger, or the view itself.
 WITH RECURSIVE relation (oid) AS (
     SELECT unnest(%(relations)s::oid[])
      UNION
@@ -33,7 +34,9 @@ SELECT e.relation,
            AS name,
        CASE WHEN r.rulename <> '_RETURN' AND has_table_privilege(r.ev_class, 'SELECT') IS NOT NULL AND r.ev_class <> ALL (%(locked)s::oid[])
             THEN pg_get_ruledef(r.oid) END AS definition,
-       array_agg(e.position) AS positions
+       array_agg(e.position) AS positions,
+       n.nspname AS of_schema,
+       c.relname AS of_name
   FROM edge e
   JOIN pg_rewrite r ON e.classid = 'pg_rewrite'::regclass AND r.oid = e.objid
   JOIN pg_class c ON c.oid = r.ev_class
@@ -43,7 +46,7 @@ SELECT e.relation,
 
  UNION ALL
 SELECT e.relation, NULL, 'policy', p.polname || ' on ' || n.nspname || '.' || c.relname, NULL,
-       array_agg(e.position)
+       array_agg(e.position), n.nspname, c.relname
   FROM edge e
   JOIN pg_policy p ON e.classid = 'pg_policy'::regclass AND p.oid = e.objid
   JOIN pg_class c ON c.oid = p.polrelid
@@ -53,7 +56,7 @@ HAVING p.polrelid <> e.relation OR max(e.position) > 0
 
  UNION ALL
 SELECT e.relation, NULL, 'statistics', n.nspname || '.' || s.stxname, CASE WHEN e.relation <> ALL (%(locked)s::oid[]) THEN pg_get_statisticsobjdef(s.oid) END,
-       array_agg(e.position)
+       array_agg(e.position), NULL, NULL
   FROM edge e
   JOIN pg_statistic_ext s ON e.classid = 'pg_statistic_ext'::regclass AND s.oid = e.objid
   JOIN pg_namespace n ON n.oid = s.stxnamespace
@@ -61,7 +64,7 @@ SELECT e.relation, NULL, 'statistics', n.nspname || '.' || s.stxname, CASE WHEN 
 
  UNION ALL
 SELECT e.relation, NULL, 'trigger', t.tgname || ' on ' || n.nspname || '.' || c.relname, NULL,
-       array_agg(e.position)
+       array_agg(e.position), n.nspname, c.relname
   FROM edge e
   JOIN pg_trigger t ON e.classid = 'pg_trigger'::regclass AND t.oid = e.objid
   JOIN pg_class c ON c.oid = t.tgrelid
@@ -73,7 +76,8 @@ SELECT e.relation, NULL, 'trigger', t.tgname || ' on ' || n.nspname || '.' || c.
 
  UNION ALL -- a function reads columns in a SQL-standard body, or names the row type of the table
 SELECT e.relation, NULL, 'function',
-       n.nspname || '.' || f.proname || '(' || oidvectortypes(f.proargtypes) || ')', NULL, array_agg(e.position)
+       n.nspname || '.' || f.proname || '(' || oidvectortypes(f.proargtypes) || ')', NULL, array_agg(e.position),
+       NULL, NULL
   FROM (SELECT relation, objid, position FROM edge WHERE classid = 'pg_proc'::regclass
          UNION ALL
         SELECT relation, objid, 0 FROM row_type_edge WHERE classid = 'pg_proc'::regclass) e
@@ -82,7 +86,8 @@ SELECT e.relation, NULL, 'function',
  GROUP BY e.relation, f.proname, f.proargtypes, n.nspname
 
  UNION ALL -- a column of another table that has the row type of this one
-SELECT e.relation, NULL, 'column', n.nspname || '.' || c.relname || '.' || a.attname, NULL, ARRAY[0]
+SELECT e.relation, NULL, 'column', n.nspname || '.' || c.relname || '.' || a.attname, NULL, ARRAY[0],
+       NULL, NULL
   FROM row_type_edge e
   JOIN pg_class c ON e.classid = 'pg_class'::regclass AND c.oid = e.objid AND c.relkind IN ('r', 'p', 'f', 'm')
   JOIN pg_namespace n ON n.oid = c.relnamespace

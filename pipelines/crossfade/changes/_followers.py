@@ -1,0 +1,160 @@
+"""What follows a column to the one that replaces it: views, rules, policies, triggers; and what cannot, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from crossfade.catalog.model import Catalog, Column, Dependent, Name, Table, Trigger, View
+from crossfade.changes._change import Hazard, Refused
+from crossfade.changes._context import Context
+from crossfade.changes._obstacles import refuse_dependents
+from crossfade.changes._stand_ins import Row, over_stand_ins, when_over_stand_ins
+from crossfade.spec.fragment import Expression
+from crossfade.steps.followers import (
+    Follower,
+    following_policy,
+    following_rule,
+    following_trigger,
+    following_view,
+)
+
+
+@dataclass(frozen=True)
+class Following:
+    """followers: of the column, as its pair has them. hazards: what a reviewer should know of them, and of the rest."""
+
+    followers: tuple[Follower, ...]
+    hazards: tuple[Hazard, ...]
+
+
+def following(context: Context, table: Table, column: Column, wanted: str, stage: str) -> Following:
+    """Refuses what reads the column and cannot be made again over one of the type `wanted`. stage: when it is."""
+    catalog = context.catalog
+    retyped = wanted != column.type
+    heights = _views(catalog, table, column, through=retyped)
+    found: dict[str, Follower] = {}
+    seen: list[Dependent] = []
+    for part in catalog.tree(table.name):
+        for dependent in part.dependents:
+            if column.name not in dependent.columns:
+                continue
+            # A view that is replaced as it stands keeps what is over it.
+            if not retyped and column.name not in dependent.named:
+                seen.append(dependent)
+            elif follower := _follower(context, dependent, column.name, heights, retyped=retyped):
+                found[follower.shown] = follower
+                seen.append(dependent)
+            elif _comes_along(part, dependent, heights, retyped=retyped):
+                seen.append(dependent)
+    hazards = refuse_dependents(context, table, frozenset({column.name}), besides=seen)
+    if retyped:
+        _refuse_misfits(context, table, column, wanted, heights)
+    followers = tuple(found.values())
+    return Following(followers, (*hazards, *_told(table, column, followers, stage)))
+
+
+def _views(catalog: Catalog, table: Table, column: Column, *, through: bool) -> dict[Name, int]:
+    """The views that read the column, each with how many views stand between; `through`: those over these, too."""
+    trees = {part.name for part in catalog.tree(table.name)}
+    heights = {
+        view.name: 0 for view in catalog.views.values() if any((part, column.name) in view.reads for part in trees)
+    }
+    grown = bool(heights) and through
+    while grown:
+        grown = False
+        for view in catalog.views.values():
+            below = [heights[read] for read, _ in view.reads if read in heights and read != view.name]
+            height = max(below, default=-1) + 1
+            if below and heights.get(view.name, -1) < height <= len(catalog.views):
+                heights[view.name] = height
+                grown = True
+    return heights
+
+
+def _follower(
+    context: Context, dependent: Dependent, column: str, heights: Mapping[Name, int], *, retyped: bool
+) -> Follower | None:
+    """None: it cannot be made again, or is no thing of its own."""
+    catalog, of = context.catalog, dependent.of
+    if of is None:
+        return None
+    called = dependent.name.removesuffix(f" on {of}")
+    named = column in dependent.named
+    relation = catalog.views.get(of) or catalog.tables.get(of)
+    match dependent.kind, relation:
+        case "view", View() if of in heights and relation.extension is None:
+            return following_view(relation, heights[of], rebuilt=retyped)
+        case "rule", View() | Table() if not retyped:
+            return next(following_rule(of, each) for each in relation.rules if each.name == called)
+        case "policy", Table() if named:
+            return next(following_policy(of, each) for each in relation.policies if each.name == called)
+        case "trigger", Table() if named:
+            trigger = next(each for each in relation.triggers if each.name == called)
+            return None if trigger.inherited else _following_trigger(catalog, relation, trigger)
+        case _:
+            return None
+
+
+def _comes_along(part: Table, dependent: Dependent, heights: Mapping[Name, int], *, retyped: bool) -> bool:
+    """A rule with the view that is rebuilt, the copy of a trigger with that of the partitioned table."""
+    if dependent.kind == "rule":
+        return retyped and dependent.of in heights
+    copies = (f"{trigger.name} on {part.name}" for trigger in part.triggers if trigger.inherited)
+    return dependent.kind == "trigger" and dependent.name in copies
+
+
+def _following_trigger(catalog: Catalog, table: Table, trigger: Trigger) -> Follower | None:
+    """Not one that was switched off for single partitions, which its copies would forget."""
+    copies = [
+        copy.enabled
+        for part in catalog.tree(table.name)
+        for copy in part.triggers
+        if copy.inherited and copy.name == trigger.name
+    ]
+    if any(enabled != trigger.enabled for enabled in copies):
+        return None
+    rebuilt = trigger.definition.startswith("CREATE CONSTRAINT") or table.kind == "partitioned"
+    return following_trigger(table.name, trigger, rebuilt=rebuilt)
+
+
+def _refuse_misfits(context: Context, table: Table, column: Column, wanted: str, heights: Mapping[Name, int]) -> None:
+    """Asked now rather than found at cutover: does each make sense of the other type?"""
+    row = {**context.row_types(table), column.name: wanted}
+    for part in context.catalog.tree(table.name):
+        for policy in part.policies:
+            for condition in (policy.using, policy.check) if column.name in policy.reads else ():
+                if condition is not None:
+                    with _told_of(context, f"policy {policy.name} of {part.name}", column, wanted):
+                        context.probe.expression(Expression(condition), table=part.name.name, row=row)
+        for trigger in part.user_triggers:
+            if asked := when_over_stand_ins(trigger.definition, row):
+                with _told_of(context, f"trigger {trigger.name} of {part.name}", column, wanted):
+                    context.probe.fits(asked)
+    rows: dict[Name, Row] = {part.name: row for part in context.catalog.tree(table.name)}
+    for name in sorted(heights, key=lambda view: (heights[view], view)):
+        view = context.catalog.views[name]
+        with _told_of(context, f"{view.kind} {name}", column, wanted):
+            gives = context.probe.fits(over_stand_ins(view.definition, rows))
+        rows[name] = dict(gives) if gives is not None else {each.name: each.type for each in view.columns}
+
+
+@contextmanager
+def _told_of(context: Context, shown: str, column: Column, wanted: str) -> Generator[None]:
+    try:
+        yield
+    except Refused as refused:
+        context.refuse(
+            f"{shown} does not fit {column.name} as {wanted}: {refused.what}",
+            why="it is made again over the column that replaces the old one, as it is",
+            fix=f"let it cast the column to {column.type} (it may say so now already), or drop it before this migration"
+            " and create it again after",
+        )
+
+
+def _told(table: Table, column: Column, followers: tuple[Follower, ...], stage: str) -> Iterator[Hazard]:
+    if followers:
+        shown = ", ".join(sorted(each.shown for each in followers))
+        what = f"{shown}: made again at {stage}, in the transaction in which {table.name}.{column.name} is replaced"
+        yield Hazard("carried-over", "note", what)
