@@ -128,3 +128,38 @@ def test_what_several_changes_bring_is_said_once(scene: Scene) -> None:
 def test_a_hazard_says_which_change_brings_it(planned: Planned) -> None:
     assert planned(DROP)["function-body"].change == "drop_column"
     assert planned(DROP)["unguarded-drop"].change == "contract"
+
+
+@pytest.mark.parametrize(
+    ("schema", "changes", "found"),
+    [
+        ("", ["KEY"], 1),
+        ("", ["KEY", "create_index: {table: items, name: i, columns: [team_id, id]}"], 0),
+        ("", ["create_index: {table: items, name: i, columns: [team_id]}", "KEY"], 0),
+        ("", ["KEY", "create_index: {table: items, name: i, columns: [id, team_id]}"], 1),
+        ("", ["KEY", "create_index: {table: items, name: i, columns: [team_id], where: id > 0}"], 1),
+        ("CREATE INDEX ON items (team_id) WHERE team_id IS NOT NULL", ["KEY"], 0),
+        ("CREATE INDEX ON items (owner)", ["rename_column: {table: items, from: owner, to: team_id2}", "KEY2"], 0),
+        (
+            "",
+            ["TABLE"],
+            1,
+        ),
+    ],
+)
+def test_a_foreign_key_without_an_index_is_told_of_unless_the_migration_brings_one(
+    scene: Scene, schema: str, changes: list[str], found: int
+) -> None:
+    scene.sql(
+        "CREATE TABLE teams (id int PRIMARY KEY); CREATE TABLE items (id int PRIMARY KEY, team_id int, owner int);"
+        f" {schema}"
+    )
+    key = "add_constraint: {table: items, name: k, foreign_key: {columns: [team_id], references: {table: teams}}}"
+    made = "create_table: {table: parts, columns: [{name: item, type: int}], foreign_keys: "
+    made += "{of_item: {columns: [item], references: {table: items}}}}"
+    keys = {"KEY": key, "KEY2": key.replace("team_id", "team_id2"), "TABLE": made}
+    spec(scene, *(keys.get(change, change) for change in changes))
+
+    plan = scene.runner().plan(scene.migration())
+
+    assert len([hazard for hazard in plan.hazards if hazard.code == "foreign-key-without-index"]) == found

@@ -7,6 +7,7 @@ underscore are what kinds share.
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused, Risk
 from crossfade.changes._context import Arrival, Columns, Context, Facts, Probe
 from crossfade.changes._kinds import CHANGES
+from crossfade.changes._parts import plain_column
 from crossfade.changes._row_use import row_use
 from crossfade.changes._silence import is_silent
 
@@ -25,5 +26,6 @@ __all__ = [
     "Refused",
     "Risk",
     "is_silent",
+    "plain_column",
     "row_use",
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from crossfade.catalog.model import Name
+from crossfade.catalog.model import Constraint, Index, Name, Table
 from crossfade.errors import CrossfadeError
 from crossfade.spec.values import SpecModel
 from crossfade.steps.rows import Pair
@@ -67,7 +66,8 @@ class Compiled:
     steps: its own steps, in order within each leg.
     pairs: columns to be kept in step; the plan makes one transition a table of all of them.
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
-    creates: tables it makes, each with its columns and their types; made in expand, as what it adds.
+    creates: tables it makes, as the catalog will have them; made in expand, as what it adds.
+    indexes, constraints: those it makes, each with its table, under the names and over the columns of the new shape.
     takes: tables whose names it takes away, which no other change of the migration may touch.
     drops: those of them that are dropped in the end; hidden until then, each is its own archive.
     renames: columns that get another name at cutover (table, old name, new name) and stay what they are.
@@ -78,7 +78,9 @@ class Compiled:
     steps: tuple[AnyStep, ...] = ()
     pairs: tuple[tuple[Name, Pair], ...] = ()
     adds: tuple[tuple[Name, str, str], ...] = ()
-    creates: tuple[tuple[Name, Mapping[str, str]], ...] = ()
+    creates: tuple[Table, ...] = ()
+    indexes: tuple[tuple[Name, Index], ...] = ()
+    constraints: tuple[tuple[Name, Constraint], ...] = ()
     takes: tuple[Name, ...] = ()
     drops: tuple[Name, ...] = ()
     renames: tuple[tuple[Name, str, str], ...] = ()

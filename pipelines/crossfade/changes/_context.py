@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
@@ -14,8 +14,8 @@ from crossfade.errors import Position
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Head
 from crossfade.steps.names import own_name
-from crossfade.steps.rules import Place
-from crossfade.steps.step import Leg, Relation
+from crossfade.steps.rules import Part, Place
+from crossfade.steps.step import EXPAND, Leg, Relation
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,9 @@ class Arrival:
 class Context:
     """One change of one migration on one database.
 
+    catalog: the database as it is now, and the tables that earlier changes make, as they will be.
+    created: the names of those tables. They are empty when expand has made them, and no application knows them: what is
+    done to them is done in expand, in the plainest way, and goes with them when they are dropped again.
     taken: tables whose names earlier changes of the same migration take away.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
@@ -99,6 +102,7 @@ class Context:
     rules_leg: Leg
     where: Position
     index: int  # the change's place in the spec, from 0
+    created: Collection[Name]
     arrivals: Mapping[Name, Mapping[str, Arrival]]
     taken: frozenset[Name]
     places: Mapping[Path, Position]
@@ -112,7 +116,10 @@ class Context:
         )
 
     def table(self, table: str, *at: str | int) -> Table:
-        """The table as it is now; refuses one that does not exist. at: the key that names it, if not `table`."""
+        """The table as it is now, or as an earlier change makes it; refuses one that neither is nor comes.
+
+        at: the key that names it, if not `table`.
+        """
         at = at or ("table",)
         name = self.name(table)
         found = self.catalog.tables.get(name)
@@ -197,10 +204,21 @@ class Context:
                 " WHERE code IS NULL",
             )
 
+    def is_new(self, table: Table) -> bool:
+        """An earlier change of the migration makes it."""
+        return table.name in self.created
+
     def place(self, table: Table, leg: Leg | None = None) -> Place:
-        """Where rules on the table are added."""
-        relation = Relation(schema_name=table.name.schema, name=table.name.name)
-        return Place(self.migration, self.database, relation, table.key, leg or self.rules_leg)
+        """Where rules and indexes on the table are added."""
+        new = self.is_new(table)
+        leg = EXPAND if new else leg or self.rules_leg
+        parts = tuple(
+            Part(relation(part.name), relation(part.partition_of), part.kind != "partitioned")
+            for part in self.catalog.tree(table.name)
+            if part.partition_of is not None and part.name != table.name
+        )
+        whole = table.kind != "partitioned"
+        return Place(self.migration, self.database, relation(table.name), table.key, leg, new, None if whole else parts)
 
     def own(self, purpose: str, *subject: str) -> str:
         return own_name(self.migration, purpose, *subject)

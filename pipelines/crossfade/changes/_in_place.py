@@ -19,6 +19,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.followers import lock_followers, made_again, ordered, taken_away
+from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, Lock, stage_leg
 
@@ -64,7 +65,7 @@ class InPlace:
             found.append(rules.check(place, name, condition, subject=name, shown=f"the check {name}"))
         if self.to.wants_unique(table, column):
             name, shown = self.to.key_name(table, column), f"{table.name} ({column})"
-            found.append(rules.unique(place, name, (column,), subject=name, shown=shown))
+            found.append(key_rule(place, name, Key((column,)), subject=name, shown=shown))
         return list(ruled(self.context, place, found))
 
     def _nullable(self) -> Ddl:

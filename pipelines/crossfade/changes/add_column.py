@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Mapped, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
     refuse_branched,
@@ -17,6 +17,7 @@ from crossfade.changes._obstacles import (
     refuse_taken_name,
     rule_name,
 )
+from crossfade.changes._parts import key_index, made_constraint
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
 from crossfade.changes._triggers import refuse_late_triggers
@@ -25,7 +26,9 @@ from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.rows import CheckRule, NewColumn, Pair, UniqueRule
+from crossfade.steps.rules import Place, at_once
 from crossfade.steps.step import EXPAND, Ddl
 
 
@@ -115,7 +118,7 @@ class AddColumn(Change):
         volatile = False
         if self.default is not None:
             volatile = checked(context, table, self.default, row={}, wanted=wanted, field="default").volatile
-        if self.up is None and not volatile:
+        if self.up is None and (not volatile or context.is_new(table)):
             return self._plain(context, table, wanted)
         return self._mapped(context, table, wanted, new_row)
 
@@ -127,7 +130,8 @@ class AddColumn(Change):
 
     def _plain(self, context: Context, table: Table, wanted: str) -> Compiled:
         """By the catalog alone: no row is touched."""
-        if not self.nullable and (self.default is None or self.default.text.upper() == "NULL"):
+        valueless = self.default is None or self.default.text.upper() == "NULL"
+        if not self.nullable and valueless and not context.is_new(table):
             context.refuse(
                 f"{table.name}.{self.column} is to be NOT NULL, and rows that exist have no value for it",
                 fix="give `default` or `up`, or `nullable: true`",
@@ -138,7 +142,7 @@ class AddColumn(Change):
             clauses.append(sql.SQL("DEFAULT {}").format(trusted(f"({self.default})")))
         if not self.nullable:
             clauses.append(sql.SQL("NOT NULL"))
-        statements = [
+        statements: list[sql.Composable] = [
             sql.SQL("ALTER TABLE {} ADD COLUMN {} {} {}").format(
                 target, column, trusted(wanted), sql.SQL(" ").join(clauses)
             )
@@ -146,27 +150,8 @@ class AddColumn(Change):
         if self.comment:
             name = sql.Identifier(table.name.schema, table.name.name, self.column)
             statements.append(sql.SQL("COMMENT ON COLUMN {} IS {}").format(name, sql.Literal(self.comment)))
-        step_id = f"{table.name}/{self.column}/add"
-        added = Ddl(
-            id=step_id,
-            leg=EXPAND,
-            database=context.database,
-            title=f"add column {self.column} to {table.name}",
-            locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
-            statements=text(*statements),
-            undo=(
-                Ddl(
-                    id=f"{step_id}/undo",
-                    leg=EXPAND,
-                    database=context.database,
-                    title=f"drop column {self.column} of {table.name}",
-                    locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
-                    statements=text(sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(target, column)),
-                ),
-            ),
-            undo_title="drop the column",
-        )
         place = context.place(table)
+        added = self._added(place, statements)
         found: list[rules.Rule] = []
         if self.check is not None:
             condition = self.check.render(table.name.name, None)
@@ -176,14 +161,46 @@ class AddColumn(Change):
             )
         if self.unique:
             shown = f"{table.name} ({self.column})"
-            found.append(
-                rules.unique(place, self._key_name(table), (self.column,), subject=self._key_name(table), shown=shown)
-            )
+            key = Key((self.column,))
+            found.append(key_rule(place, self._key_name(table), key, subject=self._key_name(table), shown=shown))
         adds = ((table.name, self.column, wanted),)
-        hazards = (prepared_hazard(table, "note", "after expand"),)
+        hazards = () if place.new else (prepared_hazard(table, "note", "after expand"),)
         read = self.check.columns(table.name.name) if self.check is not None else ()
         needs = tuple(Need(table.name, name, follows=False) for name in sorted(read))
-        return Compiled(steps=(added, *ruled(context, place, found)), adds=adds, hazards=hazards, needs=needs)
+        made = made_constraint(self._key_name(table), "unique", (self.column,), "")
+        return Compiled(
+            steps=(added, *ruled(context, place, found)),
+            adds=adds,
+            indexes=((table.name, key_index(made)),) if self.unique else (),
+            constraints=((table.name, made),) if self.unique else (),
+            hazards=hazards,
+            needs=needs,
+        )
+
+    def _added(self, place: Place, statements: list[sql.Composable]) -> Ddl:
+        subject, title = f"{self.column}/add", f"add column {self.column} to {place.relation}"
+        if place.new:
+            return at_once(place, subject, title, *statements)
+        dropped = sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(place.sql, sql.Identifier(self.column))
+        return Ddl(
+            id=place.id(subject),
+            leg=EXPAND,
+            database=place.database,
+            title=title,
+            locks=lock(place.relation, "ACCESS EXCLUSIVE"),
+            statements=text(*statements),
+            undo=(
+                Ddl(
+                    id=place.id(subject, "undo"),
+                    leg=EXPAND,
+                    database=place.database,
+                    title=f"drop column {self.column} of {place.relation}",
+                    locks=lock(place.relation, "ACCESS EXCLUSIVE"),
+                    statements=text(dropped),
+                ),
+            ),
+            undo_title="drop the column",
+        )
 
     def _mapped(self, context: Context, table: Table, wanted: str, new_row: dict[str, str]) -> Compiled:
         """Existing rows are filled, and both versions' writes kept in step."""

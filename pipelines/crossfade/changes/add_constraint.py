@@ -1,44 +1,28 @@
-"""add_constraint: check, unique or foreign key over existing columns, without anybody waiting for a scan."""
+"""add_constraint: a rule over existing columns, added without anybody waiting for a scan."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from crossfade.catalog.model import Name, Table
-from crossfade.changes._change import Change, Compiled, Hazard, Need
-from crossfade.changes._context import Context, Path, relation
+from crossfade.catalog.model import Constraint, Table
+from crossfade.changes._change import Change, Compiled, Need
+from crossfade.changes._context import Context, relation
+from crossfade.changes._foreign_key import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.changes._mapping import checked
+from crossfade.changes._parts import key_index, made_constraint
 from crossfade.changes._ruled import ruled
+from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
-from crossfade.spec.values import Identifier, SpecModel
+from crossfade.spec.values import Identifier
 from crossfade.steps import rules
+from crossfade.steps.compose import names
+from crossfade.steps.keys import Key, key_rule
+from crossfade.steps.references import ReferringKey, foreign_key
 from crossfade.steps.rules import Place, Rule
 from crossfade.steps.step import Leg, stage_leg
-
-Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
-
-
-class References(SpecModel):
-    """The parent of a foreign key."""
-
-    table: Identifier = Field(description="The parent.")
-    columns: tuple[Identifier, ...] = Field((), description="The parent's columns, when they are not its primary key.")
-
-
-class ForeignKey(SpecModel):
-    """Columns whose values must stand in another table."""
-
-    columns: Annotated[tuple[Identifier, ...], Field(min_length=1)] = Field(description="The columns that refer.")
-    references: References = Field(description="What they refer to.")
-    on_delete: Action = Field(
-        "no action", description="What a delete of the parent's row does to rows that refer to it."
-    )
-    on_update: Action = Field("no action", description="What an update of the parent's key does to them.")
-    deferrable: bool = Field(False, description="A transaction may have it checked at its end.")
 
 
 class AddConstraint(Change):
@@ -112,19 +96,23 @@ class AddConstraint(Change):
         legs = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}
         place = context.place(table, legs[self.enforce])
         if self.check is not None:
-            checked(context, table, self.check, row=context.new_row_types(table), wanted="boolean", field="check")
-            condition = self.check.render(table.name.name, None, context.physical_names(table))
-            shown = f"the check {self.name}"
-            rule = rules.check(place, self.name, condition, subject=self.name, shown=shown)
-            needs = context.needs(table, sorted(self.check.columns(table.name.name)))
-            return Compiled(steps=ruled(context, place, [rule]), needs=needs)
+            return self._check(context, table, place, self.check)
         if self.unique is not None:
-            rule = self._unique(context, table, place, self.unique)
-            return Compiled(steps=ruled(context, place, [rule]), needs=context.needs(table, self.unique))
+            return self._unique(context, table, place, self.unique)
         assert self.foreign_key is not None
         return self._foreign_key(context, table, place, self.foreign_key)
 
-    def _unique(self, context: Context, table: Table, place: Place, columns: tuple[str, ...]) -> Rule:
+    def _check(self, context: Context, table: Table, place: Place, check: Expression) -> Compiled:
+        bare = table.name.name
+        checked(context, table, check, row=context.new_row_types(table), wanted="boolean", field="check")
+        condition = check.render(bare, None, context.physical_names(table))
+        rule = rules.check(place, self.name, condition, subject=self.name, shown=f"the check {self.name}")
+        read = sorted(check.columns(bare))
+        definition = sql.SQL("CHECK ({})").format(check.render(bare, None)).as_string(None)
+        made = made_constraint(self.name, "check", read, definition)
+        return self._compiled(context, table, place, rule, made, needs=context.needs(table, read))
+
+    def _unique(self, context: Context, table: Table, place: Place, columns: tuple[str, ...]) -> Compiled:
         physical = tuple(context.physical(table, column, "unique") for column in columns)
         row = context.new_row_types(table)
         for index, column in enumerate(columns):
@@ -138,12 +126,15 @@ class AddConstraint(Change):
                 why="PostgreSQL builds no index on a partitioned table concurrently",
                 fix="add the unique index to each partition with `sql` changes",
             )
+        key = Key(physical, nulls_distinct=self.nulls_distinct)
         shown = f"{table.name} ({', '.join(columns)})"
-        return rules.unique(
-            place, self.name, physical, subject=self.name, shown=shown, nulls_distinct=self.nulls_distinct
-        )
+        rule = key_rule(place, self.name, key, subject=self.name, shown=shown)
+        definition = sql.SQL("UNIQUE ({})").format(names(columns)).as_string(None)
+        made = made_constraint(self.name, "unique", columns, definition)
+        return self._compiled(context, table, place, rule, made, needs=context.needs(table, columns))
 
     def _foreign_key(self, context: Context, table: Table, place: Place, key: ForeignKey) -> Compiled:
+        key.refuse_old_server(context, "foreign_key")
         parent = context.table(key.references.table, "foreign_key", "references", "table")
         referenced = key.references.columns or primary_key(context, parent)
         columns = tuple(context.physical(table, column, "foreign_key", "columns") for column in key.columns)
@@ -155,79 +146,27 @@ class AddConstraint(Change):
             context.refuse(
                 f"{table.name} is partitioned", why="PostgreSQL takes no NOT VALID foreign key on a partitioned table"
             )
-        actions = f"ON DELETE {key.on_delete.upper()} ON UPDATE {key.on_update.upper()}"
-        rule = rules.foreign_key(
-            place,
-            self.name,
+        physical = dict(zip(key.columns, columns, strict=True))
+        referring = ReferringKey(
             columns,
             relation(parent.name),
             referenced,
             types=tuple(parent.by_name[column].type for column in referenced),
-            actions=actions + (" DEFERRABLE" if key.deferrable else ""),
-            subject=self.name,
+            tail=key.tail(physical),
+            full=key.match == "full",
+            locked=not context.is_new(parent),
         )
-        hazards: list[Hazard] = []
-        if not any(index.columns[: len(columns)] == columns for index in table.indexes if index.valid):
-            hazards.append(
-                Hazard(
-                    "foreign-key-without-index",
-                    "warning",
-                    f"{table.name} ({', '.join(key.columns)}) has no index: every DELETE in {parent.name} scans it",
-                    "add create_index over these columns to this migration",
-                )
-            )
+        rule = foreign_key(place, self.name, referring, subject=self.name)
         needs = (*context.needs(table, key.columns), *(Need(parent.name, name, follows=False) for name in referenced))
-        return Compiled(steps=ruled(context, place, [rule]), hazards=tuple(hazards), needs=needs)
+        return self._compiled(context, table, place, rule, key.made(self.name, parent.name, referenced), needs=needs)
 
-
-@dataclass(frozen=True)
-class Parent:
-    """What a foreign key points at: the types of its columns, and the sets of columns that a unique rule holds."""
-
-    name: Name
-    row: Mapping[str, str]
-    keys: tuple[frozenset[str], ...]
-
-    @classmethod
-    def of(cls, table: Table) -> Parent:
-        deferrable = {constraint.name for constraint in table.constraints if constraint.deferrable}
-        keys = (
-            frozenset(index.columns)
-            for index in table.indexes
-            if index.unique and index.valid and index.predicate is None and index.constraint not in deferrable
+    def _compiled(
+        self, context: Context, table: Table, place: Place, rule: Rule, made: Constraint, *, needs: Sequence[Need]
+    ) -> Compiled:
+        indexes = ((table.name, key_index(made)),) if made.index else ()
+        return Compiled(
+            steps=ruled(context, place, [rule]),
+            constraints=((table.name, made),),
+            indexes=indexes,
+            needs=tuple(needs),
         )
-        return cls(table.name, {column.name: column.type for column in table.columns}, tuple(keys))
-
-
-def primary_key(context: Context, parent: Table) -> tuple[str, ...]:
-    """The columns that a foreign key references when it names none."""
-    keys = [constraint.columns for constraint in parent.constraints if constraint.kind == "primary_key"]
-    if not keys:
-        context.refuse(f"{parent.name} has no primary key", fix="name the referenced columns")
-    return keys[0]
-
-
-def refuse_unpaired(
-    context: Context, key: ForeignKey, referenced: tuple[str, ...], row: Mapping[str, str], parent: Parent, *, at: Path
-) -> None:
-    """Columns that cannot be held against the parent's: another number, no unique rule there, other types.
-
-    row: types of the referring table. at: the path to the key.
-    """
-    if len(referenced) != len(key.columns):
-        context.refuse(f"{len(key.columns)} columns reference {len(referenced)} of {parent.name}", at=(*at, "columns"))
-    if frozenset(referenced) not in parent.keys:
-        context.refuse(
-            f"{parent.name} ({', '.join(referenced)}) has no unique index",
-            why="a foreign key needs one on its parent's columns, over all rows and not deferrable",
-            fix="add_constraint unique there first, in a migration named in `after`",
-            at=(*at, "references"),
-        )
-    for index, (here, there) in enumerate(zip(key.columns, referenced, strict=True)):
-        if not context.probe.is_compared(child=row[here], parent=parent.row[there]):
-            context.refuse(
-                f"{here} is {row[here]}, and {parent.name}.{there} is {parent.row[there]}",
-                why="PostgreSQL makes no foreign key between types that it cannot compare by an index",
-                fix=f"make {here} {parent.row[there]}: with change_column, where it is there already",
-                at=(*at, "columns", index),
-            )

@@ -6,16 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from crossfade.catalog.model import Name, Table
+from crossfade.catalog.model import Index, Name, Table
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, Path, relation
 from crossfade.changes._mapping import checked
+from crossfade.changes._parts import built_index
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, names
-from crossfade.steps.step import VALIDATE, BuildIndex, Check
+from crossfade.steps.indexes import IndexForm, build_index
+from crossfade.steps.rules import Place
+from crossfade.steps.step import VALIDATE, Check
 
 
 class IndexPart(SpecModel):
@@ -114,33 +116,27 @@ class CreateIndex(Change):
         if self.unique and not self.nulls_distinct:
             clauses.append(sql.SQL("NULLS NOT DISTINCT"))
         if self.where is not None:
-            clauses.append(sql.SQL("WHERE {}").format(self.where.render(bare, bare, context.physical_names(table))))
-        statement = sql.SQL("CREATE {}INDEX CONCURRENTLY {} ON {} USING {} ({}) {}").format(
-            sql.SQL("UNIQUE " if self.unique else ""),
-            sql.Identifier(self.name),
-            identifier(table.name),
-            sql.Identifier(self.method),
-            keys,
-            sql.SQL(" ").join(clauses),
-        )
+            clauses.append(sql.SQL("WHERE {}").format(self.where.render(bare, None, context.physical_names(table))))
+        rest = sql.SQL("USING {} ({}) {}").format(sql.Identifier(self.method), keys, sql.SQL(" ").join(clauses))
         place = context.place(table, leg)
-        step_id = f"{table.name}/index/{self.name}"
-        built = BuildIndex(
-            id=step_id,
-            leg=leg,
-            database=context.database,
-            title=f"build index {self.name} on {table.name}",
-            locks=lock(relation(table.name), "SHARE UPDATE EXCLUSIVE"),
-            relation=relation(table.name),
-            index=self.name,
-            unique=self.unique,
-            statement=statement.as_string(None).strip(),
-            undo=(rules.drop_index(place, self.name, f"{step_id}/undo"),),
-            undo_title="drop the index",
-        )
+        form = IndexForm(self.unique, rest)
+        asked = self._asked(context, place) if self.unique and not place.new else ()
         return Compiled(
-            steps=(*self._asked(context, step_id), built) if self.unique else (built,),
+            steps=(*asked, *build_index(place, self.name, form)),
+            indexes=((table.name, self._made(place, form)),),
             needs=context.needs(table, sorted(self._read(bare))),
+        )
+
+    def _made(self, place: Place, form: IndexForm) -> Index:
+        """The index as the catalog will have it, over the author's names."""
+        return built_index(
+            self.name,
+            [part if isinstance(part, str) else part.column or "" for part in self.columns],
+            form.create(self.name, place.relation, "plainly").as_string(None),
+            method=self.method,
+            reads=self._read(place.relation.name),
+            unique=self.unique,
+            predicate=self.where.text if self.where is not None else None,
         )
 
     def _read(self, table: str) -> set[str]:
@@ -233,9 +229,9 @@ class CreateIndex(Change):
         if part.expression is None:
             return sql.Identifier(context.physical(table, part.column or "", "columns"))
         names = context.physical_names(table)
-        return sql.SQL("({})").format(part.expression.render(table.name.name, table.name.name, names))
+        return sql.SQL("({})").format(part.expression.render(table.name.name, None, names))
 
-    def _asked(self, context: Context, step_id: str) -> tuple[Check, ...]:
+    def _asked(self, context: Context, place: Place) -> tuple[Check, ...]:
         """Duplicates are counted first: a unique build that fails has cost the whole build."""
         table = context.table(self.table)
         keys = [self._value(context, table, part) for part in self.columns]
@@ -255,8 +251,8 @@ class CreateIndex(Change):
         )
         return (
             Check(
-                id=f"{step_id}/ask",
-                leg=context.rules_leg,
+                id=place.id("index", self.name, "ask"),
+                leg=place.leg,
                 database=context.database,
                 title=f"ask that no two rows share the key of {self.name}",
                 locks=lock(relation(table.name), "ACCESS SHARE"),

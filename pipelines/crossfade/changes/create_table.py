@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from crossfade.catalog.model import Name
+from crossfade.catalog.model import Constraint, Name, Table
 from crossfade.changes._change import Change, Compiled, Need
 from crossfade.changes._context import Context, relation
+from crossfade.changes._foreign_key import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.changes._mapping import expect
+from crossfade.changes._obstacles import rule_name
+from crossfade.changes._parts import empty_table, made_constraint, plain_column
 from crossfade.changes._rights import missing_right
-from crossfade.changes.add_constraint import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
-from crossfade.spec.values import Identifier, SpecModel
+from crossfade.spec.values import LONGEST_NAME, Identifier, SpecModel
 from crossfade.steps.compose import identifier, lock, lock_parents, names, text
-from crossfade.steps.step import EXPAND, Ddl, Relation
+from crossfade.steps.step import EXPAND, Ddl
 
 
 class TableColumn(SpecModel):
@@ -107,24 +109,9 @@ class CreateTable(Change):
             parts.append(
                 sql.SQL("CONSTRAINT {} CHECK {}").format(sql.Identifier(rule), condition.render(name.name, name.name))
             )
-        parents: list[Relation] = []
-        for rule, key in self.foreign_keys.items():
-            parent = self._parent(context, name, row, rule, key)
-            parents.append(relation(parent))
-            referenced = (
-                sql.SQL(" ({})").format(names(key.references.columns)) if key.references.columns else sql.SQL("")
-            )
-            parts.append(
-                sql.SQL("CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {}{} ON DELETE {} ON UPDATE {}{}").format(
-                    sql.Identifier(rule),
-                    names(key.columns),
-                    identifier(parent),
-                    referenced,
-                    trusted(key.on_delete.upper()),
-                    trusted(key.on_update.upper()),
-                    trusted(" DEFERRABLE" if key.deferrable else ""),
-                )
-            )
+        keys = [self._foreign_key(context, name, row, rule, key) for rule, key in self.foreign_keys.items()]
+        parts += [sql.SQL("CONSTRAINT {} {}").format(sql.Identifier(key.name), trusted(key.definition)) for key in keys]
+        parents = [relation(key.references) for key in keys if key.references and key.references not in context.created]
         statements = [
             sql.SQL("CREATE TABLE {} (\n  {}\n)").format(identifier(name), sql.SQL(",\n  ").join(parts)),
             *self._comments(name),
@@ -154,7 +141,7 @@ class CreateTable(Change):
         )
         return Compiled(
             steps=(step,),
-            creates=((name, row),),
+            creates=(self._made(context, name, row, keys),),
             hazards=missing_right(context, name.schema, "a table"),
             needs=tuple(self._needs(context, name)),
         )
@@ -167,9 +154,12 @@ class CreateTable(Change):
             for column in key.references.columns or primary_key(context, parent):
                 yield Need(parent.name, column, follows=False)
 
-    def _parent(self, context: Context, name: Name, row: Mapping[str, str], rule: str, key: ForeignKey) -> Name:
-        """The table that the key points at, maybe this one; refuses a key that PostgreSQL would not make."""
+    def _foreign_key(
+        self, context: Context, name: Name, row: Mapping[str, str], rule: str, key: ForeignKey
+    ) -> Constraint:
+        """With its parent, maybe this table; refuses a key that PostgreSQL would not make."""
         at = ("foreign_keys", rule)
+        key.refuse_old_server(context, *at)
         if context.name(key.references.table) == name:
             parent = Parent(name, row, (frozenset(self.primary_key), *map(frozenset, self.unique)))
             referenced = key.references.columns or self.primary_key
@@ -181,7 +171,30 @@ class CreateTable(Change):
             for column in referenced:
                 context.column(table, column, *at, "references", "columns")
         refuse_unpaired(context, key, referenced, row, parent, at=at)
-        return parent.name
+        return key.made(rule, parent.name, referenced)
+
+    def _made(self, context: Context, name: Name, row: Mapping[str, str], keys: Iterable[Constraint]) -> Table:
+        """The table as the catalog will have it; rules without a name get the one that PostgreSQL gives them."""
+        bare = name.name
+        columns = [
+            plain_column(
+                column.name,
+                row[column.name],
+                position=position,
+                not_null=not column.nullable or column.identity or column.name in self.primary_key,
+                default=column.default.text if column.default is not None else None,
+                identity=column.identity,
+                comment=column.comment,
+            )
+            for position, column in enumerate(self.columns, start=1)
+        ]
+        own = [made_constraint(rule_name(bare, "_".join(key), "key"), "unique", key, "") for key in self.unique]
+        if self.primary_key:
+            own.append(made_constraint(f"{bare[: LONGEST_NAME - 5]}_pkey", "primary_key", self.primary_key, ""))
+        for rule, condition in self.checks.items():
+            definition = sql.SQL("CHECK {}").format(condition.render(bare, None)).as_string(None)
+            own.append(made_constraint(rule, "check", sorted(condition.columns(bare)), definition))
+        return empty_table(context, name, columns, [*own, *keys], comment=self.comment)
 
     def _column(self, column: TableColumn, type_: str) -> sql.Composable:
         clauses: list[sql.Composable] = [sql.Identifier(column.name), trusted(type_)]

@@ -95,8 +95,8 @@ def _ask_guards(site: Site, step: Ddl) -> None:
         if not is_true(site.work, guard.query):
             raise StepRefused(
                 f"{step.title}: {guard.refusal}",
-                why="going on could lose what was written meanwhile",
-                fix=f"run {site.to_go_on} again; it checks every row first",
+                why=guard.why,
+                fix=guard.fix or f"run {site.to_go_on} again; it checks every row first",
             )
     if step.witnessed_by is not None:
         record = site.ledger.steps(site.migration).get(step.witnessed_by)

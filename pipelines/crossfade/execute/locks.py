@@ -95,8 +95,8 @@ def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list
     relations = [lock.relation for lock in locks]
     asked = ([each.schema_name for each in relations], [each.name for each in relations], [each.mode for each in locks])
     found: list[tuple[int, bool, str | None]] = work.execute(_TO_TAKE, asked).fetchall()
-    are_many = len(locks) > 1 or any(has_parts for _, has_parts, _ in found)
-    return [_ToTake(locks[number], owner) for number, _, owner in found], are_many
+    with_parts = any(has_parts and not locks[number].alone for number, has_parts, _ in found)
+    return [_ToTake(locks[number], owner) for number, _, owner in found], len(locks) > 1 or with_parts
 
 
 def _waited_by_the_next_to_look(work: psycopg.Connection[Any]) -> float:
@@ -110,7 +110,7 @@ def _lock_until(work: psycopg.Connection[Any], lock: _ToTake, deadline: float) -
     """With all its partitions, for which lock_timeout would begin anew with each."""
     limit(work, statement_timeout=_left(deadline))
     try:
-        lock.take(work)
+        lock.take(work, alone=lock.lock.alone)
     except errors.QueryCanceled:  # by its timeout; or by a person, who sees it tried again
         raise errors.LockNotAvailable from None
 

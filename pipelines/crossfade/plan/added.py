@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from crossfade.catalog.model import Catalog, Name
 from crossfade.changes import row_use
 from crossfade.plan.compiled import CompiledChange
+from crossfade.plan.created import created_tables
 from crossfade.plan.plan import PlannedHazard
 from crossfade.steps.rows import Sides
 
@@ -31,11 +32,13 @@ class Added:
 def added_to_tables(
     database: str, compiled: Sequence[CompiledChange], transitions: Sequence[Sides]
 ) -> dict[Name, Added]:
-    """By table of the database."""
+    """By table of the database; those that the migration makes are new as a whole."""
     plain: dict[Name, dict[str, str]] = {}
+    created = created_tables(database, compiled)
     for change in compiled:
         for table, column, type_ in change.result.adds if change.database == database else ():
-            plain.setdefault(table, {})[column] = type_
+            if table not in created:
+                plain.setdefault(table, {})[column] = type_
     found = {table: Added(columns, {}, widens=True, hides=False) for table, columns in plain.items()}
     for sides in transitions:
         if sides.database == database:

@@ -42,6 +42,20 @@ def _with_undo(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
         yield from _with_undo(step.undo)
 
 
+def refuse_mapped_anew(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> None:
+    """Two shapes of a table that the migration itself makes."""
+    for change in compiled:
+        mapped = (*(table for table, _ in change.result.pairs), *(table for table, _, _ in change.result.renames))
+        for table in mapped:
+            if table not in catalogs[change.database].tables:
+                raise Refused(
+                    f"{change.entry.kind} would keep two shapes of {table} in step, and this migration makes the table",
+                    where=change.entry.where,
+                    why="no version of the application has written it yet, so there is nothing to map",
+                    fix="say the columns in create_table as they shall be",
+                )
+
+
 def refuse_lost(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> None:
     """An index or rule over a column that another change takes away: PostgreSQL drops both without a word."""
     takes = {
@@ -96,7 +110,7 @@ def _with_parents(catalog: Catalog, name: Name | None) -> Iterator[Name]:
     """The table, and the partitioned tables above it, which take their columns away from it too."""
     while name is not None:
         yield name
-        name = catalog.tables[name].partition_of
+        name = catalog.tables[name].partition_of if name in catalog.tables else None
 
 
 def _lost(entry: Entry, need: Need, taken: tuple[Entry, Pair]) -> Refused:

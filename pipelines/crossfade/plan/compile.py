@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.changes import Arrival, Change, Context, Refused, is_silent
 from crossfade.errors import Problem
 from crossfade.plan.added import position_hazards
-from crossfade.plan.clashes import assert_distinct, refuse_doubled, refuse_lost, refuse_overlap, refuse_taken
+from crossfade.plan.clashes import (
+    assert_distinct,
+    refuse_doubled,
+    refuse_lost,
+    refuse_mapped_anew,
+    refuse_overlap,
+    refuse_taken,
+)
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
+from crossfade.plan.created import created_tables
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.isolation import isolation_hazards
@@ -21,6 +30,7 @@ from crossfade.plan.probe import ServerProbe
 from crossfade.plan.publications import publication_hazards, refuse_unidentified
 from crossfade.plan.rights import ending_hazards, rights_hazards
 from crossfade.plan.target import Target
+from crossfade.plan.unindexed import unindexed_hazards
 from crossfade.plan.versions import schemas_of, told_of, version_hazards, versions_of
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
@@ -57,6 +67,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     if problems:
         raise Refused.of(problems)
     refuse_doubled(compiled)
+    refuse_mapped_anew(compiled, catalogs)
     refuse_lost(compiled, catalogs)
     refuse_taken(compiled)
     refuse_unfinished(migration, compiled)
@@ -88,6 +99,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
         hazards=(
             *_hazards_of_changes(compiled),
             *locking_hazards(compiled),
+            *unindexed_hazards(catalogs, compiled),
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),
             *isolation_hazards(steps),
@@ -111,32 +123,36 @@ def _change(entry: Entry) -> Change:
 
 
 def _arrivals(migration: Migration, before: list[CompiledChange], catalog: Catalog) -> dict[Name, dict[str, Arrival]]:
-    """The columns that changes bring, by table."""
+    """The columns that changes bring to tables that are there, by table."""
     found: dict[Name, dict[str, Arrival]] = {}
     for change in before:
         for table, column, type_ in change.result.adds:
-            found.setdefault(table, {})[column] = Arrival(column, type_)
+            if table in catalog.tables:
+                found.setdefault(table, {})[column] = Arrival(column, type_)
         for table, pair in change.result.pairs:
             for new in pair.new:
                 physical = shadow_name(migration.id, table, new.name) if pair.swap else new.name
                 found.setdefault(table, {})[new.name] = Arrival(physical, new.type)
         for table, old, new in change.result.renames:
-            found.setdefault(table, {})[new] = Arrival(old, catalog.tables[table].by_name[old].type)
+            if table in catalog.tables:
+                found.setdefault(table, {})[new] = Arrival(old, catalog.tables[table].by_name[old].type)
     return found
 
 
 def _context(migration: Migration, entry: Entry, index: int, target: Target, before: list[CompiledChange]) -> Context:
     """before: the changes above it, on the same database."""
+    created = created_tables(target.database, before)
     return Context(
         migration=migration.id,
         head=migration.head,
         database=target.database,
         schema=target.schema,
-        catalog=target.catalog,
+        catalog=replace(target.catalog, tables={**target.catalog.tables, **created}),
         probe=ServerProbe(target.connection, search_path(target.schema), entry.where),
         rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
         where=entry.where,
         index=index,
+        created=created.keys(),
         arrivals=_arrivals(migration, before, target.catalog),
         taken=frozenset(table for change in before for table in change.result.takes),
         places={

@@ -12,6 +12,7 @@ from crossfade.changes import Refused
 from crossfade.errors import Problem
 from crossfade.plan.added import Added, added_to_tables
 from crossfade.plan.compiled import CompiledChange
+from crossfade.plan.created import created_tables
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Migration
@@ -106,7 +107,6 @@ def publication_hazards(
 def _arrivals(
     database: str, catalog: Catalog, compiled: Sequence[CompiledChange], transitions: Sequence[Sides]
 ) -> Iterator[_Arrival]:
-    own = [change for change in compiled if change.database == database]
     for name in sorted({p.name for table in catalog.tables.values() for p in table.publications if _is_of_all(p)}):
         yield _Arrival(
             name,
@@ -115,9 +115,9 @@ def _arrivals(
             " and later) or FOR TABLE ..., and at each subscriber ALTER SUBSCRIPTION ... SET PUBLICATION ..."
             " WITH (copy_data = false)",
         )
-    for name, columns in (created for change in own for created in change.result.creates):
+    for name, table in created_tables(database, compiled).items():
         for publication in _of_tables_to_come(catalog, name):
-            made = sql.SQL(", ").join(_column(column, type_) for column, type_ in columns.items())
+            made = sql.SQL(", ").join(_column(column.name, column.type) for column in table.columns)
             statement = sql.SQL("CREATE TABLE {} ({})").format(sql.Identifier(name.schema, name.name), made)
             yield _Arrival(
                 publication,

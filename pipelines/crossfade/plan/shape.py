@@ -36,6 +36,9 @@ def shape_after(done: Collection[Leg], database: str, catalog: Catalog, compiled
 
     def parts(name: Name) -> Iterator[dict[str, str]]:
         """The table, and its partitions, which have its columns too."""
+        if name not in catalog.tables:  # made by an earlier change
+            yield tables[name]
+            return
         for part in catalog.tree(name):
             yield tables.setdefault(part.name, {column.name: column.type for column in part.columns})
 
@@ -44,7 +47,7 @@ def shape_after(done: Collection[Leg], database: str, catalog: Catalog, compiled
             continue
         unknown = unknown or (change.entry.kind == "sql" and any(step.leg in done for step in change.result.steps))
         if EXPAND in done:
-            tables.update((name, dict(columns)) for name, columns in change.result.creates)
+            tables.update((made.name, {c.name: c.type for c in made.columns}) for made in change.result.creates)
             for name, column, type_ in change.result.adds:
                 for columns in parts(name):
                     columns[column] = type_

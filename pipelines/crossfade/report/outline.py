@@ -119,7 +119,7 @@ def _sections(plan: Plan) -> Iterator[Section]:
 
 
 def _line(plan: Plan, step: AnyStep, number: int) -> Line:
-    locks = tuple(f"{lock.mode} on {lock.relation}" for lock in step.locks)
+    locks = tuple(f"{lock.mode} on {'ONLY ' * lock.alone}{lock.relation}" for lock in step.locks)
     undo = f"cannot be undone: {step.undo_title}" if step.irreversible else step.undo_title
     return Line(number, step, locks, _waits(plan, step), undo, estimate(plan, step))
 

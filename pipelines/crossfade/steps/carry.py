@@ -18,6 +18,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.indexes import drop_index
 from crossfade.steps.rows import Sides
 from crossfade.steps.rules import Place
 from crossfade.steps.step import VALIDATE, AnyStep, BuildIndex, Ddl, Leg, Relation
@@ -39,7 +40,7 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
             index=name,
             unique=index.unique,
             statement=carried_index(index, name=name, columns=columns),
-            undo=(rules.drop_index(place, name, sides.id("carry", index.name, "undo")),),
+            undo=(drop_index(place, name, sides.id("carry", index.name, "undo")),),
             undo_title="drop the index",
         )
         if index.constraint:

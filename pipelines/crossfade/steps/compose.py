@@ -45,8 +45,9 @@ def names(columns: Iterable[str], *, of: str | None = None) -> sql.Composable:
     return sql.SQL(", ").join(sql.Identifier(of, name) if of else sql.Identifier(name) for name in columns)
 
 
-def lock(relation: Relation, mode: LockMode) -> tuple[Lock, ...]:
-    return (Lock(relation=relation, mode=mode),)
+def lock(relation: Relation, mode: LockMode, *, alone: bool = False) -> tuple[Lock, ...]:
+    """alone: of a partitioned table without its partitions."""
+    return (Lock(relation=relation, mode=mode, alone=alone),)
 
 
 def lock_parents(child: Relation, parents: Iterable[Relation], mode: LockMode) -> tuple[Lock, ...]:

@@ -1,4 +1,4 @@
-"""Rules that rows must keep: not null, check, unique, foreign key; added so that nobody waits for a scan.
+"""Rules that rows must keep, added so that nobody waits for a scan: not null and check, and what all rules share.
 
 A rule is added as NOT VALID (or built as an index concurrently), then validated. Until its migration is in
 contract it bears a name that tells the migration, so that an old write it refuses says why; then it gets its own.
@@ -7,24 +7,42 @@ contract it bears a name that tells the migration, so that an old write it refus
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crossfade.composing import sql
-from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import equal, lock, lock_parents, names, table, text
+from crossfade.steps.compose import lock, lock_parents, names, table, text
 from crossfade.steps.names import own_name
-from crossfade.steps.step import AnyStep, BuildIndex, Check, Ddl, DropIndex, Leg, Relation
+from crossfade.steps.step import AnyStep, Check, Ddl, Leg, Relation
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition, at any depth. of: the table it is a partition of. leaf: it holds rows."""
+
+    relation: Relation
+    of: Relation
+    leaf: bool
+
+    @property
+    def sql(self) -> sql.Identifier:
+        return table(self.relation)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where rules are added: by which migration, on which table, in which leg."""
+    """Where rules are added: by which migration, on which table, in which leg.
+
+    new: the migration makes the table. It is empty, and no application knows it: a rule is added in one statement under
+    its lasting name, and goes with the table when that is dropped again.
+    """
 
     migration: str
     database: str
     relation: Relation
     key: tuple[str, ...]
     leg: Leg
+    new: bool = False
+    parts: tuple[Part, ...] | None = None
 
     @property
     def sql(self) -> sql.Identifier:
@@ -35,6 +53,10 @@ class Place:
 
     def id(self, *parts: str) -> str:
         return "/".join((str(self.relation), *parts))
+
+    def of_part(self, part: Part) -> Place:
+        """The same on one partition."""
+        return replace(self, relation=part.relation, parts=None)
 
 
 @dataclass(frozen=True)
@@ -52,12 +74,13 @@ def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: st
     column: its name while the rule is added; lasting: its name when the rule is finished; subject: for the steps' ids;
     shown: for people.
     """
+    if place.new:
+        statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL").format(place.sql, sql.Identifier(column))
+        return Rule((at_once(place, f"{subject}/not_null", f"make {shown} NOT NULL", statement),))
     name = place.named("not_null", subject, lasting)
     condition = sql.SQL("{} IS NOT NULL").format(sql.Identifier(column))
-    add, validate = _checked(place, name, condition, f"{subject}/not_null", f"{shown} not null")
-    asked = _ask(
-        place, f"{subject}/not_null", sql.SQL("NOT ({})").format(condition), f"rows without a value in {shown}"
-    )
+    add, proof = _checked(place, name, condition, f"{subject}/not_null", f"{shown} not null")
+    asked = ask(place, f"{subject}/not_null", sql.SQL("NOT ({})").format(condition), f"rows without a value in {shown}")
     finish = text(
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL").format(place.sql, sql.Identifier(lasting)),
         sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(place.sql, sql.Identifier(name)),
@@ -68,11 +91,13 @@ def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: st
         ),
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL").format(place.sql, sql.Identifier(lasting)),
     )
-    return Rule((asked, add, validate), finish, unfinish)
+    return Rule((asked, add, proof), finish, unfinish)
 
 
 def not_null_again(place: Place, column: str, *, subject: str, shown: str) -> tuple[AnyStep, ...]:
     """The undo of a NOT NULL that was taken away: rows without a value are counted first, then it is proved and set."""
+    if place.new:
+        return ()
     rule = not_null(place, column, lasting=column, subject=subject, shown=shown)
     asked, *proved = rule.steps
     return (
@@ -91,124 +116,29 @@ def not_null_again(place: Place, column: str, *, subject: str, shown: str) -> tu
 
 def check(place: Place, name: str, condition: sql.Composable, *, subject: str, shown: str) -> Rule:
     """Every row keeps `condition`, whose columns stand bare; in the end it is called `name`."""
+    if place.new:
+        clause = sql.SQL("CHECK ({})").format(condition)
+        return Rule((at_once(place, f"{subject}/check", f"add {shown}", added(place, name, clause)),))
     own = place.named("check", subject)
-    add, validate = _checked(place, own, condition, f"{subject}/check", shown)
+    add, proof = _checked(place, own, condition, f"{subject}/check", shown)
     offends = sql.SQL("({}) IS FALSE").format(condition)
-    asked = _ask(place, f"{subject}/check", offends, f"rows that break {shown}", alias=place.relation.name)
-    return Rule((asked, add, validate), *_renamed(place, own, name))
+    asked = ask(place, f"{subject}/check", offends, f"rows that break {shown}", alias=place.relation.name)
+    return Rule((asked, add, proof), *renamed(place, own, name))
 
 
-def unique(
-    place: Place, name: str, columns: tuple[str, ...], *, subject: str, shown: str, nulls_distinct: bool = True
-) -> Rule:
-    """No two rows share the columns; built concurrently, then a constraint over the built index."""
-    own = place.named("unique", subject)
-    cols = names(columns)
-    held = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(column)) for column in columns)
-    groups = sql.SQL("SELECT 1 FROM {} {} GROUP BY {} HAVING pg_catalog.count(*) > 1").format(
-        place.sql, sql.SQL("WHERE {}").format(held) if nulls_distinct else sql.SQL(""), cols
-    )
-    asked = Check(
-        id=place.id(subject, "unique", "ask"),
+def added(place: Place, name: str, clause: sql.Composable) -> sql.Composed:
+    return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(place.sql, sql.Identifier(name), clause)
+
+
+def at_once(place: Place, subject: str, title: str, *statements: sql.Composable) -> Ddl:
+    """What is done to a table that the migration has just made: nobody waits for it."""
+    return Ddl(
+        id=place.id(subject),
         leg=place.leg,
         database=place.database,
-        title=f"ask that no two rows share {shown}",
-        locks=lock(place.relation, "ACCESS SHARE"),
-        query=sql.SQL("SELECT pg_catalog.count(*) AS {} FROM ({}) AS duplicates")
-        .format(sql.Identifier(f"values of {shown} that stand in more than one row"), groups)
-        .as_string(None),
-        fix="make the rows differ or merge them (a spec with update_rows, or by hand), then run `crossfade up` again",
-    )
-    built = BuildIndex(
-        id=place.id(subject, "unique", "build"),
-        leg=place.leg,
-        database=place.database,
-        title=f"build the unique index over {shown}",
-        locks=lock(place.relation, "SHARE UPDATE EXCLUSIVE"),
-        relation=place.relation,
-        index=own,
-        unique=True,
-        statement=sql.SQL("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({}){}")
-        .format(sql.Identifier(own), place.sql, cols, sql.SQL("" if nulls_distinct else " NULLS NOT DISTINCT"))
-        .as_string(None),
-        undo=(drop_index(place, own, place.id(subject, "unique", "build", "undo")),),
-        undo_title="drop the index",
-    )
-    constrained = Ddl(
-        id=place.id(subject, "unique", "add"),
-        leg=place.leg,
-        database=place.database,
-        title=f"make the unique index over {shown} a constraint",
-        locks=lock(place.relation, "ACCESS EXCLUSIVE"),
-        statements=text(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {n} UNIQUE USING INDEX {n}").format(place.sql, n=sql.Identifier(own))
-        ),
-        undo=(drop_constraint(place, own, place.id(subject, "unique", "add", "undo")),),
-        undo_title="drop the constraint",
-    )
-    return Rule((asked, built, constrained), *_renamed(place, own, name))
-
-
-def foreign_key(
-    place: Place,
-    name: str,
-    columns: tuple[str, ...],
-    parent: Relation,
-    referenced: tuple[str, ...],
-    *,
-    types: tuple[str, ...],
-    actions: str,
-    subject: str,
-) -> Rule:
-    """Every value stands in the parent.
-
-    types: of the parent's columns. actions: the tail of the clause, as parsed and deparsed.
-    """
-    own = place.named("fkey", subject)
-    shown = f"{place.relation} ({', '.join(columns)})"
-    held = sql.SQL(" AND ").join(sql.SQL("c.{} IS NOT NULL").format(sql.Identifier(column)) for column in columns)
-    same = sql.SQL(" AND ").join(
-        equal(type_, sql.Identifier("p", there), sql.Identifier("c", here))
-        for here, there, type_ in zip(columns, referenced, types, strict=True)
-    )
-    orphan = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS p WHERE {})").format(held, table(parent), same)
-    asked = _ask(place, f"{subject}/fkey", orphan, f"rows of {shown} without a row in {parent}", alias="c")
-    add = Ddl(
-        id=place.id(subject, "fkey", "add"),
-        leg=place.leg,
-        database=place.database,
-        title=f"bind new rows of {shown} to {parent}",
-        locks=(
-            *lock(place.relation, "SHARE ROW EXCLUSIVE"),
-            *lock_parents(place.relation, (parent,), "SHARE ROW EXCLUSIVE"),
-        ),
-        statements=text(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) {} NOT VALID").format(
-                place.sql, sql.Identifier(own), names(columns), table(parent), names(referenced), trusted(actions)
-            )
-        ),
-        undo=(drop_constraint(place, own, place.id(subject, "fkey", "add", "undo"), (parent,)),),
-        undo_title="drop the constraint",
-    )
-    validate = _validate(
-        place,
-        own,
-        place.id(subject, "fkey", "validate"),
-        f"check every row of {shown} against {parent}",
-        (parent,),
-    )
-    return Rule((asked, add, validate), *_renamed(place, own, name))
-
-
-def drop_index(place: Place, index: str, step_id: str) -> DropIndex:
-    return DropIndex(
-        id=step_id,
-        leg=place.leg,
-        database=place.database,
-        title=f"drop index {index}",
-        locks=lock(place.relation, "SHARE UPDATE EXCLUSIVE"),
-        relation=place.relation,
-        index=index,
+        title=title,
+        statements=text(*statements),
+        undo_title="goes with the table",
     )
 
 
@@ -229,7 +159,7 @@ def constrain(
         undo=(drop_constraint(place, name, place.id(subject, "add", "undo"), parents),),
         undo_title="drop the constraint",
     )
-    return add, _validate(place, name, place.id(subject, "validate"), f"check every row for {shown}", parents)
+    return add, validate(place, name, place.id(subject, "validate"), f"check every row for {shown}", parents)
 
 
 def _checked(place: Place, name: str, condition: sql.Composable, subject: str, shown: str) -> tuple[Ddl, Ddl]:
@@ -239,7 +169,7 @@ def _checked(place: Place, name: str, condition: sql.Composable, subject: str, s
     return constrain(place, name, statement.as_string(None), subject=subject, shown=shown)
 
 
-def _validate(place: Place, name: str, step_id: str, title: str, parents: Iterable[Relation] = ()) -> Ddl:
+def validate(place: Place, name: str, step_id: str, title: str, parents: Iterable[Relation] = ()) -> Ddl:
     return Ddl(
         id=step_id,
         leg=place.leg,
@@ -263,7 +193,7 @@ def drop_constraint(place: Place, name: str, step_id: str, parents: Iterable[Rel
     )
 
 
-def _renamed(place: Place, own: str, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def renamed(place: Place, own: str, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     def rename(old: str, new: str) -> tuple[str, ...]:
         return text(
             sql.SQL("ALTER TABLE {} RENAME CONSTRAINT {} TO {}").format(
@@ -274,7 +204,7 @@ def _renamed(place: Place, own: str, name: str) -> tuple[tuple[str, ...], tuple[
     return rename(own, name), rename(name, own)
 
 
-def _ask(place: Place, subject: str, offends: sql.Composable, words: str, alias: str = "t") -> Check:
+def ask(place: Place, subject: str, offends: sql.Composable, words: str, alias: str = "t") -> Check:
     """A check that counts the rows that would break the rule and names the first of them by key."""
     source = sql.SQL("{} AS {}").format(place.sql, sql.Identifier(alias))
     find = None

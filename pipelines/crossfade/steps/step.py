@@ -56,6 +56,9 @@ class Relation(Data):
     schema_name: str
     name: str
 
+    def __hash__(self) -> int:
+        return hash((self.schema_name, self.name))
+
     def __str__(self) -> str:
         return f"{self.schema_name}.{self.name}"
 
@@ -64,11 +67,13 @@ class Lock(Data):
     """A lock a step takes on something that existed before it, and what waits behind it.
 
     of_leaving_key: on the parent of a foreign key that goes: no statement names it, and nobody need have a right on it.
+    alone: on a partitioned table itself, not on its partitions.
     """
 
     relation: Relation
     mode: LockMode
     of_leaving_key: bool = False
+    alone: bool = False
 
     @property
     def blocks(self) -> str:
@@ -84,10 +89,13 @@ class Guard(Data):
     """A question asked inside a step's transaction, under its locks: no scan, answered by the catalog.
 
     query: gives one boolean; false or NULL refuses the step and rolls it back.
+    why, fix: for the refusal, where going on is not simply to run again.
     """
 
     query: str
     refusal: str
+    why: str = "going on could lose what was written meanwhile"
+    fix: str | None = None
 
 
 class StepBase(Data):

@@ -16,6 +16,7 @@ from crossfade.steps import carry, rules
 from crossfade.steps.compose import lock
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
 from crossfade.steps.followers import carried_over, followers, lock_followers
+from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import Moment, Pair, Sides
 from crossfade.steps.rules import Place, Rule
@@ -44,7 +45,7 @@ def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
     for key in pair.uniques:
         columns = tuple(names.get(column, column) for column in key.columns)
         shown = f"{sides.relation} ({', '.join(key.columns)})"
-        found.append(rules.unique(place, key.name, columns, subject=key.name, shown=shown))
+        found.append(key_rule(place, key.name, Key(columns), subject=key.name, shown=shown))
     return tuple(found)
 
 
