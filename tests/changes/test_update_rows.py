@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import psycopg
 import pytest
 from tests.changes.life import spec
+from tests.execute.writers import Writers
 from tests.scene import Scene
 
 from crossfade.execute import StepRefused
@@ -164,3 +167,28 @@ def test_a_column_in_transition_is_mapped_when_its_old_side_is_updated(scene: Sc
     assert scene.up().ended == "complete"
 
     assert scene.sql("SELECT code FROM items ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_counter_set_while_it_is_incremented_loses_no_increment(scene: Scene) -> None:
+    scene.sql(
+        "CREATE TABLE posts (id int PRIMARY KEY, likes int NOT NULL DEFAULT 0);"
+        "CREATE TABLE likes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, post int NOT NULL REFERENCES posts);"
+        "CREATE INDEX ON likes (post);"
+        "INSERT INTO posts SELECT i FROM generate_series(1, 400) AS i;"
+        "INSERT INTO likes (post) SELECT i % 400 + 1 FROM generate_series(1, 2000) AS i"
+    )
+    counted = "(SELECT count(*) FROM likes WHERE likes.post = posts.id)"
+    spec(scene, f'update_rows: {{table: posts, set: {{likes: "{counted}"}}}}', more="backfill: {target: 20ms}\n")
+
+    def like(connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:
+        with connection.transaction():
+            post = dice.randint(1, 400)
+            connection.execute("INSERT INTO likes (post) VALUES (%s)", (post,))
+            connection.execute("UPDATE posts SET likes = likes + 1 WHERE id = %s", (post,))
+
+    with Writers(scene.connect, like, like, like) as writers:
+        assert scene.up().ended == "complete"
+
+    assert writers.failures == []
+    assert writers.statements > 0
+    assert scene.one(f"SELECT count(*) FROM posts WHERE likes <> {counted}") == 0

@@ -15,7 +15,8 @@ from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import any_leaf, identifier, lock, names, per_leaf, same_key, text
+from crossfade.steps.aside import forgotten, noted
+from crossfade.steps.compose import any_leaf, identifier, lock, names, ours, per_leaf, same_key, text
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, Check, Ddl, Walk
@@ -26,6 +27,11 @@ class UpdateRows(Change):
 
     It runs in backfill, beside live traffic, and does not map what is written later. Old values are kept in a table
     of the schema `crossfade`.
+
+    A value may come from other rows by a sub-select: joined from a parent, or an aggregate of children, which may be
+    columns of other rows, an array or JSON. The row is locked before they are asked, FOR UPDATE, so that no child comes
+    in between: a counter that an application moves in the transaction that brings or takes the child is right
+    afterwards, however often that happens meanwhile.
 
     ## Old and new versions
 
@@ -108,6 +114,12 @@ class UpdateRows(Change):
             )
         return True
 
+    @property
+    def _asks_elsewhere(self) -> bool:
+        """A value, or whether the row matches, comes from other rows."""
+        fragments = [*self.set.values(), *([self.where] if self.where is not None else [])]
+        return any("SubLink" in fragment.nodes for fragment in fragments)
+
     def _stored(self, context: Context, table: Table) -> str:
         return own_name(context.migration, "before", str(table.name), str(context.index))
 
@@ -122,17 +134,6 @@ class UpdateRows(Change):
             sql.SQL("{c}, {c} AS {n}").format(c=sql.Identifier(name), n=sql.Identifier(self._new(name)))
             for name in self.set
         )
-        noted = sql.SQL(
-            "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
-            " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {})"
-        ).format(
-            sql.Literal(context.migration),
-            sql.Literal(str(table.name)),
-            sql.Literal(stored),
-            sql.Literal(list(self.set)),
-            sql.Literal(str(BACKFILL)),
-            sql.Literal(context.head.contract.keep),
-        )
         step_id = f"{table.name}/update/{context.index}/keep"
         return Ddl(
             id=step_id,
@@ -144,7 +145,7 @@ class UpdateRows(Change):
                     place, names(table.key), columns, identifier(table.name)
                 ),
                 sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(place, names(table.key)),
-                noted,
+                noted(context.migration, str(table.name), stored, (*self.set,), BACKFILL, context.head.contract.keep),
             ),
             undo=(
                 Ddl(
@@ -152,10 +153,7 @@ class UpdateRows(Change):
                     leg=BACKFILL,
                     database=context.database,
                     title=f"drop the kept values of {table.name}",
-                    statements=text(
-                        sql.SQL("DROP TABLE IF EXISTS {}").format(place),
-                        sql.SQL("DELETE FROM crossfade.archive WHERE stored_in = {}").format(sql.Literal(stored)),
-                    ),
+                    statements=text(*forgotten(stored)),
                 ),
             ),
             undo_title="drop the kept values",
@@ -188,10 +186,15 @@ class UpdateRows(Change):
             self._unset(context, table), self._conflict(context, table)
         )
         in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        # What other rows say is asked once the row is locked: a count of its children, say, while they come and go.
+        locked = [
+            sql.SQL("SELECT FROM {} AS t WHERE {} AND {} FOR UPDATE SKIP LOCKED").format(any_leaf(), in_range, due)
+        ]
         batch = sql.SQL(
             """
 WITH batch AS MATERIALIZED (
-  SELECT t.ctid, {key_t}, {old_t} FROM {leaf} AS t WHERE {in_range} AND {due} FOR NO KEY UPDATE SKIP LOCKED),
+  SELECT t.ctid, {key_t}, {old_t} FROM {leaf} AS t WHERE {in_range} AND {mine} AND {due}
+     FOR NO KEY UPDATE SKIP LOCKED),
 written AS (
   UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range} RETURNING {key_t}, {old_t})
 INSERT INTO {place} ({key}, {old}, {new})
@@ -208,6 +211,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
             new=names(self._new(name) for name in self.set),
             leaf=any_leaf(),
             in_range=in_range,
+            mine=ours("t") if self._asks_elsewhere else sql.SQL("true"),
             due=due,
             place=place,
             values=sql.SQL(", ").join(
@@ -215,7 +219,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
                 for name, value in self.set.items()
             ),
         )
-        noted = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
+        conflict = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
             sql.Literal(context.migration), sql.Literal(str(table.name)), key_json, any_leaf(), in_range, due
         )
         retried = resolved(context.migration, str(table.name))
@@ -227,8 +231,9 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
             title=f"set {', '.join(self.set)} of {table.name}",
             locks=lock(relation(table.name), "ROW EXCLUSIVE"),
             relation=relation(table.name),
+            first=(per_leaf(locked),) if self._asks_elsewhere else (),
             batch=per_leaf(batch),
-            conflict=per_leaf(noted),
+            conflict=per_leaf(conflict),
             retry=retried.as_string(None),
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(table.name), due)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,17 +53,6 @@ class Aside:
         return sql.SQL("INSERT INTO {} ({cols}) SELECT {cols} FROM {}").format(self.sql, gone, cols=names(self.columns))
 
     def make_room(self, step_id: str) -> Ddl:
-        noted = sql.SQL(
-            "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
-            " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {})"
-        ).format(
-            sql.Literal(self.migration),
-            sql.Literal(str(self.table.name)),
-            sql.Literal(self.stored),
-            sql.Literal(list(self.columns)),
-            sql.Literal(str(self.leg)),
-            sql.Literal(self.keep),
-        )
         return Ddl(
             id=f"{step_id}/keep",
             leg=self.leg,
@@ -72,7 +62,7 @@ class Aside:
                 sql.SQL("CREATE TABLE {} AS SELECT {} FROM {} WITH NO DATA").format(
                     self.sql, names(self.columns), identifier(self.table.name)
                 ),
-                noted,
+                noted(self.migration, str(self.table.name), self.stored, self.columns, self.leg, self.keep),
             ),
             undo=(
                 Ddl(
@@ -80,10 +70,7 @@ class Aside:
                     leg=self.leg,
                     database=self.database,
                     title=f"drop the room for rows of {self.table.name}",
-                    statements=text(
-                        sql.SQL("DROP TABLE IF EXISTS {}").format(self.sql),
-                        sql.SQL("DELETE FROM crossfade.archive WHERE stored_in = {}").format(sql.Literal(self.stored)),
-                    ),
+                    statements=text(*forgotten(self.stored)),
                 ),
             ),
             undo_title="drop the kept rows",
@@ -147,6 +134,24 @@ INSERT INTO {table} ({cols}) OVERRIDING SYSTEM VALUE SELECT {cols} FROM back{onc
                 )
             )
         return sql.SQL(" AND ").join(questions) if questions else sql.SQL("true")
+
+
+def noted(
+    migration: str, relation: str, stored: str, columns: Sequence[str], leg: Leg, keep: timedelta
+) -> sql.Composable:
+    """The ledger's note of a table in the schema crossfade that keeps values of the relation; a purge finds it."""
+    return sql.SQL(
+        "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
+        " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {})"
+    ).format(*map(sql.Literal, (migration, relation, stored, list(columns), str(leg), keep)))
+
+
+def forgotten(stored: str) -> tuple[sql.Composable, sql.Composable]:
+    """The table goes, and the note."""
+    return (
+        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("crossfade", stored)),
+        sql.SQL("DELETE FROM crossfade.archive WHERE stored_in = {}").format(sql.Literal(stored)),
+    )
 
 
 def refers(key: ForeignKey, types: dict[str, str], child: str, parent: str) -> sql.Composable:

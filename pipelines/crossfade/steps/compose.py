@@ -15,8 +15,10 @@ def any_leaf() -> sql.Identifier:
 
 
 def ours(row: str) -> sql.Composable:
-    """The row was locked FOR UPDATE earlier in this transaction: nobody else can hold a lock beside that one."""
-    return sql.SQL("{}.xmax = pg_catalog.pg_current_xact_id()::pg_catalog.xid").format(sql.Identifier(row))
+    """The row was locked FOR UPDATE, or written, earlier in this transaction: nobody else can lock it beside that."""
+    return sql.SQL("pg_catalog.pg_current_xact_id()::pg_catalog.xid IN ({r}.xmin, {r}.xmax)").format(
+        r=sql.Identifier(row)
+    )
 
 
 def text(*statements: sql.Composable) -> tuple[str, ...]:
