@@ -23,7 +23,7 @@ from crossfade.ledger import MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan
 from crossfade.plan.rights import MISSING_RIGHT
 from crossfade.spec import Database, Migration, Project
-from crossfade.steps.step import Walk
+from crossfade.steps.step import AnyStep, Walk
 
 _PATIENCE, _BETWEEN = 3.0, 0.5  # seconds
 
@@ -163,7 +163,7 @@ def _compile_beside_others(project: Project, migration: Migration) -> Plan:
     _refuse_held_tables(
         project,
         migration,
-        {(step.database, str(step.relation)) for step in plan.steps if isinstance(step, Walk)},
+        {(step.database, name) for step in plan.steps for name in _walked(step)},
     )
     return plan
 
@@ -288,6 +288,11 @@ def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> N
             )
 
 
+def _walked(step: AnyStep) -> set[str]:
+    """The tables whose rows it reads or writes in batches."""
+    return {str(lock.relation) for lock in step.locks} if isinstance(step, Walk) else set()
+
+
 def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[str, str]]) -> None:
     """Two migrations that both map columns of one table would meet in its triggers."""
     for name in sorted({database for database, _ in mine}):
@@ -298,7 +303,7 @@ def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[
                 if record.id == migration.id or record.state not in ("running", "undoing"):
                     continue
                 steps = thaw(record).steps
-                held = {str(step.relation) for step in steps if isinstance(step, Walk) and step.database == name}
+                held = {walked for step in steps if step.database == name for walked in _walked(step)}
                 if shared := sorted(table for database, table in mine if database == name and table in held):
                     raise Blocked(
                         f"{migration.id} changes rows of {', '.join(shared)}, which {record.id} is changing now",

@@ -13,9 +13,7 @@ _WRITES = "ROW EXCLUSIVE"
 def isolation_hazards(steps: Iterable[AnyStep]) -> Iterator[PlannedHazard]:
     """REPEATABLE READ and SERIALIZABLE fail on a row that another transaction wrote since: nothing avoids that."""
     written = {
-        str(step.relation)
-        for step in steps
-        if isinstance(step, Walk) and any(held.mode == _WRITES for held in step.locks)
+        str(held.relation) for step in steps if isinstance(step, Walk) for held in step.locks if held.mode == _WRITES
     }
     if written:
         yield PlannedHazard(

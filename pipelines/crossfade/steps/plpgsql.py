@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.rows import Sides
@@ -9,7 +11,12 @@ from crossfade.steps.rows import Sides
 
 def settings(sides: Sides) -> sql.Composable:
     """Session settings that give a fragment its meaning, the same in every writer's session and in ours."""
-    path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *sides.search_path, "pg_temp")))
+    return settings_of(sides.search_path)
+
+
+def settings_of(search_path: Iterable[str]) -> sql.Composable:
+    """The same for what is no pair's. search_path: where unqualified names in fragments are looked up."""
+    path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *search_path, "pg_temp")))
     return sql.SQL(
         "SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD' SET intervalstyle TO 'postgres'"
         " SET extra_float_digits TO 1 SET bytea_output TO 'hex' SET standard_conforming_strings TO 'on'"
