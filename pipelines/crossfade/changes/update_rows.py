@@ -187,9 +187,7 @@ class UpdateRows(Change):
         )
         in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
         # What other rows say is asked once the row is locked: a count of its children, say, while they come and go.
-        locked = [
-            sql.SQL("SELECT FROM {} AS t WHERE {} AND {} FOR UPDATE SKIP LOCKED").format(any_leaf(), in_range, due)
-        ]
+        locked = sql.SQL("SELECT FROM {} AS t WHERE {} AND {} FOR UPDATE SKIP LOCKED").format(any_leaf(), in_range, due)
         batch = sql.SQL(
             """
 WITH batch AS MATERIALIZED (
