@@ -121,3 +121,16 @@ def test_a_table_in_another_schema_is_named_with_it(scene: Scene) -> None:
 
     assert scene.sql("SELECT extra FROM billing.items") == [(2,)]
     assert "ADD CONSTRAINT items_extra_key UNIQUE (extra)" in scene.schema()
+
+
+def test_without_down_the_column_is_the_new_versions_own(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, title text); INSERT INTO items VALUES (1, 'One'), (2, 'Two')")
+    spec(scene, "add_column: {table: items, column: slug, type: text, up: lower(title), nullable: false}")
+    scene.up(through="expand")
+    assert "not-compared" in {hazard.code for hazard in scene.runner().plan(scene.migration()).hazards}
+
+    scene.sql("UPDATE items SET slug = 'first' WHERE id = 1")
+    scene.sql("INSERT INTO items VALUES (3, 'Three', 'third')")
+
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT slug FROM items ORDER BY id") == [("first",), ("two",), ("third",)]

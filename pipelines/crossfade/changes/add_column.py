@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crossfade.catalog.model import Table
-from crossfade.changes._change import Change, Compiled, Mapped, Need
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need
 from crossfade.changes._context import Context
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import (
@@ -44,6 +44,9 @@ class AddColumn(Change):
     The old version does not know the column. The new one may use it when expand has ended, and rely on it in every
     row when validate has. A value that `up` cannot give never fails the old version's write: the row is a conflict.
 
+    Without `down` the column is the new version's own: what it writes there stays until somebody writes what `up`
+    reads, and validate proves that every row is filled, not that it is as `up` says.
+
     ## Undo
 
     Drops the column.
@@ -56,7 +59,8 @@ class AddColumn(Change):
     ## Hazards
 
     A rule over the column (`nullable: false`, `check`, `unique`) binds old writers from where `enforce` of the
-    migration says. Statements prepared as `SELECT *` are refused once after expand.
+    migration says. From `archive` on nothing maps their rows any more. `not-compared` is told where there is `up` and
+    no `down`. Statements prepared as `SELECT *` are refused once after expand.
 
     ## Example
 
@@ -236,8 +240,22 @@ class AddColumn(Change):
             uniques=(UniqueRule(self._key_name(table), (self.column,)),) if self.unique else (),
         )
         sources = tuple(sorted(up.columns(table.name.name)))
+        hazards = [prepared_hazard(table, "note", "after expand and archive")]
+        if self.up is not None and not self.down:
+            hazards.append(_not_compared(table, self.column, sources))
         return Compiled(
             pairs=((table.name, pair),),
             maps=(Mapped(table.name, self.column, sources, up.text),),
-            hazards=(prepared_hazard(table, "note", "after expand and archive"),),
+            hazards=tuple(hazards),
         )
+
+
+def _not_compared(table: Table, column: str, sources: tuple[str, ...]) -> Hazard:
+    return Hazard(
+        "not-compared",
+        "note",
+        f"{table.name}.{column} has no `down`: the new version may write into it what it likes, until somebody writes"
+        f" {', '.join(sources) or 'the row'} again; so validate proves that every row is filled, not that it is as `up`"
+        " says",
+        "give `down` where the old columns shall follow, and both sides be compared",
+    )

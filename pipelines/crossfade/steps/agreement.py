@@ -32,8 +32,11 @@ def pair_agrees(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Compo
 
 
 def comparable(sides: Sides) -> tuple[Pair, ...]:
-    """Pairs whose agreement can be asked of a row: `up` gives the same again."""
-    return tuple(pair for pair in sides.pairs if pair.up and pair.repeatable)
+    """Pairs whose agreement can be asked of a row: `up` gives the same again, and the old side follows the new one.
+
+    Where it does not, what the new version wrote is its own affair, and nothing tells its rows from the others.
+    """
+    return tuple(pair for pair in sides.pairs if pair.up and pair.down and pair.repeatable)
 
 
 def asks_by_function(sides: Sides) -> bool:
