@@ -7,10 +7,11 @@ import threading
 from typing import Any
 
 import psycopg
+import pytest
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
-from crossfade.execute import Progress, StepFinished
+from crossfade.execute import LockBudgetExceeded, Progress, StepFinished
 
 CODES = """
 CREATE TABLE codes (id bigint PRIMARY KEY, code text NOT NULL, note text);
@@ -153,3 +154,22 @@ def test_the_walk_tells_its_rows_and_the_backfill_covers_every_row(scene: Scene)
     walked = [notice for notice in scene.seen(StepFinished) if notice.step.kind == "walk"]
     assert [notice.rows for notice in walked] == [20000]
     assert all(0 <= notice.share <= 1 for notice in scene.seen(Progress))
+
+
+def test_a_run_that_ended_between_the_turns_of_two_tables_goes_on(scene: Scene) -> None:
+    scene.sql("CREATE TABLE a (id bigint PRIMARY KEY, n int); CREATE TABLE b (id bigint PRIMARY KEY, n int)")
+    scene.spec(
+        """
+changes:
+  - change_column: {table: a, column: n, to: {type: bigint}}
+  - change_column: {table: b, column: n, to: {type: bigint}}
+locks: {timeout: 100ms, budget: 500ms}
+"""
+    )
+    scene.up(through="validate")
+    with scene.connect() as report, report.transaction():
+        report.execute("SELECT FROM b")
+        with pytest.raises(LockBudgetExceeded):
+            scene.up()
+
+    assert scene.up().ended == "complete"

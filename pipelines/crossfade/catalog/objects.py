@@ -78,7 +78,10 @@ class Composite:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A sequence; `owned_by` for serial and identity columns alike (Column.identity tells them apart)."""
+    """A sequence; `owned_by` for serial and identity columns alike (Column.identity tells them apart).
+
+    grants: in the order of their making, in which an identity that goes over to another column gets them again.
+    """
 
     name: Name
     type: str

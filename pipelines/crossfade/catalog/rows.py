@@ -217,7 +217,7 @@ def sequence(row: Row, uses: tuple[Use, ...]) -> Sequence:
         cache=row.cache,
         cycle=row.cycle,
         owner=row.owner,
-        grants=grants(row),
+        grants=tuple(row.grants or ()),
         comment=row.comment,
         uses=uses,
     )

@@ -37,6 +37,17 @@ class Facts:
 Columns = tuple[tuple[str, str], ...]  # name and type, in order; a name may come twice
 
 
+@dataclass(frozen=True)
+class SequenceUse:
+    """How far a sequence has counted.
+
+    per_day: rows that came into the table since the server began to count them; None where it does not tell.
+    """
+
+    last: int
+    per_day: float | None
+
+
 class Probe(Protocol):
     """Asks the server, without touching a table."""
 
@@ -68,6 +79,10 @@ class Probe(Protocol):
 
     def is_compared(self, *, child: str, parent: str) -> bool:
         """A foreign key from the one type to the other can be made."""
+        ...
+
+    def sequence_use(self, sequence: Name, table: Name) -> SequenceUse | None:
+        """None where it has given nothing yet, or the role may not see it. table: whose rows it numbers."""
         ...
 
 
@@ -123,7 +138,7 @@ class Context:
         at = at or ("table",)
         name = self.name(table)
         found = self.catalog.tables.get(name)
-        self._refuse_locked(name, at)
+        self.refuse_locked(name, at)
         if found is None:
             near = _nearest(name.name, [known.name for known in self.catalog.tables if known.schema == name.schema])
             hint = f"did you mean {near}?" if near else f"the schema {name.schema} of {self.database} has no such table"
@@ -133,7 +148,7 @@ class Context:
             self.refuse(f"{name} is a foreign table", why=why, at=at)
         return found
 
-    def _refuse_locked(self, name: Name, at: Path) -> None:
+    def refuse_locked(self, name: Name, at: Path) -> None:
         """One that somebody holds exclusively could not be read whole, nor could a partition of it."""
         parts = [name, *(leaf.name for leaf in self.catalog.leaves(name))] if name in self.catalog.tables else [name]
         held = [f"{part} by {self.catalog.locked[part]}" for part in parts if part in self.catalog.locked]

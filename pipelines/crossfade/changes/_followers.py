@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from crossfade.catalog.model import Catalog, Column, Dependent, Name, Table, Trigger, View
 from crossfade.changes._change import Hazard, Refused
@@ -29,8 +30,21 @@ class Following:
     hazards: tuple[Hazard, ...]
 
 
-def following(context: Context, table: Table, column: Column, wanted: str, stage: str) -> Following:
-    """Refuses what reads the column and cannot be made again over one of the type `wanted`. stage: when it is."""
+class Refuse(Protocol):
+    """Refuses by name what points at leaving columns, besides what is seen to."""
+
+    def __call__(
+        self, context: Context, table: Table, columns: frozenset[str], *, besides: Collection[Dependent]
+    ) -> tuple[Hazard, ...]: ...
+
+
+def following(
+    context: Context, table: Table, column: Column, wanted: str, stage: str, *, refuse: Refuse = refuse_dependents
+) -> Following:
+    """Refuses what reads the column and cannot be made again over one of the type `wanted`.
+
+    stage: when it is. refuse: what else points at the column.
+    """
     catalog = context.catalog
     retyped = wanted != column.type
     heights = _views(catalog, table, column, through=retyped)
@@ -48,7 +62,7 @@ def following(context: Context, table: Table, column: Column, wanted: str, stage
                 seen.append(dependent)
             elif _comes_along(part, dependent, heights, retyped=retyped):
                 seen.append(dependent)
-    hazards = refuse_dependents(context, table, frozenset({column.name}), besides=seen)
+    hazards = refuse(context, table, frozenset({column.name}), besides=seen)
     if retyped:
         _refuse_misfits(context, table, column, wanted, heights)
     followers = tuple(found.values())

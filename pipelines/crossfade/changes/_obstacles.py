@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import NoReturn
 
 from crossfade.catalog.dependents import words
 from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
@@ -84,6 +85,16 @@ def refuse_dependents(
     besides: those that are seen to.
     """
     for part in context.catalog.tree(table.name):
+        _refuse_referenced(context, part, columns)
+        _refuse_key(context, part, columns)
+    return refuse_readers(context, table, columns, besides=besides)
+
+
+def refuse_readers(
+    context: Context, table: Table, columns: frozenset[str], *, besides: Collection[Dependent] = ()
+) -> tuple[Hazard, ...]:
+    """The same, but for the primary key and the foreign keys to it."""
+    for part in context.catalog.tree(table.name):
         _refuse_used(context, part, columns, besides)
     # What triggers say of the column is asked of each, with what it does to its row.
     fired = {f"{trigger.function}() (text)" for trigger in table.user_triggers}
@@ -95,29 +106,39 @@ def refuse_dependents(
 
 
 def _refuse_used(context: Context, table: Table, columns: frozenset[str], besides: Collection[Dependent]) -> None:
-    """The same of one table or partition: each has dependents, keys and rules of its own."""
+    """The same of one table or partition: each has dependents and rules of its own."""
     _refuse_kept_in_step(context, table, columns)
-    blocking = [d for d in table.dependents if d.columns & columns and d.kind != "function body" and d not in besides]
+    apart = ("function body", "foreign key")
+    blocking = [d for d in table.dependents if d.columns & columns and d.kind not in apart and d not in besides]
     if blocking:
-        first = blocking[0]
+        _refuse_dependent(context, table, columns, blocking)
+    for index in table.indexes:
+        if index.replica_identity and index.reads & columns:
+            context.refuse(
+                f"{index.name} is the replica identity of {table.name}",
+                why="its columns cannot be hidden or dropped while logical replication tells rows apart by it",
+                fix=f"ALTER TABLE {table.name} REPLICA IDENTITY FULL, or another index, first",
+            )
+    excluding = [found for found in table.constraints if found.kind == "exclude" and columns & set(found.columns)]
+    if excluding:
         context.refuse(
-            f"{table.name} ({', '.join(sorted(columns))}) is used by {_named(blocking)}",
-            why=f"the {first.kind} names the column itself: it would keep reading the old one, and hinder its drop",
-            fix="drop it before and create it again after this migration, with `sql` changes or in your own tool",
-        )
-    _refuse_bound_elsewhere(context, table, columns)
-    key = {name for c in table.constraints if c.kind in ("primary_key", "exclude") for name in c.columns} & columns
-    if key:
-        context.refuse(
-            f"{', '.join(sorted(key))} is in the primary key or an exclusion constraint of {table.name}",
-            why="a key is replaced together with everything that references it, which no kind of change does yet",
-            fix="add a column under a new name (`add_column` with `up` and `down`), and make it the key with `sql`"
-            " changes in a migration that comes `after`",
+            f"{', '.join(sorted(columns & set(excluding[0].columns)))} is in the exclusion constraint"
+            f" {excluding[0].name} of {table.name}",
+            why="PostgreSQL has no way to make it again over another column while the table is written",
+            fix="drop it before this migration and add it again after, with `sql` changes",
         )
     if columns & words(table.partition_key or ""):
         context.refuse(
             f"{table.name} is partitioned by {table.partition_key}", why="a partition key cannot be replaced"
         )
+
+
+def _refuse_dependent(context: Context, table: Table, columns: frozenset[str], blocking: list[Dependent]) -> NoReturn:
+    context.refuse(
+        f"{table.name} ({', '.join(sorted(columns))}) is used by {_named(blocking)}",
+        why=f"the {blocking[0].kind} names the column itself: it would keep reading the old one, and hinder its drop",
+        fix="drop it before and create it again after this migration, with `sql` changes or in your own tool",
+    )
 
 
 def _refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]) -> None:
@@ -132,7 +153,9 @@ def _refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]
             )
 
 
-def _refuse_bound_elsewhere(context: Context, table: Table, columns: frozenset[str]) -> None:
+def _refuse_referenced(context: Context, table: Table, columns: frozenset[str]) -> None:
+    if keys := [d for d in table.dependents if d.columns & columns and d.kind == "foreign key"]:
+        _refuse_dependent(context, table, columns, keys)
     for key in context.catalog.references_to(table.name):
         if columns & set(key.referenced_columns):
             context.refuse(
@@ -140,13 +163,17 @@ def _refuse_bound_elsewhere(context: Context, table: Table, columns: frozenset[s
                 why="the foreign key would go on pointing at the old column, and hinder its drop",
                 fix="drop the foreign key first, and add it again after this migration",
             )
-    for index in table.indexes:
-        if index.replica_identity and index.reads & columns:
-            context.refuse(
-                f"{index.name} is the replica identity of {table.name}",
-                why="its columns cannot be hidden or dropped while logical replication tells rows apart by it",
-                fix=f"ALTER TABLE {table.name} REPLICA IDENTITY FULL, or another index, first",
-            )
+
+
+def _refuse_key(context: Context, table: Table, columns: frozenset[str]) -> None:
+    key = {name for c in table.constraints if c.kind == "primary_key" for name in c.columns} & columns
+    if key:
+        context.refuse(
+            f"{', '.join(sorted(key))} is in the primary key of {table.name}",
+            why="a key is replaced together with everything that references it",
+            fix="`widen_key` makes it bigint; for anything else add a column under a new name (`add_column` with `up`"
+            " and `down`), and make it the key with `sql` changes in a migration that comes `after`",
+        )
 
 
 def refuse_lost_with_column(context: Context, table: Table, column: Column) -> None:

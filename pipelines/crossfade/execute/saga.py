@@ -117,7 +117,7 @@ class Saga:
                 )
             with site.noting() as ledger:
                 ledger.event(name, f"{leg} is taken back", {"because": failure.what})
-            self._undo_leg(site, leg)
+            self._undo_leg(site, leg, goes_on=True)
         except Paused:
             return Problem(f"{leg} was being taken back in {site.name} when {name} was paused", fix=_GO_ON.format(name))
         except psycopg.Error as error:
@@ -147,17 +147,16 @@ class Saga:
         for site in self.sites.values():
             with site.noting() as ledger:
                 ledger.set_state(self.plan.migration, "undoing", undo_to=str(stays) if stays else None)
-        for leg in reversed(self.plan.legs):
-            if stays is not None and leg.order <= stays.order:
-                break
+        going = [leg for leg in self.plan.legs if stays is None or leg.order > stays.order]
+        for leg in reversed(going):
             for site in self._home_last():
-                self._undo_leg(site, leg)
+                self._undo_leg(site, leg, goes_on=stays is not None and leg == going[0])
         for site in self._home_last():  # it is home that a next `rollback` asks what is left
             with site.noting() as ledger:
                 ledger.set_state(self.plan.migration, "running" if stays else "undone")
 
-    def _undo_leg(self, site: Site, leg: Leg) -> None:
-        if undo_leg_steps(site, self.plan, leg):
+    def _undo_leg(self, site: Site, leg: Leg, *, goes_on: bool) -> None:
+        if undo_leg_steps(site, self.plan, leg, goes_on=goes_on):
             self.listen(LegUndone(str(leg)))
         with site.noting() as ledger:
             ledger.leg_undone(self.plan.migration, str(leg))

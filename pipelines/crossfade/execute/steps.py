@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import psycopg
@@ -40,8 +40,10 @@ def run_leg_steps(site: Site, plan: Plan, leg: Leg) -> None:
                 ) from None
 
 
-def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
+def undo_leg_steps(site: Site, plan: Plan, leg: Leg, *, goes_on: bool) -> bool:
     """Take back what the leg has done here, newest first; tells whether there was anything.
+
+    goes_on: the leg before is not taken back, so that this one can be done again.
 
     Raises InDoubt where it is not known what a step did.
     """
@@ -55,7 +57,8 @@ def undo_leg_steps(site: Site, plan: Plan, leg: Leg) -> bool:
         if left_something(site.work, site.migration, step, record):
             if isinstance(step, DropIndex):
                 claim_half_dropped(site, step)
-            _run_all(site, [*left_to_undo(site, step.undo)])
+            wanted = [undo for undo in step.undo if goes_on or not undo.for_going_on]
+            _run_all(site, [*left_to_undo(site, wanted)])
         with site.transaction():
             site.ledger.step_undone(site.migration, step.id, tuple(undo.id for undo in step.undo))
     return touched
@@ -81,8 +84,8 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
     for step in steps:
         if isinstance(step, Walk):  # all of them first: one is refused for the conflicts of all
             settle(site, step)
-    for step in steps:
-        if step.id in done and not _worth_repeating(site, step):
+    for number, step in enumerate(steps, 1):
+        if step.id in done and not _worth_repeating(site, step, steps[number:], done):
             continue
         if site.ledger.paused(site.migration):
             raise Paused
@@ -93,11 +96,17 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
         site.fault("after step")
 
 
-def _worth_repeating(site: Site, step: AnyStep) -> bool:
-    """On a new run of an unfinished leg: what a check saw may not be so any more, and mended rows are walked again."""
+def _worth_repeating(site: Site, step: AnyStep, rest: Sequence[AnyStep], done: Container[str]) -> bool:
+    """On a new run of an unfinished leg: what a check saw may not be so any more, and mended rows are walked again.
+
+    rest: the steps after it. In contract a check is asked for the one that follows, which changes what is asked of.
+    """
     match step:
-        case Check() | Walk(again=True):
+        case Walk(again=True):
             return True
+        case Check():
+            follows = next((later for later in rest if not isinstance(later, Check)), None)
+            return step.leg.stage is None or follows is None or follows.id not in done
         case Walk(retry=str()):
             return site.ledger.met_conflicts(site.migration)
         case _:

@@ -21,6 +21,7 @@ from crossfade.plan.clashes import (
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
 from crossfade.plan.created import created_tables
+from crossfade.plan.following import with_following
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.isolation import isolation_hazards
@@ -71,7 +72,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     refuse_lost(compiled, catalogs)
     refuse_taken(compiled)
     refuse_unfinished(migration, compiled)
-    sides = _sides(migration, compiled, targets)
+    sides = with_following(migration, _sides(migration, compiled, targets), catalogs)
     versions = versions_of(migration, compiled, targets, sides)
     whole = [
         *_own_steps(compiled),

@@ -75,12 +75,13 @@ def _in_place_archive(
     migration: Migration, catalogs: Mapping[str, Catalog], compiled: Sequence[CompiledChange]
 ) -> timedelta | None:
     """What is hidden is the archive itself, there for as long as values are kept: a table, and a column where no key
-    stays.
+    stays, unless a new column holds its values.
     """
     leaving: dict[tuple[str, Name], set[str]] = {}
     for change in compiled:
         for table, pair in change.result.pairs:
-            leaving.setdefault((change.database, table), set()).update(pair.old)
+            parting = pair.old if pair.fits is None else ()
+            leaving.setdefault((change.database, table), set()).update(parting)
     keys = {(database, table): catalogs[database].tables[table].key for database, table in leaving}
     keyless = any(gone and (not keys[place] or gone & set(keys[place])) for place, gone in leaving.items())
     hidden = keyless or any(change.result.drops for change in compiled)

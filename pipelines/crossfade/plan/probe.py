@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import psycopg
 from psycopg import errors, sql
 
-from crossfade.changes import Columns, Facts, Refused
+from crossfade.catalog.model import Name
+from crossfade.changes import Columns, Facts, Refused, SequenceUse
 from crossfade.errors import Position
 from crossfade.plan.operators import index_methods, is_compared, operator_classes
 from crossfade.spec.errors import did_you_mean, nearest
@@ -24,6 +25,14 @@ _CLOCKS = {
     "txid_current",
     "pg_current_xact_id",
 }
+
+
+_USE = """
+SELECT s.last_value, t.n_tup_ins / nullif(extract(epoch FROM pg_catalog.now() - d.stats_reset) / 86400, 0)
+  FROM pg_catalog.pg_sequences AS s
+  JOIN pg_catalog.pg_stat_database AS d ON d.datname = pg_catalog.current_database()
+  LEFT JOIN pg_catalog.pg_stat_all_tables AS t ON t.schemaname = %s AND t.relname = %s
+ WHERE s.schemaname = %s AND s.sequencename = %s AND s.last_value IS NOT NULL"""
 
 
 @contextmanager
@@ -157,6 +166,11 @@ class ServerProbe:
     def is_compared(self, *, child: str, parent: str) -> bool:
         """A foreign key from the one type to the other can be made."""
         return is_compared(self._connection, child=self._base_oid(child), parent=self._base_oid(parent))
+
+    def sequence_use(self, sequence: Name, table: Name) -> SequenceUse | None:
+        """How far it has counted; None where it has given nothing yet, or the role may not see it."""
+        row = self._connection.execute(_USE, (table.schema, table.name, sequence.schema, sequence.name)).fetchone()
+        return None if row is None else SequenceUse(row[0], None if row[1] is None else float(row[1]))
 
     def _literal(self, expression: Expression, wanted: str) -> bool:
         """A literal without a type of its own takes the wanted one; refused when it is none of its values."""

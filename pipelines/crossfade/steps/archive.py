@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps import carry
+from crossfade.steps import carry, replaced_key
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
 from crossfade.steps.compose import any_leaf, lock, lock_parents, names, per_leaf, same_key, text
 from crossfade.steps.left import nothing_left
 from crossfade.steps.rows import Pair, Sides
-from crossfade.steps.step import AnyStep, Ddl, Walk, stage_leg
+from crossfade.steps.step import AnyStep, Check, Ddl, Walk, stage_leg
 from crossfade.steps.sync import install_sync, remove_sync
 from crossfade.steps.tuning import Tuning
 
@@ -22,7 +22,7 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
     """Steps of the archive and drop stages."""
     if sides.synced:
         yield _end_sync(sides)
-    if sides.leaving and keeps_values(sides):
+    if keeps_values(sides):
         yield _create(sides)
         yield _copy(sides)
     if sides.leaving:
@@ -31,16 +31,16 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
 
 
 def keeps_values(sides: Sides) -> bool:
-    """Old values are copied aside: the spec wants it and the rows can be told apart by a key."""
-    return sides.keep is not None and bool(sides.key)
+    """Old values are copied aside: the spec wants it, no new column has them, and a key tells the rows apart."""
+    return sides.keep is not None and bool(sides.key) and bool(sides.parting)
 
 
 def _stored(sides: Sides) -> sql.Identifier:
     return sql.Identifier("crossfade", sides.own("archive"))
 
 
-def _hidden(sides: Sides) -> tuple[str, ...]:
-    return tuple(sides.hidden(name) for name in sides.leaving)
+def _hidden(sides: Sides, columns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sides.hidden(name) for name in columns)
 
 
 def _known(sides: Sides) -> sql.Composable:
@@ -65,6 +65,7 @@ def _end_sync(sides: Sides) -> Ddl:
         locks=lock(sides.relation, "ACCESS EXCLUSIVE"),
         statements=(*remove_sync(sides), *marker_goes),
         undo=(
+            *_ask_fits(sides),
             Ddl(
                 id=sides.id("sync", "end", "undo"),
                 leg=_ARCHIVE,
@@ -76,6 +77,28 @@ def _end_sync(sides: Sides) -> Ddl:
             _refill(sides),
         ),
         undo_title="sync again; rows written since get their old values through down",
+    )
+
+
+def _ask_fits(sides: Sides) -> Iterator[Check]:
+    """Nobody noted what was written since the end of the sync and the old side cannot hold."""
+    held = [(name, pair.fits) for pair in sides.pairs if pair.fits is not None for name in pair.old]
+    if not held:
+        return
+    counts = [
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE NOT ({})) AS {}").format(
+            fits.render(sides.table.name.name, "t", {}), sql.Identifier(f"rows whose {name} the old column cannot hold")
+        )
+        for name, fits in held
+    ]
+    yield Check(
+        id=sides.id("sync", "end", "undo", "ask"),
+        leg=_ARCHIVE,
+        database=sides.database,
+        title=f"ask that the old side of {sides.relation} can hold every row",
+        locks=lock(sides.relation, "ACCESS SHARE"),
+        query=sql.SQL("SELECT {} FROM {} AS t").format(sql.SQL(", ").join(counts), sides.sql).as_string(None),
+        fix="give these rows other values, then roll back again",
     )
 
 
@@ -133,9 +156,7 @@ def _sources(sides: Sides) -> dict[str, Pair]:
 def _create(sides: Sides) -> Ddl:
     key = names(sides.key)
     kept = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name))
-        for name in sides.leaving
-        if name not in sides.key
+        sql.SQL("{} AS {}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name)) for name in sides.parting
     )
     stored = _stored(sides)
     note = sql.SQL(
@@ -146,7 +167,7 @@ def _create(sides: Sides) -> Ddl:
         sql.Literal(sides.migration),
         sql.Literal(str(sides.relation)),
         sql.Literal(sides.own("archive")),
-        sql.Literal(list(sides.leaving)),
+        sql.Literal(list(sides.parting)),
         sql.Literal(str(_ARCHIVE)),
         sql.Literal(sides.keep),
     )
@@ -154,7 +175,7 @@ def _create(sides: Sides) -> Ddl:
         id=sides.id("archive", "create"),
         leg=_ARCHIVE,
         database=sides.database,
-        title=f"make room for the old values of {sides.relation} ({', '.join(sides.leaving)})",
+        title=f"make room for the old values of {sides.relation} ({', '.join(sides.parting)})",
         statements=text(
             sql.SQL("DROP TABLE IF EXISTS {}").format(stored),
             sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} WITH NO DATA").format(stored, key, kept, sides.sql),
@@ -185,7 +206,7 @@ def _copy(sides: Sides) -> Walk:
     kept = (
         _known(sides)
         if sides.synced
-        else sql.SQL("pg_catalog.num_nonnulls({}) > 0").format(names(_hidden(sides), of="t"))
+        else sql.SQL("pg_catalog.num_nonnulls({}) > 0").format(names(_hidden(sides, sides.parting), of="t"))
     )
     in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(kept)
     same = same_key(key, {name: column.type for name, column in sides.table.by_name.items()}, "a", "t")
@@ -194,16 +215,16 @@ def _copy(sides: Sides) -> Walk:
         id=sides.id("archive", "copy"),
         leg=_ARCHIVE,
         database=sides.database,
-        title=f"copy the old values of {sides.relation} aside ({', '.join(sides.leaving)})",
+        title=f"copy the old values of {sides.relation} aside ({', '.join(sides.parting)})",
         locks=lock(sides.relation, "ACCESS SHARE"),
         relation=sides.relation,
         batch=per_leaf(
             sql.SQL("INSERT INTO {} ({}, {}) SELECT {}, {} FROM {} AS t WHERE {} ON CONFLICT DO NOTHING").format(
                 stored,
                 names(key),
-                names(sides.leaving),
+                names(sides.parting),
                 names(key, of="t"),
-                names(_hidden(sides), of="t"),
+                names(_hidden(sides, sides.parting), of="t"),
                 any_leaf(),
                 in_range,
             )
@@ -228,12 +249,12 @@ def _fill_from_archive(sides: Sides, same: sql.Composable) -> Walk:
         sql.SQL("NOT ({})").format(_known(sides))
         if sides.synced
         else sql.SQL("ROW({})::record *<> ROW({})::record").format(
-            names(_hidden(sides), of="t"), names(sides.leaving, of="a")
+            names(_hidden(sides, sides.parting), of="t"), names(sides.parting, of="a")
         )
     )
     values = [
         sql.SQL("{} = batch.{}").format(sql.Identifier(sides.hidden(name)), sql.Identifier(name))
-        for name in sides.leaving
+        for name in sides.parting
     ]
     if sides.synced:
         values.append(sql.SQL("{} = true").format(marker))
@@ -246,7 +267,7 @@ WITH batch AS MATERIALIZED (
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
     ).format(
         leaf=any_leaf(),
-        old=names(sides.leaving, of="a"),
+        old=names(sides.parting, of="a"),
         source=source.format(any_leaf(), stored, same),
         in_range=in_range,
         wanting=wanting,
@@ -280,10 +301,10 @@ def _drop(sides: Sides) -> Ddl:
     added = [statement for name in sides.leaving for statement in _added_again(sides, name)]
     if sides.synced:
         added.append(sides.alter("ADD COLUMN {} boolean DEFAULT {}", sides.marker, sides.unknown))
-    dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides)]
+    dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides, sides.leaving)]
     if sides.synced:
         dropped.append(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
-    keys = carry.constraints_reading(sides.table, frozenset(sides.leaving))  # they go with their columns
+    going = carry.staying_constraints(sides, frozenset(sides.leaving))  # they go with their columns
     return Ddl(
         id=sides.id("drop"),
         leg=_DROP,
@@ -291,7 +312,7 @@ def _drop(sides: Sides) -> Ddl:
         title=f"drop {columns} of {sides.relation} (hidden until now)",
         locks=(
             *lock(sides.relation, "ACCESS EXCLUSIVE"),
-            *lock_parents(sides.relation, carry.parents_of(keys), "ACCESS EXCLUSIVE"),
+            *lock_parents(sides.relation, carry.parents_of(going), "ACCESS EXCLUSIVE"),
         ),
         statements=text(*dropped),
         undo=(
@@ -304,11 +325,18 @@ def _drop(sides: Sides) -> Ddl:
                 statements=text(*added),
             ),
             *carry.old_again(sides, _DROP),
+            *replaced_key.old_again(sides, _DROP),
         ),
-        undo_title="from the archive, by key, for rows that existed then"
-        if keeps_values(sides)
-        else "the shape comes back, the values do not: nothing keeps them",
+        undo_title=_where_values_are(sides),
     )
+
+
+def _where_values_are(sides: Sides) -> str:
+    if not sides.parting:
+        return "from the new columns, which hold the same"
+    if keeps_values(sides):
+        return "from the archive, by key, for rows that existed then"
+    return "the shape comes back, the values do not: nothing keeps them"
 
 
 def _added_again(sides: Sides, name: str) -> Iterator[sql.Composable]:

@@ -54,7 +54,7 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
                 undo=(rules.drop_constraint(place, name, sides.id("carry", index.name, "constraint", "undo")),),
                 undo_title="drop the constraint",
             )
-    for constraint in constraints_reading(sides.table, frozenset(columns)):
+    for constraint in staying_constraints(sides, frozenset(columns)):
         name = sides.own("constraint", constraint.name)
         place = _place(sides, sides.binding_leg(constraint.columns))
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
@@ -97,10 +97,10 @@ def renames(sides: Sides, stage: Stage) -> Iterator[tuple[tuple[str, ...], tuple
             own, hidden = sides.own("index", index.name), sides.own("old", index.name)
             told, back = [*told_of_index(sides.table, index, index.name)], [*_clustered(sides.table, index, index.name)]
             yield names(index.name, own, hidden, bool(index.constraint), told, back)
-    for found in constraints_reading(sides.table, columns):
+    for found in staying_constraints(sides, columns):
         if turns_now(columns & set(found.columns)):
             own, hidden = sides.own("constraint", found.name), sides.own("old", found.name)
-            yield names(found.name, own, hidden, True, [*_told_of_constraint(sides.table, found, found.name)], [])
+            yield names(found.name, own, hidden, True, [*told_of_constraint(sides.sql, found, found.name)], [])
 
 
 def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
@@ -132,14 +132,14 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
             )
         told = told_of_index(sides.table, index, name)
         yield from tell_again(place, sides.id("again", index.name, "tell"), f"{index.name} of the old side", told)
-    for constraint in constraints_reading(sides.table, frozenset(columns)):
+    for constraint in staying_constraints(sides, frozenset(columns)):
         name = sides.own("old", constraint.name) if set(constraint.columns) & replaced else constraint.name
         statement = carried_constraint(sides.relation, constraint, name=name, columns=columns)
         subject, shown = f"again/{constraint.name}", f"{constraint.name} on the old side"
         yield from rules.constrain(
             place, name, statement, subject=subject, shown=shown, parents=parents_of((constraint,))
         )
-        told = _told_of_constraint(sides.table, constraint, name)
+        told = told_of_constraint(sides.sql, constraint, name)
         yield from tell_again(
             place, sides.id("again", constraint.name, "tell"), f"{constraint.name} of the old side", told
         )
@@ -174,7 +174,7 @@ def told_of_index(table: Table | View, index: Index, name: str) -> Iterator[sql.
     if isinstance(table, Table):
         for found in table.constraints if index.constraint else ():
             if found.name == index.constraint:
-                yield from _told_of_constraint(table, found, name)
+                yield from told_of_constraint(identifier(table.name), found, name)
 
 
 def _clustered(table: Table | View, index: Index, name: str) -> Iterator[sql.Composable]:
@@ -183,10 +183,11 @@ def _clustered(table: Table | View, index: Index, name: str) -> Iterator[sql.Com
         yield sql.SQL("ALTER TABLE {} CLUSTER ON {}").format(identifier(table.name), sql.Identifier(name))
 
 
-def _told_of_constraint(table: Table, constraint: Constraint, name: str) -> Iterator[sql.Composable]:
+def told_of_constraint(table: sql.Identifier, constraint: Constraint, name: str) -> Iterator[sql.Composable]:
+    """What was told of the constraint, for the one of its table that stands for it under a name."""
     if constraint.comment is not None:
         yield sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-            sql.Identifier(name), identifier(table.name), sql.Literal(constraint.comment)
+            sql.Identifier(name), table, sql.Literal(constraint.comment)
         )
 
 
@@ -208,11 +209,15 @@ def _place(sides: Sides, leg: Leg) -> Place:
 
 def _using_index(sides: Sides, index: Index, name: str) -> sql.Composable:
     """The unique constraint over a built index, checked when the one it replaces is checked."""
-    definition = next(found.definition for found in sides.table.constraints if found.name == index.constraint)
+    moment = trusted(moment_of(sides.table, index.constraint))
+    return sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}{1}", sql.Identifier(name), moment)
+
+
+def moment_of(table: Table, constraint: str | None) -> str:
+    """When the constraint is checked, as behind USING INDEX."""
+    definition = next(found.definition for found in table.constraints if found.name == constraint)
     checked = _constraint(postgast.parse(f"ALTER TABLE t ADD {definition}"))
-    moment = " DEFERRABLE" if checked.deferrable else ""
-    moment += " INITIALLY DEFERRED" if checked.initdeferred else ""
-    return sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}{1}", sql.Identifier(name), trusted(moment))
+    return f"{' DEFERRABLE' if checked.deferrable else ''}{' INITIALLY DEFERRED' if checked.initdeferred else ''}"
 
 
 def _constraint(tree: pg.ParseResult) -> pg.Constraint:
@@ -235,8 +240,18 @@ def carried_index(index: Index, *, name: str, columns: Mapping[str, str], concur
     return postgast.deparse(tree)
 
 
-def carried_constraint(table: Relation, constraint: Constraint, *, name: str, columns: Mapping[str, str]) -> str:
-    """ALTER TABLE ... ADD CONSTRAINT ... NOT VALID for the same check or foreign key over other columns."""
+def carried_constraint(
+    table: Relation,
+    constraint: Constraint,
+    *,
+    name: str,
+    columns: Mapping[str, str],
+    referenced: Mapping[str, str] | None = None,
+) -> str:
+    """ALTER TABLE ... ADD CONSTRAINT ... NOT VALID for the same check or foreign key over other columns.
+
+    referenced: the same for the columns of a foreign key's parent.
+    """
     text = (
         sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} ")
         .format(sql.Identifier(table.schema_name, table.name), sql.Identifier(name))
@@ -246,6 +261,8 @@ def carried_constraint(table: Relation, constraint: Constraint, *, name: str, co
     definition = _constraint(tree)
     for attribute in (*definition.fk_attrs, *definition.fk_del_set_cols):
         attribute.string.sval = columns.get(attribute.string.sval, attribute.string.sval)
+    for attribute in definition.pk_attrs:
+        attribute.string.sval = (referenced or {}).get(attribute.string.sval, attribute.string.sval)
     _rename_references(definition.raw_expr, columns)
     definition.skip_validation = True
     definition.initially_valid = False
@@ -284,6 +301,12 @@ def constraints_reading(table: Table, columns: frozenset[str]) -> tuple[Constrai
         for constraint in table.constraints
         if constraint.kind in ("check", "foreign_key") and columns & set(constraint.columns)
     )
+
+
+def staying_constraints(sides: Sides, columns: frozenset[str]) -> tuple[Constraint, ...]:
+    """The same of a table in transition, without the foreign keys that follow another table's key."""
+    found = constraints_reading(sides.table, columns)
+    return tuple(constraint for constraint in found if constraint.name not in sides.handed_over)
 
 
 def parents_of(constraints: Iterable[Constraint]) -> tuple[Relation, ...]:

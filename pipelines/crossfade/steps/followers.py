@@ -160,7 +160,9 @@ def ordered(following: Iterable[Follower]) -> tuple[Follower, ...]:
 
 
 def carried_over(sides: Sides, stage: Stage, *, forth: bool) -> Iterator[str]:
-    """After names were changed: each follower again, while the old names mean what takes their place, or took it."""
+    """After names were changed: each follower again, while the old names mean what takes their place, or took it.
+    Those that cannot be replaced as they stand were taken away before.
+    """
     turning = [pair for pair in sides.pairs if pair.turns_at == stage]
     following = followers(turning)
     # A pair that swaps has given its new column the old name already.
@@ -170,7 +172,6 @@ def carried_over(sides: Sides, stage: Stage, *, forth: bool) -> Iterator[str]:
         if forth and pair.followers and not pair.swap and pair.new[0].name != pair.old[0]
     ]
     yield from text(*(sides.alter("RENAME COLUMN {} TO {}", new, old) for new, old in shown_as if following))
-    yield from taken_away(following)
     yield from made_again(following)
     yield from text(*(sides.alter("RENAME COLUMN {} TO {}", old, new) for new, old in shown_as if following))
 

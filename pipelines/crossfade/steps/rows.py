@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, LiteralString
 
-from crossfade.catalog.model import Column, Name, Table
+from crossfade.catalog.model import Column, Constraint, Identity, Name, Sequence, Table
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Stage
@@ -31,7 +31,11 @@ Moment = Literal["side by side", "swapped", "retired"]
 
 @dataclass(frozen=True)
 class NewColumn:
-    """A column of the new side as it shall be in the end."""
+    """A column of the new side as it shall be in the end.
+
+    sequences: those that belong to the old column; they go over at the turn, with what they have given out. One is
+    that of its identity, where it has one.
+    """
 
     name: str
     type: str
@@ -40,6 +44,8 @@ class NewColumn:
     not_null: bool = False
     comment: str | None = None
     tuning: Tuning = field(default_factory=Tuning)
+    identity: Identity | None = None
+    sequences: tuple[Sequence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Pair:
     rules_leg: from where its new rules bind, when the change says otherwise than the migration.
     readers: signatures of trigger functions that read the old column and get the new one's type at the turn.
     followers: what reads the old column by its place, and is made again over the new one at the turn.
+    fits: where both columns hold the same values, under one name, and differ in how many there can be: true of a new
+    row whose value the old column holds too. Such a column tells rows apart by its name, whichever side is in place.
     """
 
     title: str
@@ -85,6 +93,7 @@ class Pair:
     rules_leg: Leg | None = None
     readers: tuple[str, ...] = ()
     followers: tuple[Follower, ...] = ()
+    fits: Expression | None = None
 
     @property
     def turns_at(self) -> Stage:
@@ -93,6 +102,20 @@ class Pair:
     def turned(self, moment: Moment) -> bool:
         """Only the new side is written. Where no old column leaves, both sides are written to the end."""
         return bool(self.old) and (moment == "retired" or (self.swap and moment == "swapped"))
+
+
+@dataclass(frozen=True)
+class Following:
+    """A foreign key to columns of ours that are replaced: it is made again between the new columns.
+
+    Maps are from a column of the child as it is now to what it is called then. new: the one that takes its place,
+    until the child is turned. turned: the old one, when the child is turned.
+    """
+
+    child: Name
+    constraint: Constraint
+    new: Mapping[str, str]
+    turned: Mapping[str, str]
 
 
 def shadow_name(migration: str, table: Name, column: str) -> str:
@@ -109,6 +132,8 @@ class Sides:
     keep: how long an archive stage keeps the old values aside; None: not at all.
     silent: user triggers must not fire for the rows we fill.
     schemas: of views by which each version sees the table; None: both see the table itself.
+    following: foreign keys to columns that are replaced. handed_over: names of the table's own foreign keys that
+    follow those of another table.
     """
 
     migration: str
@@ -120,6 +145,8 @@ class Sides:
     keep: timedelta | None
     silent: bool
     schemas: VersionSchemas | None = None
+    following: tuple[Following, ...] = ()
+    handed_over: frozenset[str] = frozenset()
 
     @property
     def relation(self) -> Relation:
@@ -138,7 +165,13 @@ class Sides:
     @cached_property
     def key(self) -> tuple[str, ...]:
         """The columns that tell rows apart from expand to drop; () when the table's key is among those that leave."""
-        return () if set(self.table.key) & set(self.leaving) else self.table.key
+        return () if set(self.table.key) & set(self.parting) else self.table.key
+
+    @cached_property
+    def parting(self) -> tuple[str, ...]:
+        """Old columns that leave with values which no new column holds as they are."""
+        held = {name for pair in self.pairs if pair.fits is not None for name in pair.old}
+        return tuple(name for name in self.leaving if name not in held)
 
     @cached_property
     def arriving(self) -> tuple[NewColumn, ...]:

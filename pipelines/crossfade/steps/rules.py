@@ -61,11 +61,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule under way: the steps that add it, and the statements that give it its lasting form and take that back."""
+    """A rule under way: the steps that add it, and the statements that give it its lasting form and take that back.
+
+    again: the steps that prove what `unfinish` leaves unproved, so that `finish` takes no scan the next time either.
+    """
 
     steps: tuple[AnyStep, ...]
     finish: tuple[str, ...] = ()
     unfinish: tuple[str, ...] = ()
+    again: tuple[AnyStep, ...] = ()
 
 
 def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: str) -> Rule:
@@ -91,7 +95,8 @@ def not_null(place: Place, column: str, *, lasting: str, subject: str, shown: st
         ),
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL").format(place.sql, sql.Identifier(lasting)),
     )
-    return Rule((asked, add, proof), finish, unfinish)
+    again = validate(place, name, place.id(subject, "not_null", "again"), f"check every row for {shown} not null")
+    return Rule((asked, add, proof), finish, unfinish, (again,))
 
 
 def not_null_again(place: Place, column: str, *, subject: str, shown: str) -> tuple[AnyStep, ...]:
@@ -104,7 +109,7 @@ def not_null_again(place: Place, column: str, *, subject: str, shown: str) -> tu
         asked.model_copy(update={"fix": "give these rows a value, then roll back again"}),
         *proved,
         Ddl(
-            id=place.id(subject, "not_null", "again"),
+            id=place.id(subject, "not_null", "set"),
             leg=place.leg,
             database=place.database,
             title=f"make {column} NOT NULL again",

@@ -107,6 +107,8 @@ class StepBase(Data):
     undo: the steps that take it back, in order, run by the same engine; empty when there is nothing to take back.
     undo_title: the same in words, for people.
     irreversible: it has an effect, and nothing can take it back.
+    for_going_on: one of an undo that is done only where the migration stays in the leg before, to go on from there:
+        it makes again what that leg had made, at a cost that is in vain where that leg is taken back too.
     """
 
     id: str
@@ -117,6 +119,7 @@ class StepBase(Data):
     undo: tuple[AnyStep, ...] = ()
     undo_title: str = "nothing to take back"
     irreversible: bool = False
+    for_going_on: bool = False
 
 
 class Ddl(StepBase):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from crossfade.steps import archive, carry, fill, turn
+from crossfade.steps import archive, carry, fill, numbering, replaced_key, turn
 from crossfade.steps.altered import as_planned
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import VALIDATE, AnyStep, stage_leg
@@ -24,11 +24,16 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
         for rule in turn.rules_of(sides, pair):
             yield from rule.steps
     yield from carry.steps(sides)
+    yield from replaced_key.made(sides)
     if sides.swaps:
+        yield from replaced_key.let_go(sides)
+        yield from numbering.widened(sides)
         yield from as_planned(sides, "cutover")
         if sides.filled:
             yield fill.parity(sides, stage_leg("cutover"), "side by side")
         yield turn.turn(sides, "cutover", "side by side", "swapped")
+        yield from numbering.handed_over(sides)
+        yield from replaced_key.named(sides)
     if sides.retires:
         before: Moment = "swapped" if sides.swaps else "side by side"
         yield from as_planned(sides, "retire")

@@ -12,10 +12,10 @@ from typing import LiteralString
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
-from crossfade.steps import carry, rules
+from crossfade.steps import carry, numbering, replaced_key, rules
 from crossfade.steps.compose import lock
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
-from crossfade.steps.followers import carried_over, followers, lock_followers
+from crossfade.steps.followers import carried_over, followers, lock_followers, taken_away
 from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import Moment, Pair, Sides
@@ -58,9 +58,14 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
     for names_forth, names_back in carry.renames(sides, stage):
         forth.extend(names_forth)
         back = [*names_back, *back]
-    forth.extend(carried_over(sides, stage, forth=True))
-    back.extend(carried_over(sides, stage, forth=False))
-    locks = (*lock(sides.relation, "ACCESS EXCLUSIVE"), *lock_followers(sides.relation, followers(turning)))
+    if stage == "cutover":
+        (first, last), (first_back, last_back) = replaced_key.turned(sides), replaced_key.turned_back(sides)
+        forth, back = [*first, *forth, *last], [*first_back, *back, *last_back]
+    following = followers(turning)
+    # First, since a view that groups by a key holds on to it.
+    forth = [*taken_away(following), *forth, *carried_over(sides, stage, forth=True)]
+    back = [*taken_away(following), *back, *carried_over(sides, stage, forth=False)]
+    locks = (*lock(sides.relation, "ACCESS EXCLUSIVE"), *lock_followers(sides.relation, following))
     named = ", ".join(sorted({name for pair in turning for name in (*pair.old, *(c.name for c in pair.new))}))
     return Ddl(
         id=sides.id(stage),
@@ -77,6 +82,8 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
         witnessed_by=sides.id("parity", str(leg)) if sides.filled else None,
         undo=(
             *_ask_conflicts(sides, stage, turning or sides.pairs, leg),
+            *(numbering.asks(sides) if stage == "cutover" else ()),
+            *(replaced_key.made_ready(sides) if stage == "cutover" else ()),
             Ddl(
                 id=sides.id(stage, "undo"),
                 leg=leg,
@@ -87,6 +94,7 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
                 guards=turn_guards(sides),
             ),
             *_old_not_null_again(sides, turning, leg),
+            *_made_again(sides, stage, turning),
         ),
         undo_title="turn back at once: the old side was kept in step",
     )
@@ -177,9 +185,19 @@ def _back(sides: Sides, pair: Pair) -> Iterator[str]:
         yield recompile(pair.readers)
 
 
+def _made_again(sides: Sides, stage: Stage, turning: tuple[Pair, ...]) -> Iterator[AnyStep]:
+    """After a turn back: what it took of the leg before, so that the next turn takes no scan either."""
+    found: list[AnyStep] = [step for pair in turning for rule in rules_of(sides, pair) for step in rule.again]
+    if stage == "cutover":
+        found.extend(replaced_key.made_again(sides))
+    for step in found:
+        yield step.model_copy(update={"leg": stage_leg(stage), "for_going_on": True})
+
+
 def _old_not_null_again(sides: Sides, turning: tuple[Pair, ...], leg: Leg) -> Iterator[AnyStep]:
     """After a turn back: NOT NULL of the old columns again, proved without a blocking scan."""
-    for name in (name for pair in turning for name in pair.old if sides.old_column(name).not_null):
+    left = [name for pair in turning for name in pair.old if sides.old_column(name).not_null]
+    for name in (name for name in left if not replaced_key.is_proved_before_the_turn_back(sides, name)):
         yield from rules.not_null_again(
             _place(sides, leg), name, subject=f"old {name}", shown=f"{sides.relation}.{name}"
         )
