@@ -11,6 +11,7 @@ from pydantic import Field
 from crossfade.catalog.model import Constraint, Index, Name, Table
 from crossfade.errors import CrossfadeError
 from crossfade.spec.values import SpecModel
+from crossfade.steps.mirror import Mirror
 from crossfade.steps.rows import Pair
 from crossfade.steps.step import AnyStep
 
@@ -65,6 +66,7 @@ class Compiled:
 
     steps: its own steps, in order within each leg.
     pairs: columns to be kept in step; the plan makes one transition a table of all of them.
+    mirrors: where columns of a pair without a new side go: to another table, with which they are kept in step.
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
     creates: tables it makes, as the catalog will have them; made in expand, as what it adds.
     indexes, constraints: those it makes, each with its table, under the names and over the columns of the new shape.
@@ -77,6 +79,7 @@ class Compiled:
 
     steps: tuple[AnyStep, ...] = ()
     pairs: tuple[tuple[Name, Pair], ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     adds: tuple[tuple[Name, str, str], ...] = ()
     creates: tuple[Table, ...] = ()
     indexes: tuple[tuple[Name, Index], ...] = ()

@@ -98,11 +98,11 @@ def _ask_guards(site: Site, step: Ddl) -> None:
                 why=guard.why,
                 fix=guard.fix or f"run {site.to_go_on} again; it checks every row first",
             )
-    if step.witnessed_by is not None:
-        record = site.ledger.steps(site.migration).get(step.witnessed_by)
+    for check in step.witnessed_by:
+        record = site.ledger.steps(site.migration).get(check)
         query = record.detail.get("witness_query") if record else None
         if record is None or query is None or _one(site.work, query) != record.detail.get("witness"):
-            raise WitnessChanged(step.witnessed_by)
+            raise WitnessChanged(check)
 
 
 def is_true(work: psycopg.Connection[Any], query: str) -> bool:

@@ -68,7 +68,7 @@ def _without(step: Ddl, gone: Collection[Relation]) -> Ddl:
     locks = tuple(held for held in step.locks if held.relation not in gone)
     there = [held.relation for held in locks]
     statements = tuple(text for text in step.statements if _still_matters(text, gone, there))
-    return step.model_copy(update={"locks": locks, "statements": statements, "guards": (), "witnessed_by": None})
+    return step.model_copy(update={"locks": locks, "statements": statements, "guards": (), "witnessed_by": ()})
 
 
 def _still_matters(statement: str, gone: Collection[Relation], there: Collection[Relation]) -> bool:

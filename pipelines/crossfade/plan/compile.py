@@ -190,6 +190,12 @@ def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mappin
                     targets[database].catalog, migration.head, name, where=found[0][0].where, done="filled"
                 ),
                 schemas=schemas.get((database, name)),
+                mirrors=tuple(
+                    mirror
+                    for change in compiled
+                    for mirror in change.result.mirrors
+                    if change.database == database and mirror.left.table == name
+                ),
             )
         )
     return made

@@ -65,7 +65,7 @@ def _columns_as_planned(sides: Sides, stage: Stage) -> Iterator[Check]:
         return
     planned = [
         sql.SQL("({}, {}, {}, {}::text, {}::text)").format(
-            *map(sql.Literal, (column.name, column.type, column.not_null, column.default, column.comment))
+            *map(sql.Literal, (column.name, column.type, sides.is_bound(column.name), column.default, column.comment))
         )
         for column in map(sides.old_column, names)
     ]

@@ -10,6 +10,7 @@ from crossfade.steps import carry, replaced_key
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
 from crossfade.steps.compose import any_leaf, lock, lock_parents, names, per_leaf, same_key, text
 from crossfade.steps.left import nothing_left
+from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import AnyStep, Check, Ddl, Walk, stage_leg
 from crossfade.steps.sync import install_sync, remove_sync
@@ -22,6 +23,8 @@ def steps(sides: Sides) -> Iterator[AnyStep]:
     """Steps of the archive and drop stages."""
     if sides.synced:
         yield _end_sync(sides)
+    for mirror in sides.mirrors_at("retired"):
+        yield from mirrored.archive(mirror, silent=sides.silent)
     if keeps_values(sides):
         yield _create(sides)
         yield _copy(sides)

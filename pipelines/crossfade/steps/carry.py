@@ -208,9 +208,15 @@ def _place(sides: Sides, leg: Leg) -> Place:
 
 
 def _using_index(sides: Sides, index: Index, name: str) -> sql.Composable:
-    """The unique constraint over a built index, checked when the one it replaces is checked."""
-    moment = trusted(moment_of(sides.table, index.constraint))
-    return sides.alter("ADD CONSTRAINT {0} UNIQUE USING INDEX {0}{1}", sql.Identifier(name), moment)
+    return using_index(sides.relation, sides.table, index, name)
+
+
+def using_index(on: Relation, table: Table, index: Index, name: str) -> sql.Composable:
+    """The unique constraint over a built index `name`, checked when the one of `table` that it replaces is checked."""
+    moment = trusted(moment_of(table, index.constraint))
+    return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}{}").format(
+        sql.Identifier(on.schema_name, on.name), moment, name=sql.Identifier(name)
+    )
 
 
 def moment_of(table: Table, constraint: str | None) -> str:
@@ -224,13 +230,17 @@ def _constraint(tree: pg.ParseResult) -> pg.Constraint:
     return tree.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd.__getattribute__("def").constraint
 
 
-def carried_index(index: Index, *, name: str, columns: Mapping[str, str], concurrently: bool = True) -> str:
-    """CREATE INDEX for the same index over other columns, under another name.
+def carried_index(
+    index: Index, *, name: str, columns: Mapping[str, str], table: Relation | None = None, concurrently: bool = True
+) -> str:
+    """CREATE INDEX for the same index over other columns, under another name, maybe of another table.
 
     columns: old column -> new column (physical names).
     """
     tree = postgast.parse(index.definition)
     statement = tree.stmts[0].stmt.index_stmt
+    if table is not None:
+        statement.relation.schemaname, statement.relation.relname = table.schema_name, table.name
     statement.idxname = name
     statement.concurrent = concurrently
     for element in (*statement.index_params, *statement.index_including_params):

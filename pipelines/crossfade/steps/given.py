@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
@@ -24,7 +25,7 @@ def old_given(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
         column, physical = sides.old_column(name), names.get(name, name)
         default = None if physical != name and sides.follows(name) else column.default  # lost when it was hidden
         if not column.identity and not column.generated:
-            given.extend(_named(physical, column.type, default))
+            given.extend(is_named(physical, column.type, default))
     return sql.SQL(" OR ").join(given) if given else sql.SQL("false")
 
 
@@ -34,22 +35,23 @@ def new_given(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     given: list[sql.Composable] = []
     for column in pair.new:
         default = column.default if pair.turned(moment) else None
-        given.extend(_named(names.get(column.name, column.name), column.type, default))
+        given.extend(is_named(names.get(column.name, column.name), column.type, default))
     return sql.SQL(" OR ").join(given) if given else sql.SQL("false")
 
 
-def _named(column: str, type_: str, default: str | None) -> Iterator[sql.Composable]:
+def is_named(column: str, type_: str, default: str | None, row: LiteralString = "new") -> Iterator[sql.Composable]:
     """The question whether an INSERT named the column: it is neither empty nor what its default gives.
 
     A default that is not a constant cannot be told from a given value, so it never counts as given: nextval gives
     another value each time, and now() another one here, where the time zone is UTC, than in the writer's session.
     """
-    given = sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(column))
+    value = sql.SQL("{}.{}").format(sql.SQL(row), sql.Identifier(column))
+    given = sql.SQL("{} IS NOT NULL").format(value)
     if default is None:
         yield given
     elif _is_constant(default):
-        yield sql.SQL("({} AND ROW(new.{})::record *<> ROW(CAST({} AS {}))::record)").format(
-            given, sql.Identifier(column), trusted(default), trusted(type_)
+        yield sql.SQL("({} AND ROW({})::record *<> ROW(CAST({} AS {}))::record)").format(
+            given, value, trusted(default), trusted(type_)
         )
 
 

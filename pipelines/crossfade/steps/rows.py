@@ -18,6 +18,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Stage
 from crossfade.steps.compose import identifier
+from crossfade.steps.mirror import Mirror
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Leg, Relation
 from crossfade.steps.tuning import Tuning
@@ -134,6 +135,7 @@ class Sides:
     schemas: of views by which each version sees the table; None: both see the table itself.
     following: foreign keys to columns that are replaced. handed_over: names of the table's own foreign keys that
     follow those of another table.
+    mirrors: those whose left columns are among the columns that leave.
     """
 
     migration: str
@@ -147,6 +149,7 @@ class Sides:
     schemas: VersionSchemas | None = None
     following: tuple[Following, ...] = ()
     handed_over: frozenset[str] = frozenset()
+    mirrors: tuple[Mirror, ...] = ()
 
     @property
     def relation(self) -> Relation:
@@ -183,8 +186,21 @@ class Sides:
         return max(legs, key=lambda leg: leg.order, default=self.rules_leg)
 
     def follows(self, name: str) -> bool:
-        """A leaving column gets its values through `down` when the new version writes."""
-        return any(name in pair.down for pair in self.pairs)
+        """A leaving column gets its values through `down` when the new version writes, or from another table."""
+        return self.is_mirrored(name) or any(name in pair.down for pair in self.pairs)
+
+    def is_mirrored(self, name: str) -> bool:
+        return any(name in mirror.left.columns for mirror in self.mirrors)
+
+    def is_bound(self, name: str) -> bool:
+        """A leaving column is NOT NULL until it is hidden. One that is kept in step with another table is not: a row of
+        the new version is half a row until its other half comes.
+        """
+        return self.old_column(name).not_null and not self.is_mirrored(name)
+
+    def mirrors_at(self, moment: Moment) -> tuple[Mirror, ...]:
+        """The mirrors with the columns of this table under their names of the moment."""
+        return tuple(mirror.renamed(self.old_names(moment)) for mirror in self.mirrors)
 
     @property
     def synced(self) -> bool:

@@ -126,14 +126,14 @@ class Ddl(StepBase):
     """Statements in one transaction with their ledger row: all or nothing.
 
     scans: a statement reads the whole table under a weak lock (VALIDATE), so it may take long.
-    witnessed_by: id of the Check in the same leg whose witness must not have changed since it held.
+    witnessed_by: ids of the Checks in the same leg whose witnesses must not have changed since they held.
     """
 
     kind: Literal["ddl"] = "ddl"
     statements: tuple[str, ...]
     guards: tuple[Guard, ...] = ()
     scans: bool = False
-    witnessed_by: str | None = None
+    witnessed_by: tuple[str, ...] = ()
 
 
 class Autocommit(StepBase):

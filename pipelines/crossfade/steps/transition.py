@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from crossfade.steps import archive, carry, fill, numbering, replaced_key, turn
 from crossfade.steps.altered import as_planned
+from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import VALIDATE, AnyStep, stage_leg
 
@@ -39,5 +40,7 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
         yield from as_planned(sides, "retire")
         if sides.filled:
             yield fill.parity(sides, stage_leg("retire"), before)
+        for mirror in sides.mirrors:
+            yield mirrored.parity(mirror, stage_leg("retire"))
         yield turn.turn(sides, "retire", before, "retired")
     yield from archive.steps(sides)

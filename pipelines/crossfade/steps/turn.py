@@ -17,10 +17,12 @@ from crossfade.steps.compose import lock
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
 from crossfade.steps.followers import carried_over, followers, lock_followers, taken_away
 from crossfade.steps.keys import Key, key_rule
+from crossfade.steps.mirror import Mirror, triggers
+from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import Moment, Pair, Sides
 from crossfade.steps.rules import Place, Rule
-from crossfade.steps.step import AnyStep, Check, Ddl, Leg, stage_leg
+from crossfade.steps.step import AnyStep, Check, Ddl, Guard, Leg, stage_leg
 from crossfade.steps.sync import always_on, install_sync, remove_sync
 
 
@@ -77,11 +79,12 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
         if named
         else f"have the new version alone write {sides.relation}",
         locks=locks,
-        statements=_around_sync(sides, forth, after),
-        guards=turn_guards(sides),
-        witnessed_by=sides.id("parity", str(leg)) if sides.filled else None,
+        statements=(*_around_sync(sides, forth, after), *_mirrored(sides, stage, after)),
+        guards=(*turn_guards(sides), *_guards_of_mirrors(sides, stage, before)),
+        witnessed_by=_witnesses(sides, stage),
         undo=(
             *_ask_conflicts(sides, stage, turning or sides.pairs, leg),
+            *(mirrored.ask_before_turning_back(mirror, leg) for mirror in _turning_mirrors(sides, stage, after)),
             *(numbering.asks(sides) if stage == "cutover" else ()),
             *(replaced_key.made_ready(sides) if stage == "cutover" else ()),
             Ddl(
@@ -90,8 +93,8 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
                 database=sides.database,
                 title=f"give {sides.relation} its old names back",
                 locks=locks,
-                statements=_around_sync(sides, back, before),
-                guards=turn_guards(sides),
+                statements=(*_around_sync(sides, back, before), *_mirrored(sides, stage, before)),
+                guards=(*turn_guards(sides), *_guards_of_mirrors(sides, stage, after)),
             ),
             *_old_not_null_again(sides, turning, leg),
             *_made_again(sides, stage, turning),
@@ -137,6 +140,28 @@ def _around_sync(sides: Sides, statements: list[str], after: Moment) -> tuple[st
     if not sides.synced:
         return tuple(statements)
     return (*remove_sync(sides), *statements, *install_sync(sides, after))
+
+
+def _turning_mirrors(sides: Sides, stage: Stage, moment: Moment) -> tuple[Mirror, ...]:
+    """Columns that go to another table leave at retire."""
+    return sides.mirrors_at(moment) if stage == "retire" else ()
+
+
+def _mirrored(sides: Sides, stage: Stage, moment: Moment) -> Iterator[str]:
+    """Statements that let the mirrors go on with the names of the moment."""
+    for mirror in _turning_mirrors(sides, stage, moment):
+        yield from triggers.turn(mirror, "turned" if moment == "retired" else "side by side")
+
+
+def _guards_of_mirrors(sides: Sides, stage: Stage, moment: Moment) -> Iterator[Guard]:
+    for mirror in _turning_mirrors(sides, stage, moment):
+        yield from mirrored.guards(mirror, "turned" if moment == "retired" else "side by side")
+
+
+def _witnesses(sides: Sides, stage: Stage) -> tuple[str, ...]:
+    leg = stage_leg(stage)
+    own = (sides.id("parity", str(leg)),) if sides.filled else ()
+    return (*own, *(mirrored.parity(mirror, leg).id for mirror in _turning_mirrors(sides, stage, "side by side")))
 
 
 def _place(sides: Sides, leg: Leg) -> Place:
@@ -196,7 +221,7 @@ def _made_again(sides: Sides, stage: Stage, turning: tuple[Pair, ...]) -> Iterat
 
 def _old_not_null_again(sides: Sides, turning: tuple[Pair, ...], leg: Leg) -> Iterator[AnyStep]:
     """After a turn back: NOT NULL of the old columns again, proved without a blocking scan."""
-    left = [name for pair in turning for name in pair.old if sides.old_column(name).not_null]
+    left = [name for pair in turning for name in pair.old if sides.is_bound(name)]
     for name in (name for name in left if not replaced_key.is_proved_before_the_turn_back(sides, name)):
         yield from rules.not_null_again(
             _place(sides, leg), name, subject=f"old {name}", shown=f"{sides.relation}.{name}"

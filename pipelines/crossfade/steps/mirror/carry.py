@@ -1,0 +1,227 @@
+"""Carrying a row of a mirror to the other side, in SQL.
+
+Both rows are locked, but the second one is never waited for in a queue: who holds it may be waiting for us. It is asked
+for again and again for a second, and then the write stands alone and is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crossfade.composing import sql
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import names
+from crossfade.steps.mirror.functions import key_arguments, keyed_function
+from crossfade.steps.mirror.notes import HELD, key_json
+from crossfade.steps.mirror.tables import OURS, PLACEHOLDER, Mirror, Values, Way, record
+from crossfade.steps.plpgsql import commented
+
+# About the server or the transaction and not about the row: those stay errors.
+_NOT_ABOUT_THE_ROW = ("40", "53", "57", "58", "XX")
+_TIMES, _PAUSE = 100, 0.01  # seconds
+# In the queue of a unique index we do wait: for less than deadlock_timeout, so that nobody is ended for it.
+_SHORT = sql.SQL("SET lock_timeout TO '400ms'")
+
+
+def functions(mirror: Mirror) -> Iterator[sql.Composable]:
+    """Those that carry, for each direction in which anything is carried."""
+    for way in (Way(mirror, "left"), Way(mirror, "right")) if mirror.two_way else (Way(mirror, "left"),):
+        yield _write(way)
+        yield _carry(way)
+
+
+def _carry(way: Way) -> sql.Composable:
+    """Find the other row and lock it, then bring it in line; gives whether there was one."""
+    mirror, source, target = way.mirror, way.source, way.target
+    key = key_arguments(mirror)
+    body = sql.SQL(
+        """
+-- told: the columns, by their names in {right}. patient: called for who wrote the row, so that it is locked, or gone.
+DECLARE
+  there boolean;
+  other boolean;
+  held boolean := false;
+  noted boolean := EXISTS (SELECT FROM {behind} AS b WHERE {b});
+  failed text := {held};
+BEGIN
+  BEGIN
+    FOR attempt IN 0 .. CASE WHEN patient THEN {times} ELSE 0 END LOOP
+      IF attempt > 0 THEN PERFORM pg_catalog.pg_sleep({pause}); END IF;
+      IF patient THEN
+        there := EXISTS (SELECT FROM {source} AS s WHERE {s});
+      ELSE
+        PERFORM FROM {source} AS s WHERE {s} FOR NO KEY UPDATE SKIP LOCKED;
+        there := FOUND;
+        CONTINUE WHEN NOT there AND EXISTS (SELECT FROM {source} AS s WHERE {s});
+      END IF;
+      IF there THEN
+        PERFORM FROM {target} AS t WHERE {t} FOR NO KEY UPDATE SKIP LOCKED;
+      ELSE
+        PERFORM FROM {target} AS t WHERE {t} FOR UPDATE SKIP LOCKED;
+      END IF;
+      other := FOUND;
+      held := other OR NOT EXISTS (SELECT FROM {target} AS t WHERE {t});
+      EXIT WHEN held;
+    END LOOP;
+    IF held THEN failed := {write}({key}, told, there, other, noted); END IF;
+  EXCEPTION WHEN others THEN
+    IF pg_catalog.left(SQLSTATE, 2) IN ({server}) THEN RAISE; END IF;
+    failed := SQLSTATE;
+  END;
+  IF failed <> {held} AND pg_catalog.cardinality(told) = 0 THEN
+    RETURN false;  -- nothing was given, and nothing can be made of it: the writer makes the other row himself
+  ELSIF failed IS NOT NULL THEN
+    INSERT INTO {behind} (side, told, fresh, sqlstate, {key_names}) VALUES ({side}, told, patient, failed, {key});
+    PERFORM crossfade.note_conflict({migration}, {relation}, {json}, failed);
+  ELSIF noted AND patient THEN
+    PERFORM {settle}({key}, told);
+  END IF;
+  RETURN coalesce(other, false);
+END
+"""
+    ).format(
+        right=trusted(commented(str(mirror.right.table))),
+        behind=mirror.notes.sql,
+        b=way.is_row(mirror.notes, "b", key),
+        source=source.sql,
+        s=way.is_row(source, "s", key),
+        target=target.sql,
+        t=way.is_row(target, "t", key),
+        times=sql.Literal(_TIMES),
+        pause=sql.Literal(_PAUSE),
+        server=server_failures(),
+        held=sql.Literal(HELD),
+        write=_writer(way),
+        key_names=names(mirror.notes.key),
+        key=sql.SQL(", ").join(key),
+        side=sql.Literal(way.side),
+        migration=sql.Literal(mirror.migration),
+        relation=sql.Literal(str(source.table)),
+        json=key_json(source, key),
+        settle=mirror.function("settle"),
+    )
+    return keyed_function(mirror, way.function, sql.SQL("told text[], patient boolean"), "boolean", body)
+
+
+def server_failures() -> sql.Composable:
+    """Classes of SQLSTATE that are never noted."""
+    return sql.SQL(", ").join(map(sql.Literal, _NOT_ABOUT_THE_ROW))
+
+
+def _writer(way: Way) -> sql.Identifier:
+    return way.mirror.function(f"write_{way.side}")
+
+
+def _write(way: Way) -> sql.Composable:
+    """Bring the other row, which is locked, in line with the one of the key as it is now; gives a failure or NULL."""
+    body = sql.SQL(
+        """
+#variable_conflict use_variable
+BEGIN
+{}
+  RETURN NULL;
+END
+"""
+    ).format(_act(way, key_arguments(way.mirror)))
+    more = sql.SQL("told text[], there boolean, other boolean, noted boolean")
+    return keyed_function(way.mirror, _writer(way), more, "text", body, _SHORT)
+
+
+def _act(way: Way, key: Values) -> sql.Composable:
+    mirror, source, target = way.mirror, way.source, way.target
+    parts = {
+        "source": source.sql,
+        "target": target.sql,
+        "s": way.is_row(source, "s", key),
+        "t": way.is_row(target, "t", key),
+        "target_columns": names(target.columns),
+        "source_columns": names(source.columns, of="s"),
+        "target_key": names(target.key),
+        "source_key": names(source.key, of="s"),
+        "values": _values(way),
+        "stale": _stale(way),
+        "defaults": sql.SQL(", ").join(
+            sql.SQL("{} = DEFAULT").format(sql.Identifier(column)) for column in target.columns
+        ),
+        "held": sql.Literal(HELD),
+    }
+    if not mirror.makes:
+        gone = sql.SQL("        NULL;  -- the other row is one of its own")
+    elif way.side == "left":
+        gone = sql.SQL("        DELETE FROM {target} AS t WHERE {t};").format(**parts)
+    else:
+        gone = sql.SQL("        UPDATE {target} AS t SET {defaults} WHERE {t};").format(**parts)
+    made = sql.SQL("")
+    if mirror.makes and way.side == "left":
+        marker, value = sql.SQL(""), sql.SQL("")
+        if mirror.two_way:
+            marker = sql.SQL(", {}").format(sql.Identifier(mirror.marker))
+            value = sql.SQL(", CASE WHEN pg_catalog.cardinality(told) = 0 THEN {} ELSE {} END").format(
+                sql.Literal(PLACEHOLDER), sql.Literal(OURS)
+            )
+        # One that was made meanwhile is brought in line at commit.
+        made = sql.SQL(
+            """
+      ELSE
+        INSERT INTO {target} ({target_key}, {target_columns}{marker}) OVERRIDING SYSTEM VALUE
+        SELECT {source_key}, {source_columns}{value} FROM {source} AS s WHERE {s}
+            ON CONFLICT ({target_key}) DO NOTHING;
+        IF NOT FOUND THEN RETURN {held}; END IF;"""
+        ).format(**parts, marker=marker, value=value)
+    return sql.SQL(
+        """      IF NOT there THEN
+{gone}
+      ELSIF other THEN
+        UPDATE {target} AS t SET {values} FROM {source} AS s WHERE {s} AND {t} AND ({stale});{made}
+      END IF;"""
+    ).format(**parts, gone=gone, made=made)
+
+
+def _values(way: Way) -> sql.Composable:
+    mirror = way.mirror
+    if not mirror.two_way:
+        return sql.SQL(", ").join(
+            sql.SQL("{} = s.{}").format(sql.Identifier(there), sql.Identifier(here))
+            for here, there in zip(way.source.columns, way.target.columns, strict=True)
+        )
+    values = [
+        sql.SQL("{there} = CASE WHEN {told} THEN s.{here} ELSE t.{there} END").format(
+            there=sql.Identifier(there), here=sql.Identifier(here), told=_told(way, label)
+        )
+        for here, there, label in zip(way.source.columns, way.target.columns, mirror.right.columns, strict=True)
+    ]
+    if way.side == "left":
+        values.append(
+            sql.SQL("{m} = CASE WHEN t.{m} IS NULL AND noted THEN NULL ELSE {ours} END").format(
+                m=sql.Identifier(mirror.marker), ours=sql.Literal(OURS)
+            )
+        )
+    return sql.SQL(", ").join(values)
+
+
+def _told(way: Way, label: str) -> sql.Composable:
+    """The column is to be carried: it was told, or the right row is not mapped yet and nothing of it is under way."""
+    told = sql.SQL("{} = ANY (told)").format(sql.Literal(label))
+    if way.side == "right":
+        return told
+    return sql.SQL("({} OR (t.{} IS NULL AND NOT noted))").format(told, sql.Identifier(way.mirror.marker))
+
+
+def _stale(way: Way) -> sql.Composable:
+    """There is anything to write."""
+    mirror = way.mirror
+    if not mirror.two_way:
+        return sql.SQL("{} *<> {}").format(record(way.target.columns, "t"), record(way.source.columns, "s"))
+    questions = [
+        sql.SQL("({} = ANY (told) AND {} *<> {})").format(
+            sql.Literal(label), record((there,), "t"), record((here,), "s")
+        )
+        for here, there, label in zip(way.source.columns, way.target.columns, mirror.right.columns, strict=True)
+    ]
+    if way.side == "left":
+        marker = sql.Identifier(mirror.marker)
+        questions.append(sql.SQL("(t.{} IS NULL AND NOT noted)").format(marker))
+        questions.append(
+            sql.SQL("(t.{} = {} AND pg_catalog.cardinality(told) > 0)").format(marker, sql.Literal(PLACEHOLDER))
+        )
+    return sql.SQL(" OR ").join(questions)

@@ -1,0 +1,382 @@
+"""The steps of a mirror: set up, filled, proved, turned when the old side goes, and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import LiteralString
+
+from crossfade.composing import sql
+from crossfade.steps.compose import any_leaf, lock, names, per_leaf, text
+from crossfade.steps.conflicts import open_conflicts
+from crossfade.steps.fill import IN_CONFLICT
+from crossfade.steps.given import is_named
+from crossfade.steps.mirror import notes, triggers
+from crossfade.steps.mirror.functions import function_names
+from crossfade.steps.mirror.tables import OURS, THEIRS, Mirror, Moment
+from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Lock, Walk, stage_leg
+
+_IN_RANGE = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+
+
+def expand(mirror: Mirror) -> Iterator[Ddl]:
+    """From here on both sides follow each other; rows that existed are mapped by `fill`."""
+    for part in _parts(mirror, "side by side"):
+        yield part.ddl(mirror, EXPAND, part.on, undo=(part.ddl(mirror, EXPAND, part.off, undone=True),))
+
+
+def fill(mirror: Mirror) -> Walk:
+    """Rows that existed: the right one is made from the left one, or gets its values."""
+    return _make_rows(mirror) if mirror.makes else _map_rows(mirror)
+
+
+def parity(mirror: Mirror, leg: Leg) -> Check:
+    """Both sides hold the same, and nothing is still to be carried: a scan without a lock."""
+    join = sql.SQL("FULL JOIN" if mirror.makes else "LEFT JOIN")
+    counts = [
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE r.{r} IS NULL AND {held}) AS {words}"),
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE l.{l} IS NOT NULL AND r.{r} IS NOT NULL AND {differ}) AS {words}"),
+    ]
+    words = [
+        f"rows of {mirror.left.table} without one in {mirror.right.table}",
+        f"rows of {mirror.shown} that disagree",
+    ]
+    if mirror.makes:
+        counts.append(sql.SQL("pg_catalog.count(*) FILTER (WHERE l.{l} IS NULL) AS {words}"))
+        words.append(f"rows of {mirror.right.table} without one in {mirror.left.table}")
+    parts = {
+        "l": sql.Identifier(mirror.left.key[0]),
+        "r": sql.Identifier(mirror.right.key[0]),
+        "held": _holds_something(mirror),
+        "differ": mirror.differ("l", "r"),
+    }
+    asked = [count.format(**parts, words=sql.Identifier(said[:63])) for count, said in zip(counts, words, strict=True)]
+    noted = sql.SQL("(SELECT pg_catalog.count(*) FROM {}) AS {}").format(mirror.notes.sql, sql.Identifier(IN_CONFLICT))
+    query = sql.SQL("SELECT {} FROM {} AS l {} {} AS r ON {}").format(
+        sql.SQL(", ").join([*asked, noted]), mirror.left.sql, join, mirror.right.sql, mirror.same("l", "r")
+    )
+    return Check(
+        id=mirror.id("parity", str(leg)),
+        leg=leg,
+        database=mirror.database,
+        title=f"prove that {mirror.shown} hold the same",
+        locks=(*lock(mirror.left.relation, "ACCESS SHARE"), *lock(mirror.right.relation, "ACCESS SHARE")),
+        query=query.as_string(None),
+        witness=_witness(mirror),
+        settle=notes.settle(mirror),
+        fix="write these rows again on the side that is right, or make the row that is missing; then run"
+        " `crossfade up`",
+    )
+
+
+def _holds_something(mirror: Mirror) -> sql.Composable:
+    """The left row `l` must have a right one. Where the new version writes too, it may be about to make that."""
+    if not mirror.two_way:
+        return sql.SQL("true")
+    given = [asked for column in mirror.given for asked in is_named(column.name, column.type, column.default, "l")]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(given)) if given else sql.SQL("false")
+
+
+def guards(mirror: Mirror, moment: Moment) -> tuple[Guard, ...]:
+    """What a turn asks under its lock; that nothing is still to be carried it learns from the witness."""
+    return (
+        Guard(
+            query=_always_on(mirror, moment),
+            refusal=f"a trigger that keeps {mirror.shown} in step is missing, disabled or not enabled ALWAYS",
+        ),
+    )
+
+
+def ask_before_turning_back(mirror: Mirror, leg: Leg) -> Check:
+    """Nothing that the new side was written with is missing on the old one."""
+    query = sql.SQL("SELECT pg_catalog.count(*) AS {} FROM crossfade.conflict WHERE id IN ({})").format(
+        sql.Identifier(IN_CONFLICT), open_conflicts(mirror.migration, str(mirror.right.table))
+    )
+    return Check(
+        id=mirror.id("turn", "undo", "ask"),
+        leg=leg,
+        database=mirror.database,
+        title=f"ask that {mirror.left.table} holds what {mirror.right.table} was written with",
+        query=query.as_string(None),
+        settle=notes.settle(mirror),
+        fix="write these rows with values that the old column can hold, then roll back again",
+    )
+
+
+def archive(mirror: Mirror, *, silent: bool) -> Iterator[Ddl]:
+    """The two part. mirror: with the left columns under the names of then. silent: of triggers of the left table."""
+    leg = stage_leg("archive")
+    refill: tuple[Walk, ...] = (_refill(mirror, leg, silent=silent),)
+    for part in reversed(_parts(mirror, "turned", existing=OURS)):
+        again = part.ddl(mirror, leg, part.on, undone=True)
+        yield part.ddl(mirror, leg, part.off, undo=(again, *refill))
+        refill = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Something that is there while the two are in step; each is done under a lock on one table alone.
+
+    With a lock on one of them, a wait for the other would meet the clients who hold that and want this.
+    """
+
+    name: str
+    title: str
+    locks: tuple[Lock, ...]
+    on: tuple[str, ...]
+    off: tuple[str, ...]
+
+    def ddl(
+        self,
+        mirror: Mirror,
+        leg: Leg,
+        statements: tuple[str, ...],
+        *,
+        undo: tuple[AnyStep, ...] = (),
+        undone: bool = False,
+    ) -> Ddl:
+        removes = statements is self.off
+        return Ddl(
+            id=mirror.id(self.name, *([str(leg)] if leg != EXPAND else []), *(["undo"] if undone else [])),
+            leg=leg,
+            database=mirror.database,
+            title=f"{'drop' if removes else 'install'} {self.title}",
+            locks=self.locks,
+            statements=statements,
+            undo=undo,
+            undo_title=f"{'install' if removes else 'drop'} them" + (" again" if removes else ""),
+        )
+
+
+def _parts(mirror: Mirror, moment: Moment, existing: int | None = None) -> tuple[_Part, ...]:
+    """existing: what the marker says of rows that are there when it comes.
+
+    In this order none of them misses a row: a right row that comes before its triggers is not mapped, as the old ones.
+    """
+    right = lock(mirror.right.relation, "ACCESS EXCLUSIVE")
+    marker = sql.Identifier(mirror.marker)
+    alter = sql.SQL("ALTER TABLE {} {}")
+    marked: tuple[str, ...] = ()
+    unmarked: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()
+    if mirror.two_way:
+        of_now = sql.SQL("") if existing is None else sql.SQL(" DEFAULT {}").format(sql.Literal(existing))
+        said = f"crossfade: NULL not mapped yet, 0 made for a row that gave nothing; migration {mirror.migration}"
+        column = sql.Identifier(mirror.right.table.schema, mirror.right.table.name, mirror.marker)
+        marked = text(
+            alter.format(mirror.right.sql, sql.SQL("ADD COLUMN {} smallint{}").format(marker, of_now)),
+            sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, sql.Literal(said)),
+        )
+        unmarked = text(alter.format(mirror.right.sql, sql.SQL("DROP COLUMN IF EXISTS {}").format(marker)))
+        theirs = text(
+            alter.format(
+                mirror.right.sql, sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(marker, sql.Literal(THEIRS))
+            )
+        )
+    functions = _Part(
+        "functions",
+        f"what keeps {mirror.shown} in step",
+        right if mirror.two_way else (),
+        (*marked, *triggers.functions(mirror, moment)),
+        (*triggers.without_functions(mirror), *unmarked),
+    )
+    lefts = _Part(
+        "left",
+        f"the triggers of {mirror.left.table} that carry to {mirror.right.table}",
+        lock(mirror.left.relation, "ACCESS EXCLUSIVE"),
+        triggers.on(mirror, "left", moment),
+        triggers.off(mirror, "left"),
+    )
+    rights = _Part(
+        "right",
+        f"the triggers of {mirror.right.table} that carry to {mirror.left.table}",
+        right,
+        (*theirs, *triggers.on(mirror, "right", moment)),
+        triggers.off(mirror, "right"),
+    )
+    return (functions, lefts, rights) if mirror.two_way else (functions, lefts)
+
+
+def _make_rows(mirror: Mirror) -> Walk:
+    missing = sql.SQL("NOT EXISTS (SELECT FROM {} AS r WHERE {}) AND NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(
+        mirror.right.sql, mirror.same("t", "r"), mirror.notes.sql, mirror.noted(mirror.left, "t")
+    )
+    marker = sql.SQL(", {}").format(sql.Identifier(mirror.marker)) if mirror.two_way else sql.SQL("")
+    # A row made meanwhile by who wrote the left one is newer than what is seen here.
+    batch = sql.SQL(
+        "INSERT INTO {right} ({there}{marker}) OVERRIDING SYSTEM VALUE SELECT {here}{ours} FROM {leaf} AS t"
+        " WHERE {in_range} AND {missing} FOR NO KEY UPDATE OF t SKIP LOCKED ON CONFLICT ({key}) DO NOTHING"
+    ).format(
+        right=mirror.right.sql,
+        there=names((*mirror.right.key, *mirror.right.columns)),
+        here=names((*mirror.left.key, *mirror.left.columns), of="t"),
+        marker=marker,
+        ours=sql.SQL(", {}").format(sql.Literal(OURS)) if mirror.two_way else sql.SQL(""),
+        leaf=any_leaf(),
+        in_range=_IN_RANGE,
+        missing=missing,
+        key=names(mirror.right.key),
+    )
+    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), _IN_RANGE, missing)
+    return Walk(
+        id=mirror.id("fill"),
+        leg=BACKFILL,
+        database=mirror.database,
+        title=f"make the rows of {mirror.right.table} from those of {mirror.left.table}",
+        locks=(*lock(mirror.left.relation, "ROW EXCLUSIVE"), *lock(mirror.right.relation, "ROW EXCLUSIVE")),
+        undo_title="the rows go with their table",
+        relation=mirror.left.relation,
+        batch=per_leaf(batch),
+        conflict=per_leaf(notes.note(mirror, mirror.left, in_range)),
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
+        .format(mirror.left.sql, missing)
+        .as_string(None),
+        pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {}").format(in_range)),
+        settle=notes.settle(mirror),
+        silent=mirror.silent,
+    )
+
+
+def _map_rows(mirror: Mirror) -> Walk:
+    """A right row that has no left one has nothing to be given."""
+    marker = sql.Identifier(mirror.marker)
+    due = sql.SQL("t.{} IS NULL AND NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(
+        marker, mirror.notes.sql, mirror.noted(mirror.right, "t")
+    )
+    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), _IN_RANGE, due)
+    there = sql.Identifier("l", mirror.left.key[0])
+    values = [
+        sql.SQL("{c} = CASE WHEN {there} IS NULL THEN t.{c} ELSE {value} END").format(
+            c=sql.Identifier(right),
+            there=sql.Identifier("batch", "_cf_there"),
+            value=sql.Identifier("batch", f"_cf_{n}"),
+        )
+        for n, right in enumerate(mirror.right.columns)
+    ]
+    read = [
+        sql.SQL("{} AS {}").format(sql.Identifier("l", left), sql.Identifier(f"_cf_{n}"))
+        for n, left in enumerate(mirror.left.columns)
+    ]
+    batch = sql.SQL(
+        """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {there} AS _cf_there, {read} FROM {leaf} AS t LEFT JOIN {left} AS l ON {same}
+   WHERE {in_range} AND {due} FOR NO KEY UPDATE OF t SKIP LOCKED)
+UPDATE {leaf} AS t SET {values}, {marker} = {ours} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
+    ).format(
+        there=there,
+        read=sql.SQL(", ").join(read),
+        leaf=any_leaf(),
+        left=mirror.left.sql,
+        same=mirror.same("l", "t"),
+        in_range=_IN_RANGE,
+        due=due,
+        values=sql.SQL(", ").join(values),
+        marker=marker,
+        ours=sql.Literal(OURS),
+    )
+    return Walk(
+        id=mirror.id("fill"),
+        leg=BACKFILL,
+        database=mirror.database,
+        title=f"give the rows of {mirror.right.table} what those of {mirror.left.table} hold",
+        locks=(*lock(mirror.right.relation, "ROW EXCLUSIVE"), *lock(mirror.left.relation, "ACCESS SHARE")),
+        undo_title="the values go with their columns",
+        relation=mirror.right.relation,
+        batch=per_leaf(batch),
+        conflict=per_leaf(notes.note(mirror, mirror.right, in_range)),
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
+        .format(mirror.right.sql, due)
+        .as_string(None),
+        pending_rows=per_leaf(sql.SQL("SELECT t.ctid::text FROM {}").format(in_range)),
+        settle=notes.settle(mirror),
+        silent=mirror.silent,
+        writes=(*mirror.right.columns, mirror.marker),
+    )
+
+
+def _refill(mirror: Mirror, leg: Leg, *, silent: bool) -> Walk:
+    """Left rows whose right one was written while nothing was in step."""
+    there = sql.SQL("{} AS t JOIN {} AS r ON {}")
+    stale = mirror.differ("t", "r")
+    batch = sql.SQL(
+        """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {right} FROM {there} WHERE {in_range} AND {stale} FOR NO KEY UPDATE OF t SKIP LOCKED)
+UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
+    ).format(
+        right=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(sql.Identifier("r", c), sql.Identifier(f"_cf_{n}"))
+            for n, c in enumerate(mirror.right.columns)
+        ),
+        there=there.format(any_leaf(), mirror.right.sql, mirror.same("t", "r")),
+        in_range=_IN_RANGE,
+        stale=stale,
+        leaf=any_leaf(),
+        values=sql.SQL(", ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(c), sql.Identifier("batch", f"_cf_{n}"))
+            for n, c in enumerate(mirror.left.columns)
+        ),
+    )
+    source = there.format(mirror.left.sql, mirror.right.sql, mirror.same("t", "r"))
+    return Walk(
+        id=mirror.id("end", "undo", "refill"),
+        leg=leg,
+        database=mirror.database,
+        title=f"give {mirror.left.table} what {mirror.right.table} was written with since",
+        locks=(*lock(mirror.left.relation, "ROW EXCLUSIVE"), *lock(mirror.right.relation, "ACCESS SHARE")),
+        relation=mirror.left.relation,
+        batch=per_leaf(batch),
+        pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}").format(source, stale).as_string(None),
+        pending_rows=per_leaf(
+            sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
+                there.format(any_leaf(), mirror.right.sql, mirror.same("t", "r")), _IN_RANGE, stale
+            )
+        ),
+        silent=silent,
+    )
+
+
+_FACTS = """
+SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabled), ',' ORDER BY kind, oid) FROM (
+  SELECT 'trigger' AS kind, t.oid, t.xmin::text AS version, t.tgenabled::text AS enabled
+    FROM pg_trigger AS t
+   WHERE (t.tgrelid = {left}::regclass::oid OR t.tgrelid = {right}::regclass::oid)
+     AND (t.tgname = ANY ({lefts}) OR t.tgname = ANY ({rights}))
+  UNION ALL
+  SELECT 'note', 0::oid, n.id::text, NULL FROM {notes} AS n
+  UNION ALL
+  SELECT 'function', f.oid, f.xmin::text, NULL FROM pg_proc AS f
+   WHERE f.proname = ANY ({functions}) AND f.pronamespace = 'crossfade'::regnamespace::oid) AS facts"""
+_ON = """
+SELECT pg_catalog.cardinality({lefts}) + pg_catalog.cardinality({rights}) = (
+  SELECT pg_catalog.count(*) FROM pg_trigger AS t
+   WHERE t.tgenabled = 'A' AND ((t.tgrelid = {left}::regclass::oid AND t.tgname = ANY ({lefts}))
+                                OR (t.tgrelid = {right}::regclass::oid AND t.tgname = ANY ({rights}))))"""
+
+
+def _witness(mirror: Mirror) -> str:
+    """A query for one text that changes when a trigger was ever off, or a row could not be carried since."""
+    return _asked(_FACTS, mirror, "side by side")
+
+
+def _always_on(mirror: Mirror, moment: Moment) -> str:
+    """A query: all triggers are there and enabled ALWAYS."""
+    return _asked(_ON, mirror, moment)
+
+
+def _asked(query: LiteralString, mirror: Mirror, moment: Moment) -> str:
+    lefts, rights = (list(triggers.trigger_names(mirror, side, moment)) for side in ("left", "right"))
+    return (
+        sql.SQL(query)
+        .format(
+            left=sql.Literal(mirror.left.sql.as_string(None)),
+            right=sql.Literal(mirror.right.sql.as_string(None)),
+            lefts=sql.SQL("CAST({} AS name[])").format(sql.Literal(lefts)),
+            rights=sql.SQL("CAST({} AS name[])").format(sql.Literal(rights)),
+            notes=mirror.notes.sql,
+            functions=sql.SQL("CAST({} AS name[])").format(sql.Literal(function_names(mirror))),
+        )
+        .as_string(None)
+        .strip()
+    )

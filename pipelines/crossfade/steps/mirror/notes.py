@@ -1,0 +1,140 @@
+"""What a mirror has still to carry: noted by key, and carried as soon as both rows are free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from crossfade.composing import sql
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import names, text
+from crossfade.steps.conflicts import resolved
+from crossfade.steps.mirror.functions import key_arguments, keyed_function, trigger_function
+from crossfade.steps.mirror.tables import Half, Mirror, Values, Way
+
+HELD = "55P03"  # the other row was locked by somebody
+
+
+def settle(mirror: Mirror) -> tuple[str, ...]:
+    """Statements that carry what was noted where both rows are free now; what is carried counts no more."""
+    again = sql.SQL("SELECT {}({}, '{{}}'::text[]) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
+        mirror.function("settle"), names(mirror.notes.key, of="noted"), names(mirror.notes.key), mirror.notes.sql
+    )
+    key: Values = [sql.Identifier("b", name) for name in mirror.notes.key]
+    gone = (
+        resolved(
+            mirror.migration,
+            str(half.table),
+            sql.SQL("key NOT IN (SELECT {} FROM {} AS b)").format(key_json(half, key), mirror.notes.sql),
+        )
+        for half in ((mirror.left, mirror.right) if mirror.two_way else (mirror.left,))
+    )
+    return text(again, *gone)
+
+
+def note(mirror: Mirror, half: Half, rows: sql.Composable) -> sql.Composable:
+    """A query that notes rows of one of the tables, of alias `t` in `rows`, that could not be mapped: SQLSTATE $3."""
+    key: Values = [sql.Identifier("noted", name) for name in mirror.notes.key]
+    return sql.SQL(
+        "WITH noted AS (INSERT INTO {} (side, told, fresh, sqlstate, {}) SELECT 'left', {}, false, $3, {} FROM {}"
+        " RETURNING *) SELECT crossfade.note_conflict({}, {}, {}, $3) FROM noted"
+    ).format(
+        mirror.notes.sql,
+        names(mirror.notes.key),
+        all_columns(mirror),
+        names(half.key, of="t"),
+        rows,
+        sql.Literal(mirror.migration),
+        sql.Literal(str(mirror.left.table)),
+        key_json(mirror.left, key),
+    )
+
+
+def table(mirror: Mirror) -> sql.Composable:
+    """side: where it was written. told: the columns, by their right names. fresh: a client may yet carry it itself."""
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), trusted(type_))
+        for name, type_ in zip(mirror.notes.key, mirror.key_types, strict=True)
+    )
+    return sql.SQL(
+        "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED ALWAYS AS IDENTITY, {}, side text NOT NULL,"
+        " told text[] NOT NULL, fresh boolean NOT NULL, sqlstate text NOT NULL, PRIMARY KEY ({}, id))"
+    ).format(mirror.notes.sql, columns, names(mirror.notes.key))
+
+
+def table_trigger(mirror: Mirror) -> Iterator[sql.Composable]:
+    """When who noted it commits, the other row may be free; or it is his own, and who held this one has let go."""
+    trigger = sql.Identifier(mirror.own("again"))
+    yield sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(trigger, mirror.notes.sql)
+    yield sql.SQL(
+        "CREATE CONSTRAINT TRIGGER {} AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+        " WHEN (new.fresh AND new.sqlstate = {}) EXECUTE FUNCTION {}()"
+    ).format(trigger, mirror.notes.sql, sql.Literal(HELD), mirror.function("at_commit"))
+    yield sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(mirror.notes.sql, trigger)
+
+
+def key_json(half: Half, key: Values) -> sql.Composable:
+    """The key as conflicts have it."""
+    pairs = [sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in zip(half.key, key, strict=True)]
+    return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
+
+
+def all_columns(mirror: Mirror) -> sql.Composable:
+    return sql.SQL("CAST({} AS text[])").format(sql.Literal(list(mirror.right.columns)))
+
+
+def functions(mirror: Mirror) -> Iterator[sql.Composable]:
+    yield _settle(mirror)
+    again = sql.SQL("  PERFORM {}({}, '{{}}'::text[]);\n  RETURN NULL;").format(
+        mirror.function("settle"), names(mirror.notes.key, of="new")
+    )
+    yield from trigger_function(mirror, "at_commit", again)
+
+
+def _settle(mirror: Mirror) -> sql.Composable:
+    """Carry what was noted of a key, each column from where it was written last; nothing while a row is held."""
+    key = key_arguments(mirror)
+    way = Way(mirror, "left")
+    right = sql.SQL("  IF rights IS NOT NULL THEN PERFORM {}({}, rights, false); END IF;\n").format(
+        mirror.function("carry_right"), sql.SQL(", ").join(key)
+    )
+    body = sql.SQL(
+        """
+DECLARE
+  lefts text[];
+  rights text[];
+BEGIN
+  PERFORM FROM {left} AS t WHERE {l} FOR NO KEY UPDATE SKIP LOCKED;
+  IF NOT FOUND AND EXISTS (SELECT FROM {left} AS t WHERE {l}) THEN RETURN; END IF;
+  PERFORM FROM {right} AS t WHERE {r} FOR NO KEY UPDATE SKIP LOCKED;
+  IF NOT FOUND AND EXISTS (SELECT FROM {right} AS t WHERE {r}) THEN RETURN; END IF;
+  SELECT pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'left'),
+         pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'right') INTO lefts, rights
+    FROM (SELECT DISTINCT ON (c) c, b.side FROM {behind} AS b CROSS JOIN LATERAL unnest(b.told) AS told (c)
+           WHERE {b} AND c <> ALL (done) ORDER BY c, b.id DESC) AS newest;
+  DELETE FROM {behind} AS b WHERE {b};
+{rights}  PERFORM {carry_left}({key}, coalesce(lefts, '{{}}'::text[]), false);
+  IF NOT EXISTS (SELECT FROM {behind} AS b WHERE {b}) THEN
+{resolved}
+  END IF;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN;  -- a table is locked as a whole: they stay noted
+END
+"""
+    ).format(
+        left=mirror.left.sql,
+        right=mirror.right.sql,
+        l=way.is_row(mirror.left, "t", key),
+        r=way.is_row(mirror.right, "t", key),
+        b=way.is_row(mirror.notes, "b", key),
+        behind=mirror.notes.sql,
+        rights=right if mirror.two_way else sql.SQL(""),
+        carry_left=mirror.function("carry_left"),
+        key=sql.SQL(", ").join(key),
+        resolved=sql.SQL("\n").join(
+            sql.SQL("    PERFORM crossfade.resolve_conflict({}, {}, {});").format(
+                sql.Literal(mirror.migration), sql.Literal(str(half.table)), key_json(half, key)
+            )
+            for half in (mirror.left, mirror.right)
+        ),
+    )
+    return keyed_function(mirror, mirror.function("settle"), sql.SQL("done text[]"), "void", body)
