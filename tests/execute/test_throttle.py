@@ -61,7 +61,7 @@ def site_of(scene: Scene) -> Generator[Site]:
     """Its database under the lease of a runner, the first phase done."""
     settings = scene.runner().plan(scene.migration()).settings
     scene.up(through="expand")
-    site = Site(scene.project().databases["app"], "m", "a test", settings, scene.notices.append, no_fault)
+    site = Site(scene.project().databases["app"], "m", "a test", settings, scene.notices.append, no_fault, scene.root)
     try:
         yield site
     finally:

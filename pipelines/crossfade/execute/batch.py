@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
+from crossfade.execute.called import Called
 from crossfade.execute.errors import ExecutionFailed, Paused, is_about_rows
 from crossfade.execute.site import Site
 from crossfade.execute.units import Rewritten, Unit, filenode
@@ -34,6 +35,7 @@ class Walker:
         self._step = step
         self.connection = site.session()
         self._deadlock_timeout = _milliseconds(self.connection, "deadlock_timeout")
+        self._called = Called(site.root, step.function) if step.function is not None else None
         self._wary = 0  # so many batches skip held rows, because one met them
 
     def advance(self, unit: Unit, blocks: int) -> tuple[Unit, int]:
@@ -159,7 +161,12 @@ class Walker:
         # $1 and $2 are the server's own placeholders: fragments may hold any % they like.
         cursor = psycopg.RawCursor(work)
         for each in (*self._step.first, statement) if statement == self._step.batch else (statement,):
-            cursor.execute(trusted(each).format(leaf=table(leaf)), (first, last, *more))
+            filled: dict[str, sql.Composable] = {"leaf": table(leaf)}
+            if self._called is not None and each == self._step.batch:
+                if (given := self._called.values(cursor, leaf, first, last)) is None:
+                    return 0
+                filled["given"] = given
+            cursor.execute(trusted(each).format(**filled), (first, last, *more))
         return max(cursor.rowcount, 0)
 
     def _note_progress(self, work: psycopg.Connection[Any], unit: Unit, end: int, rows: int) -> None:

@@ -70,7 +70,7 @@ def purge(project: Project, chosen: Iterable[Expired], holder: str, listen: List
             record = Ledger(connection).migration(migration)
         assert record is not None
         settings = thaw(record).settings
-        site = Site(project.databases[database], migration, holder, settings, listen, from_environment())
+        site = Site(project.databases[database], migration, holder, settings, listen, from_environment(), project.root)
         with closing(site):
             # Asked again under the lease: it may have been taken back since.
             for each in _expired(site.work, database, migration):

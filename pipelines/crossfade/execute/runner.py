@@ -240,7 +240,9 @@ class Runner:
         try:
             for name in plan.databases:
                 database = self.project.databases[name]
-                sites[name] = Site(database, plan.migration, self.holder, plan.settings, self.listen, self._fault)
+                sites[name] = Site(
+                    database, plan.migration, self.holder, plan.settings, self.listen, self._fault, self.project.root
+                )
             yield sites
         except BaseException as error:
             # Dagster cancels with an exception of its own, a terminal with KeyboardInterrupt: neither may leave a

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,14 +28,23 @@ _LONGEST_HOLD = 0.9
 class Site:
     """One database of a migration while a runner works on it.
 
+    root: of the project, where functions of its specs are found.
     work: the session of DDL and checks. watch: renews the lease and looks at who blocks whom.
     paused: a person had paused the migration when the latest transaction began.
     stopping: set when no further transaction may begin: the lease is lost, or the run is being cancelled.
     """
 
     def __init__(
-        self, database: Database, migration: str, holder: str, settings: Settings, listen: Listener, fault: Fault
+        self,
+        database: Database,
+        migration: str,
+        holder: str,
+        settings: Settings,
+        listen: Listener,
+        fault: Fault,
+        root: Path,
     ) -> None:
+        self.root = root
         self.database = database
         self.migration = migration
         self.settings = settings

@@ -14,7 +14,7 @@ from crossfade.plan import Plan
 from crossfade.report.estimate import estimate
 from crossfade.report.measures import said_seconds
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import table
+from crossfade.steps.compose import given_values, table
 from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, Walk
 
 Risk = Literal["none", "note", "warning", "danger"]
@@ -93,7 +93,9 @@ def statements(step: AnyStep) -> tuple[str, ...]:
         case DropIndex():
             return (f'DROP INDEX CONCURRENTLY "{step.relation.schema_name}"."{step.index}"',)
         case Walk():
-            return (trusted(step.batch).format(leaf=table(step.relation)).as_string(None).strip(),)
+            return (
+                trusted(step.batch).format(leaf=table(step.relation), given=given_values()).as_string(None).strip(),
+            )
         case Check():
             return (step.query,)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -49,14 +50,15 @@ def check_migration(document: Document, *, changes: Kinds, gates: Kinds) -> Migr
     entries = check.changes(changes)
     points = check.gates(gates)
     check.stages()
+    files = check.files(entries)
     if head is None or check.problems:
         error = SpecError.sorted(check.problems)
         error.migration = _id_if_readable(document)
         raise error
     return Migration(
         path=document.path,
-        text=document.text,
-        digest=digest(json.dumps(document.data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))),
+        text=document.text + "".join(map(_as_comment, files.items())),
+        digest=digest("\0".join([_canonical(document.data), *files.values()])),
         head=head,
         changes=entries,
         gates=points,
@@ -87,6 +89,15 @@ class _Check:
             if body is not None:
                 found.append(Entry(kind, body, self.document.key(place)))
         return tuple(found)
+
+    def files(self, entries: Sequence[Entry]) -> dict[str, str]:
+        """The text of each file beside the spec that belongs to it."""
+        found: dict[str, str] = {}
+        for entry in entries:
+            for name in entry.body.files:
+                with suppress(OSError, UnicodeDecodeError):  # refused when it is planned
+                    found[name] = (self.document.path.parent / name).read_text(encoding="utf-8")
+        return found
 
     def gates(self, kinds: Kinds) -> Mapping[GatePoint, tuple[Entry, ...]]:
         found: dict[GatePoint, tuple[Entry, ...]] = {}
@@ -203,6 +214,15 @@ class _Check:
 
     def _refuse(self, path: DataPath, what: str, *, fix: str, why: str | None = None) -> None:
         self.problems.append(Problem(what, self.document.key(path), why, fix))
+
+
+def _canonical(data: Data) -> str:
+    return json.dumps(data, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _as_comment(file: tuple[str, str]) -> str:
+    name, text = file
+    return "".join(f"# {line}\n".replace(" \n", "\n") for line in (f"{name}:", *text.splitlines()))
 
 
 def _keys(kinds: Kinds, kind: str) -> set[str]:

@@ -14,6 +14,11 @@ def any_leaf() -> sql.Identifier:
     return sql.Identifier("_cf_leaf")
 
 
+def given_values() -> sql.Identifier:
+    """Stands in a Walk's batch for the values that its function gave."""
+    return sql.Identifier("_cf_given")
+
+
 def ours(row: str) -> sql.Composable:
     """The row was locked FOR UPDATE, or written, earlier in this transaction: nobody else can lock it beside that."""
     return sql.SQL("pg_catalog.pg_current_xact_id()::pg_catalog.xid IN ({r}.xmin, {r}.xmax)").format(
@@ -27,9 +32,10 @@ def text(*statements: sql.Composable) -> tuple[str, ...]:
 
 
 def per_leaf(statement: sql.Composable) -> str:
-    """A statement over `any_leaf` as a psycopg.sql template with the one field `{leaf}`."""
+    """A statement over `any_leaf`, and maybe `given_values`, as a psycopg.sql template with fields for these."""
     escaped = statement.as_string(None).strip().replace("{", "{{").replace("}", "}}")
-    return escaped.replace(any_leaf().as_string(None), "{leaf}")
+    filled = escaped.replace(given_values().as_string(None), "{given}")
+    return filled.replace(any_leaf().as_string(None), "{leaf}")
 
 
 def table(relation: Relation) -> sql.Identifier:

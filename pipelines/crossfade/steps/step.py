@@ -166,6 +166,21 @@ class DropIndex(StepBase):
     index: str
 
 
+class Function(Data):
+    """A function in Python that makes values of a batch's rows.
+
+    path: of its file, from the project's root. digest: of that file, without which it is not run.
+    rows: a statement with $1 and $2, as a batch's: locks the rows, gives the ctid of each and then what is handed over.
+    types: of the columns that it gives values for, by name.
+    """
+
+    path: str
+    name: str
+    digest: str
+    rows: str
+    types: dict[str, str]
+
+
 class Walk(StepBase):
     """Batches over a relation, by ranges of physical blocks fixed when the step starts.
 
@@ -173,6 +188,7 @@ class Walk(StepBase):
         others hold, for which it locks each row before it writes it.
     first: run before `batch` with the same range, in its transaction, one after the other. What locks rows there lets
         those behind it see all that was committed before the lock, in other tables too (`ours`).
+    function: its values stand in `batch` as a table in parentheses of ctids and columns, in the order of its `types`.
     waiting: does the same rows at nearly half the cost, since it waits for those that others hold; the engine gives
         it milliseconds for that, and falls back on `batch`.
     pending: gives how many rows of the relation the walk still has to do (a scan); NULL-free.
@@ -193,6 +209,7 @@ class Walk(StepBase):
     pending: str
     pending_rows: str
     first: tuple[str, ...] = ()
+    function: Function | None = None
     waiting: str | None = None
     careful: str | None = None
     conflict: str | None = None

@@ -1,0 +1,302 @@
+"""Columns of existing rows set in batches, each row once, with their old values kept for the undo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from crossfade.catalog.model import Table
+from crossfade.changes._context import Context, relation
+from crossfade.changes._obstacles import refuse_branched
+from crossfade.changes._silence import is_silent
+from crossfade.composing import sql
+from crossfade.spec.fragment import Expression
+from crossfade.steps.aside import forgotten, noted
+from crossfade.steps.compose import any_leaf, identifier, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.conflicts import resolved
+from crossfade.steps.names import own_name
+from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Function, Walk
+
+
+class Given(Protocol):
+    """Values that come from outside the database, batch by batch."""
+
+    @property
+    def joined(self) -> sql.Composable:
+        """Behind the table in FROM: the values, joined to the row `t`."""
+        ...
+
+    @property
+    def carried(self) -> sql.Composable:
+        """Behind the columns of SELECT: the values, by names of ours."""
+        ...
+
+    def function(self, due: sql.Composable) -> Function:
+        """What makes them of the rows `t` that are due."""
+        ...
+
+
+@dataclass(frozen=True)
+class SetRows:
+    """The rows of a table that match `where`, and the columns of them that one change sets."""
+
+    context: Context
+    table: Table
+    columns: tuple[str, ...]
+    where: Expression | None
+
+    def refuse_unfit(self, *at: str) -> None:
+        """Tables without a key, and columns that are in it or cannot be written. at: the key that names them."""
+        context, table = self.context, self.table
+        if table.partition_of is None:
+            refuse_branched(context, table)
+        if not table.key:
+            context.refuse(
+                f"{table.name} has no primary key or unique NOT NULL index",
+                why="a row that was updated already could not be told from one that was not",
+                fix="give the table a key first",
+            )
+        for name in self.columns:
+            column = context.column(table, name, *at, name)
+            if name in table.key:
+                context.refuse(f"{name} is in the key of {table.name}", why="the key tells which rows are done")
+            if column.generated:
+                context.refuse(f"{table.name}.{name} is a generated column", why="it cannot be written")
+
+    def steps(
+        self, values: Mapping[str, sql.Composable], given: Given | None = None, *, looks_elsewhere: bool = False
+    ) -> tuple[AnyStep, ...]:
+        """A place for the old values, a walk, and the question whether it is complete.
+
+        values: over the row `t` and what is carried in `batch`. looks_elsewhere: they come from other rows.
+        """
+        walk = self._walk(values, given, looks_elsewhere=looks_elsewhere)
+        return self._make_room(), walk, self._complete(walk)
+
+    def _same_key(self, left: str, right: str) -> sql.Composable:
+        return same_key(self.table.key, {column.name: column.type for column in self.table.columns}, left, right)
+
+    @cached_property
+    def _silent(self) -> bool:
+        """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
+        if not is_silent(
+            self.context.catalog, self.context.head, self.table.name, where=self.context.where, done="set"
+        ):
+            return False
+        keyed = {
+            column
+            for key in (
+                *self.context.catalog.references_from(self.table.name),
+                *self.context.catalog.references_to(self.table.name),
+            )
+            for column in (key.columns if key.child == self.table.name else key.referenced_columns)
+        }
+        if keyed & set(self.columns):
+            self.context.refuse(
+                f"{', '.join(sorted(keyed & set(self.columns)))} of {self.table.name} is in a foreign key, and"
+                f" trigger {self.context.catalog.fired_by('update', self.table.name)[0].name} would fire",
+                why="what silences user triggers silences the foreign key's check too",
+                fix="say `backfill: {fire_triggers: true}`",
+            )
+        return True
+
+    def _stored(self) -> str:
+        return own_name(self.context.migration, "before", str(self.table.name), str(self.context.index))
+
+    def _new(self, column: str) -> str:
+        """Where the archive keeps the value we set, to see whether somebody has written since."""
+        return own_name("set", column)
+
+    def _make_room(self) -> Ddl:
+        stored = self._stored()
+        place = sql.Identifier("crossfade", stored)
+        columns = sql.SQL(", ").join(
+            sql.SQL("{c}, {c} AS {n}").format(c=sql.Identifier(name), n=sql.Identifier(self._new(name)))
+            for name in self.columns
+        )
+        step_id = f"{self.table.name}/update/{self.context.index}/keep"
+        return Ddl(
+            id=step_id,
+            leg=BACKFILL,
+            database=self.context.database,
+            title=f"make room for the old values of {self.table.name} ({', '.join(self.columns)})",
+            statements=text(
+                sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} WITH NO DATA").format(
+                    place, names(self.table.key), columns, identifier(self.table.name)
+                ),
+                sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(place, names(self.table.key)),
+                noted(
+                    self.context.migration,
+                    str(self.table.name),
+                    stored,
+                    self.columns,
+                    BACKFILL,
+                    self.context.head.contract.keep,
+                ),
+            ),
+            undo=(
+                Ddl(
+                    id=f"{step_id}/undo",
+                    leg=BACKFILL,
+                    database=self.context.database,
+                    title=f"drop the kept values of {self.table.name}",
+                    statements=text(*forgotten(stored)),
+                ),
+            ),
+            undo_title="drop the kept values",
+        )
+
+    def _unset(self) -> sql.Composable:
+        """The row `t` is to be set and was not."""
+        return sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(
+            self.where.render(self.table.name.name, "t") if self.where is not None else sql.SQL("true"),
+            sql.Identifier("crossfade", self._stored()),
+            self._same_key("a", "t"),
+        )
+
+    def _conflict(self) -> sql.Composable:
+        """The note of a conflict of the row `t`, open or not."""
+        return sql.SQL(
+            "SELECT FROM crossfade.conflict AS c WHERE c.migration = {} AND c.relation = {} AND c.key = {}"
+        ).format(sql.Literal(self.context.migration), sql.Literal(str(self.table.name)), self._key_json())
+
+    def _key_json(self) -> sql.Composable:
+        return sql.SQL("pg_catalog.jsonb_build_object({})").format(
+            sql.SQL(", ").join(sql.SQL("{}, t.{}").format(sql.Literal(c), sql.Identifier(c)) for c in self.table.key)
+        )
+
+    def _walk(self, values: Mapping[str, sql.Composable], given: Given | None, *, looks_elsewhere: bool) -> Walk:
+        place = sql.Identifier("crossfade", self._stored())
+        key = self.table.key
+        key_json = self._key_json()
+        due = sql.SQL("{} AND NOT EXISTS ({} AND c.resolved_at IS NULL)").format(self._unset(), self._conflict())
+        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        # What other rows say is asked once the row is locked: a count of its children, say, while they come and go.
+        locked = sql.SQL("SELECT FROM {} AS t WHERE {} AND {} FOR UPDATE SKIP LOCKED").format(any_leaf(), in_range, due)
+        batch = sql.SQL(
+            """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {key_t}, {old_t}{carried} FROM {leaf} AS t{joined} WHERE {in_range} AND {mine} AND {due}
+     FOR NO KEY UPDATE OF t SKIP LOCKED),
+written AS (
+  UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range} RETURNING {key_t}, {old_t})
+INSERT INTO {place} ({key}, {old}, {new})
+SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
+        ).format(
+            key=names(key),
+            same=self._same_key("batch", "w"),
+            key_t=names(key, of="t"),
+            key_b=names(key, of="batch"),
+            old=names(self.columns),
+            old_t=names(self.columns, of="t"),
+            old_b=names(self.columns, of="batch"),
+            old_w=names(self.columns, of="w"),
+            new=names(self._new(name) for name in self.columns),
+            leaf=any_leaf(),
+            in_range=in_range,
+            mine=ours("t") if looks_elsewhere else sql.SQL("true"),
+            due=due,
+            place=place,
+            values=sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values.items()
+            ),
+            carried=given.carried if given is not None else sql.SQL(""),
+            joined=given.joined if given is not None else sql.SQL(""),
+        )
+        conflict = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
+            sql.Literal(self.context.migration), sql.Literal(str(self.table.name)), key_json, any_leaf(), in_range, due
+        )
+        retried = resolved(self.context.migration, str(self.table.name))
+        step_id = f"{self.table.name}/update/{self.context.index}"
+        return Walk(
+            id=step_id,
+            leg=BACKFILL,
+            database=self.context.database,
+            title=f"set {', '.join(self.columns)} of {self.table.name}",
+            locks=lock(relation(self.table.name), "ROW EXCLUSIVE"),
+            relation=relation(self.table.name),
+            first=(per_leaf(locked),) if looks_elsewhere else (),
+            batch=per_leaf(batch),
+            function=given.function(sql.SQL("{} AND {}").format(in_range, due)) if given is not None else None,
+            conflict=per_leaf(conflict),
+            retry=retried.as_string(None),
+            pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
+            .format(identifier(self.table.name), due)
+            .as_string(None),
+            pending_rows=per_leaf(
+                sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, due)
+            ),
+            silent=self._silent,
+            writes=self.columns,
+            undo=(self._walk_back(place, step_id),),
+            undo_title="give the rows their old values back, by key, where nobody has written since; a key used again"
+            " with the values set here passes for the row before",
+        )
+
+    def _walk_back(
+        self,
+        place: sql.Identifier,
+        step_id: str,
+    ) -> Walk:
+        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        same = self._same_key("a", "t")
+        untouched = sql.SQL("ROW({})::record *= ROW({})::record").format(
+            names(self.columns, of="t"), names((self._new(name) for name in self.columns), of="a")
+        )
+        source = sql.SQL("{} AS t JOIN {} AS a ON {} AND {}")
+        # The kept value we set is emptied into the old one, so that a second pass finds nothing left to give back.
+        changed = sql.SQL("ROW({})::record *<> ROW({})::record").format(
+            names(self.columns, of="t"), names(self.columns, of="a")
+        )
+        batch = sql.SQL(
+            """
+WITH batch AS MATERIALIZED (
+  SELECT t.ctid, {old_a} FROM {source} WHERE {in_range} AND {changed} FOR NO KEY UPDATE OF t SKIP LOCKED)
+UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
+        ).format(
+            old_a=names(self.columns, of="a"),
+            source=source.format(any_leaf(), place, same, untouched),
+            in_range=in_range,
+            changed=changed,
+            leaf=any_leaf(),
+            values=sql.SQL(", ").join(
+                sql.SQL("{c} = batch.{c}").format(c=sql.Identifier(name)) for name in self.columns
+            ),
+        )
+        return Walk(
+            id=f"{step_id}/undo",
+            leg=BACKFILL,
+            database=self.context.database,
+            title=f"give {', '.join(self.columns)} of {self.table.name} their old values back",
+            locks=lock(relation(self.table.name), "ROW EXCLUSIVE"),
+            relation=relation(self.table.name),
+            batch=per_leaf(batch),
+            pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}")
+            .format(source.format(identifier(self.table.name), place, same, untouched), changed)
+            .as_string(None),
+            pending_rows=per_leaf(
+                sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
+                    source.format(any_leaf(), place, same, untouched), in_range, changed
+                )
+            ),
+            silent=self._silent,
+            writes=self.columns,
+        )
+
+    def _complete(self, walk: Walk) -> Check:
+        # Of the row and not of the note, which anybody may have taken back. Without a note the walk has proved it, and
+        # a row that an application brings later is none of its own.
+        unset = sql.SQL(
+            'SELECT pg_catalog.count(*) AS "rows that could not be set" FROM {} AS t WHERE EXISTS ({}) AND {}'
+        ).format(identifier(self.table.name), self._conflict(), self._unset())
+        return Check(
+            id=f"{walk.id}/complete",
+            leg=BACKFILL,
+            database=self.context.database,
+            title=f"ask that every row of {self.table.name} could be set",
+            locks=lock(relation(self.table.name), "ACCESS SHARE"),
+            query=unset.as_string(None),
+            fix=f"`crossfade conflicts {self.context.migration}` lists them by key; mend them, then run `crossfade up`",
+        )
