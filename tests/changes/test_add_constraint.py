@@ -13,8 +13,11 @@ SCHEMA = """
 CREATE TABLE teams (id int PRIMARY KEY, code text UNIQUE, region int, number int, UNIQUE (region, number));
 CREATE TABLE items (id int PRIMARY KEY, team_id int, team_code text, region int, number int, "maxSize" int, name text);
 INSERT INTO teams VALUES (1, 'a', 1, 1);
-INSERT INTO items VALUES (1, 1, 'a', 1, 1, 5, 'x'), (2, NULL, NULL, NULL, 2, NULL, NULL)"""
+INSERT INTO items VALUES (1, 1, 'a', 1, 1, 5, 'x'), (2, NULL, NULL, NULL, NULL, NULL, NULL)"""
 CODES = "{table: teams, columns: [code]}"
+PLACES = "{table: teams, columns: [region, number]}"
+DEFERRED = "deferrable: true, initially_deferred: true"
+BY_PLACE = "FOREIGN KEY (region, number) REFERENCES public.teams(region, number)"
 CONSTRAINTS = {
     "sized": ("check: '\"maxSize\" > 0'", 'CONSTRAINT sized CHECK (("maxSize" > 0))'),
     "said": (
@@ -34,6 +37,15 @@ CONSTRAINTS = {
     "by_place": (
         "foreign_key: {columns: [region, number], references: {table: teams, columns: [region, number]}}",
         "ADD CONSTRAINT by_place FOREIGN KEY (region, number) REFERENCES public.teams(region, number)",
+    ),
+    "wide": ("unique: [number], include: [name]", "ADD CONSTRAINT wide UNIQUE (number) INCLUDE (name)"),
+    "later": (
+        "unique: [id, number], deferrable: true, initially_deferred: true",
+        "ADD CONSTRAINT later UNIQUE (id, number) DEFERRABLE INITIALLY DEFERRED",
+    ),
+    "all_or_none": (
+        f"foreign_key: {{columns: [region, number], references: {PLACES}, match: full, {DEFERRED}}}",
+        f"ADD CONSTRAINT all_or_none {BY_PLACE} MATCH FULL DEFERRABLE INITIALLY DEFERRED",
     ),
     "itself": (
         "foreign_key: {columns: [maxSize], references: {table: items}, on_delete: set default}",
@@ -81,6 +93,11 @@ def test_nulls_that_are_not_distinct_are_one(scene: Scene) -> None:
             "(3, 9, NULL, NULL, NULL, NULL, NULL)",
             "1 rows of public.items (team_id) without a row in public.teams",
         ),
+        (
+            "all_or_none",
+            "(3, 1, NULL, NULL, 9, NULL, NULL)",
+            "1 rows of public.items (region, number) without a row in",
+        ),
         ("by_place", "(3, 1, NULL, 1, 9, NULL, NULL)", "1 rows of public.items (region, number) without a row in"),
     ],
 )
@@ -94,6 +111,44 @@ def test_rows_that_break_it_hold_it_up_and_are_counted(scene: Scene, name: str, 
 
     scene.sql("DELETE FROM items WHERE id = 3")
     assert scene.up().ended == "complete"
+
+
+KEYLESS = "CREATE TABLE items (id int, name text); INSERT INTO items VALUES (1, 'a'), (2, NULL)"
+PRIMARY = "add_constraint: {table: items, name: items_pkey, primary_key: [id], include: [name]}"
+
+
+def test_a_primary_key_makes_its_columns_not_null(live: Live) -> None:
+    lived = live(KEYLESS, PRIMARY)
+
+    assert lived.lines("id integer", "ADD CONSTRAINT") == [
+        "id integer NOT NULL",
+        "ADD CONSTRAINT items_pkey PRIMARY KEY (id) INCLUDE (name)",
+    ]
+
+
+def test_rows_without_a_value_hold_a_primary_key_up(scene: Scene) -> None:
+    scene.sql(f"{KEYLESS}; INSERT INTO items VALUES (NULL, 'b')")
+    spec(scene, PRIMARY)
+
+    with pytest.raises(StepRefused, match=r"^1 rows without a value in public\.items\.id"):
+        scene.up()
+
+
+def test_only_some_columns_of_a_foreign_key_are_set_when_the_parent_goes(scene: Scene) -> None:
+    if scene.one("SHOW server_version_num") < "150000":
+        pytest.skip("needs PostgreSQL 15")
+    scene.sql(SCHEMA)
+    key = "columns: [region, number], references: {table: teams, columns: [region, number]}"
+    spec(
+        scene,
+        f"add_constraint: {{table: items, name: k, foreign_key: {{{key}, on_delete: set null, on_delete_columns:"
+        " [number]}}",
+    )
+
+    scene.up()
+    scene.sql("DELETE FROM teams")
+
+    assert scene.sql("SELECT region, number FROM items WHERE id = 1") == [(1, None)]
 
 
 @pytest.mark.parametrize("name", ["sized", "once", "of_team"])

@@ -37,6 +37,22 @@ INDEXES = {
         "columns: [name], include: [size, id]",
         "INDEX wider ON public.items USING btree (name) INCLUDE (size, id)",
     ),
+    "collated": (
+        "columns: [{column: name, collation: C, opclass: text_pattern_ops, order: desc}]",
+        'INDEX collated ON public.items USING btree (name COLLATE "C" text_pattern_ops DESC)',
+    ),
+    "filled": (
+        "columns: [name], storage_parameters: {fillfactor: 70, deduplicate_items: false}, tablespace: pg_default",
+        "INDEX filled ON public.items USING btree (name) WITH (fillfactor='70', deduplicate_items='false')",
+    ),
+    "ranges": (
+        "columns: [size], method: brin, storage_parameters: {pages_per_range: 16}",
+        "INDEX ranges ON public.items USING brin (size) WITH (pages_per_range='16')",
+    ),
+    "gisted": (
+        "columns: [{expression: 'int4range(size, NULL)'}], method: gist",
+        "INDEX gisted ON public.items USING gist (int4range(size, NULL::integer))",
+    ),
     "hashed": ("columns: [name], method: hash", "INDEX hashed ON public.items USING hash (name)"),
     "inverted": ("columns: [tags], method: gin", "INDEX inverted ON public.items USING gin (tags)"),
     "once": ("columns: [name], unique: true", "UNIQUE INDEX once ON public.items USING btree (name)"),

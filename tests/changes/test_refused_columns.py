@@ -182,8 +182,7 @@ IN_THE_WAY = [
     ("update_rows: {table: users, set: {id: id + 1}}", "id is in the key of public.users"),
     ("update_rows: {table: users, set: {shout: name}}", "public.users.shout is a generated column"),
     ("update_rows: {table: parent, set: {a: a}}", "public.parent is part of an inheritance tree"),
-    ("add_constraint: {table: parts, name: c, unique: [code]}", "public.parts is partitioned"),
-    ("create_index: {table: parts, name: i, columns: [code]}", "public.parts is partitioned"),
+    ("add_constraint: {table: parts, name: c, unique: [code]}", "public.parts is partitioned by id, which is not in"),
     ("drop_index: {index: users_pkey}", "index users_pkey belongs to a constraint"),
     ("drop_index: {index: identity_index}", "index identity_index belongs to the replica identity"),
 ]

@@ -47,21 +47,6 @@ def test_a_column_in_use_is_refused_by_name_with_a_way_out(scene: Scene, what: s
     assert refusal.value.fix
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "create_index: {table: p, name: i, columns: [n]}",
-        "add_constraint: {table: p, name: u, unique: [id, n]}",
-        "add_constraint: {table: p, name: k, foreign_key: {columns: [id], references: {table: t}}}",
-    ],
-)
-def test_a_partitioned_table_takes_no_new_index_or_key(scene: Scene, change: str) -> None:
-    scene.sql(TABLE + "CREATE TABLE p (id int, n text) PARTITION BY RANGE (id)")
-    scene.spec(f"changes: [{{{change}}}]\n")
-    with pytest.raises(Refused, match="is partitioned"):
-        scene.runner().plan(scene.migration())
-
-
 def test_a_prepared_select_star_fails_after_expand_until_it_is_deallocated(scene: Scene) -> None:
     scene.sql(TABLE)
     scene.spec(RENAME)

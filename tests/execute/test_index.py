@@ -166,15 +166,12 @@ def test_an_index_that_another_made_after_the_drop_is_not_replaced_when_it_is_ta
     assert items.one(DEFINITION).endswith("(v)")
 
 
-@pytest.mark.parametrize(("index", "why"), [("byv", "is partitioned"), ("p_v_idx", "a part of the partitioned index")])
-def test_an_index_that_cannot_be_dropped_concurrently_is_refused_when_planning(
-    scene: Scene, index: str, why: str
-) -> None:
+def test_a_part_of_a_partitioned_index_is_refused_when_planning(scene: Scene) -> None:
     scene.sql("CREATE TABLE items (v int) PARTITION BY RANGE (v); CREATE INDEX byv ON items (v)")
     scene.sql("CREATE TABLE p PARTITION OF items DEFAULT")
-    scene.spec(f"changes: [{{drop_index: {{index: {index}}}}}]\n")
+    scene.spec("changes: [{drop_index: {index: p_v_idx}}]\n")
 
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(Refused, match="a part of the partitioned index"):
         scene.up()
 
 

@@ -77,6 +77,10 @@ class Probe(Protocol):
         """Raises Refused when values of the type cannot be keys of such an index."""
         ...
 
+    def excludes(self, type_: str, operator: str, method: str, opclass: str | None = None) -> None:
+        """Raises Refused when an exclusion constraint cannot compare values of the type by the operator."""
+        ...
+
     def is_compared(self, *, child: str, parent: str) -> bool:
         """A foreign key from the one type to the other can be made."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NoReturn
 
 from crossfade.catalog.dependents import words
-from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Table
+from crossfade.catalog.model import OWN_PREFIX, Column, Dependent, Name, Table
 from crossfade.changes._change import Hazard, Refused
 from crossfade.changes._context import Context
 from crossfade.changes._row_use import row_use
@@ -34,6 +34,17 @@ def refuse_taken_name(context: Context, table: Table, name: str) -> None:
             f"constraint {name} exists already on {table.name}",
             fix="rename it first, or add the rule with add_constraint, which takes a name",
         )
+
+
+def refuse_taken_relation(context: Context, table: Table, name: str) -> None:
+    """The name of a new index, or of a constraint that has one: tables, views and indexes of a schema share names."""
+    catalog, qualified = context.catalog, Name(table.name.schema, name)
+    if qualified in catalog.tables or qualified in catalog.views or qualified in catalog.sequences:
+        context.refuse(f"a relation {qualified} exists already", fix="choose another name", at=("name",))
+    beside = (other for other in catalog.tables.values() if other.name.schema == table.name.schema)
+    if any(index.name == name for other in beside for index in other.indexes):
+        fix = "choose another name, or drop_index it first"
+        context.refuse(f"an index {name} exists already", fix=fix, at=("name",))
 
 
 def refuse_generated(context: Context, table: Table, columns: frozenset[str], field: str) -> None:

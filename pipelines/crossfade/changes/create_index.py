@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from crossfade.catalog.model import Index, Name, Table
+from crossfade.catalog.model import Index, Table
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, Path, relation
 from crossfade.changes._mapping import checked
+from crossfade.changes._obstacles import refuse_taken_relation
+from crossfade.changes._partitions import refuse_foreign_partitions, refuse_unkeyed
 from crossfade.changes._parts import built_index
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
@@ -19,12 +21,22 @@ from crossfade.steps.indexes import IndexForm, build_index
 from crossfade.steps.rules import Place
 from crossfade.steps.step import VALIDATE, Check
 
+_PARAMETERS = {
+    "btree": {"fillfactor", "deduplicate_items"},
+    "hash": {"fillfactor"},
+    "gist": {"fillfactor", "buffering"},
+    "spgist": {"fillfactor"},
+    "gin": {"fastupdate", "gin_pending_list_limit"},
+    "brin": {"pages_per_range", "autosummarize"},
+}
+
 
 class IndexPart(SpecModel):
     """A key of an index: a column or an expression, with its order."""
 
     column: Identifier | None = Field(None, description="A column, or")
     expression: Expression | None = Field(None, description="SQL over the row.")
+    collation: Identifier | None = Field(None, description="A collation, or `schema.collation`.")
     opclass: str | None = Field(None, description="An operator class.", pattern=r"^[A-Za-z_][\w.]*$")
     order: Literal["asc", "desc"] | None = Field(None, description="Its order.")
     nulls: Literal["first", "last"] | None = Field(None, description="Where NULL stands.")
@@ -48,18 +60,23 @@ class CreateIndex(Change):
 
     ## Undo
 
-    Drops the index, concurrently.
+    Drops the index, concurrently; that of a partitioned table with its parts, under ACCESS EXCLUSIVE for an instant.
 
     ## Locks
 
     SHARE UPDATE EXCLUSIVE on the table: reads and writes go on. The build waits for transactions that are older
     than it, and that time counts against `locks.budget`.
 
+    On a partitioned table the index is made ON ONLY it (SHARE, for an instant), then built concurrently on each
+    partition and attached (ACCESS EXCLUSIVE on that partition, for an instant). Partitions that are made meanwhile
+    get it by themselves. On a table that the same migration makes, it is plain DDL in expand.
+
     ## Hazards
 
     An index of that name which another made meanwhile is neither taken for it nor dropped: `crossfade up` is
     refused until it is gone or renamed, and `crossfade rollback` leaves it alone. A method, an operator class or a
-    type that do not go together are refused when planned.
+    type that do not go together are refused when planned, and so is a unique index of a partitioned table that leaves
+    the partition key out, or one over foreign partitions.
 
     ## Example
 
@@ -86,6 +103,11 @@ class CreateIndex(Change):
     )
     include: tuple[Identifier, ...] = Field((), description="Columns that are only kept in it.")
     where: Expression | None = Field(None, description="SQL over the row, for a partial index.")
+    storage_parameters: dict[Identifier, bool | int | float | str] = Field(
+        default_factory=dict[str, bool | int | float | str],
+        description="As in WITH: `fillfactor`, `pages_per_range`, `fastupdate`, ...",
+    )
+    tablespace: Identifier | None = Field(None, description="Where it is kept, when not in the database's default.")
 
     @model_validator(mode="after")
     def _nulls_matter(self) -> CreateIndex:
@@ -98,14 +120,12 @@ class CreateIndex(Change):
         table = context.table(self.table)
         if not self.nulls_distinct:
             context.refuse_old_server()
-        self._refuse_taken(context, table)
+        refuse_taken_relation(context, table, self.name)
         self._refuse_unsound(context, table)
         if table.kind == "partitioned":
-            context.refuse(
-                f"{table.name} is partitioned",
-                why="PostgreSQL builds no index on a partitioned table concurrently",
-                fix="create the index on each partition and attach them with `sql` changes",
-            )
+            refuse_foreign_partitions(context, table)
+            if self.unique:
+                refuse_unkeyed(context, table, {part for part in self.columns if isinstance(part, str)}, ("columns",))
         bare = table.name.name
         leg = context.rules_leg if self.unique else VALIDATE
         keys = sql.SQL(", ").join(self._key(context, table, part) for part in self.columns)
@@ -115,6 +135,10 @@ class CreateIndex(Change):
             clauses.append(sql.SQL("INCLUDE ({})").format(included))
         if self.unique and not self.nulls_distinct:
             clauses.append(sql.SQL("NULLS NOT DISTINCT"))
+        if self.storage_parameters:
+            clauses.append(sql.SQL("WITH ({})").format(self._parameters))
+        if self.tablespace is not None:
+            clauses.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(self.tablespace)))
         if self.where is not None:
             clauses.append(sql.SQL("WHERE {}").format(self.where.render(bare, None, context.physical_names(table))))
         rest = sql.SQL("USING {} ({}) {}").format(sql.Identifier(self.method), keys, sql.SQL(" ").join(clauses))
@@ -125,6 +149,13 @@ class CreateIndex(Change):
             steps=(*asked, *build_index(place, self.name, form)),
             indexes=((table.name, self._made(place, form)),),
             needs=context.needs(table, sorted(self._read(bare))),
+        )
+
+    @property
+    def _parameters(self) -> sql.Composed:
+        said = sql.SQL("{} = {}")
+        return sql.SQL(", ").join(
+            said.format(sql.Identifier(name), sql.Literal(value)) for name, value in self.storage_parameters.items()
         )
 
     def _made(self, place: Place, form: IndexForm) -> Index:
@@ -150,20 +181,17 @@ class CreateIndex(Change):
             *(column for expression in expressions for column in expression.columns(table)),
         }
 
-    def _refuse_taken(self, context: Context, table: Table) -> None:
-        catalog, name = context.catalog, Name(table.name.schema, self.name)
-        if name in catalog.tables or name in catalog.views or name in catalog.sequences:
-            context.refuse(f"a relation {name} exists already", fix="choose another name")
-        beside = (other for other in catalog.tables.values() if other.name.schema == name.schema)
-        if any(index.name == self.name for other in beside for index in other.indexes):
-            context.refuse(f"an index {self.name} exists already", fix="choose another name, or drop_index it first")
-
     def _refuse_unsound(self, context: Context, table: Table) -> None:
         """Expressions PostgreSQL would refuse only when the index is built."""
         row = context.new_row_types(table)
         self._refuse_unable(context)
+        self._refuse_unknown_parameters(context)
         for index, part in enumerate(self.columns):
             at = ("columns", index)
+            if isinstance(part, IndexPart) and part.collation is not None:
+                with context.at(*at, "collation"):
+                    name = sql.Identifier(*part.collation.split(".")).as_string(None)
+                    context.probe.expression(Expression(f"'' COLLATE {name}"), table=table.name.name, row=row)
             named = part if isinstance(part, str) else part.column
             if named is not None:
                 context.physical(table, named, *at)
@@ -211,10 +239,22 @@ class CreateIndex(Change):
                     at=at,
                 )
 
+    def _refuse_unknown_parameters(self, context: Context) -> None:
+        """Those of the methods that PostgreSQL brings; others are asked when the index is built."""
+        known = _PARAMETERS.get(self.method, set(self.storage_parameters))
+        for name in self.storage_parameters:
+            if name not in known:
+                context.refuse(
+                    f"indexes of the method {self.method} have no storage parameter {name}",
+                    fix=f"known here: {', '.join(sorted(known))}",
+                    at=("storage_parameters", name),
+                )
+
     def _key(self, context: Context, table: Table, part: str | IndexPart) -> sql.Composable:
         if isinstance(part, str):
             return sql.Identifier(context.physical(table, part, "columns"))
         clauses = [
+            sql.SQL("COLLATE {}").format(sql.Identifier(*part.collation.split("."))) if part.collation else None,
             trusted(part.opclass) if part.opclass else None,
             trusted(part.order.upper()) if part.order else None,
             trusted(f"NULLS {part.nulls.upper()}") if part.nulls else None,

@@ -66,6 +66,20 @@ def is_compared(connection: psycopg.Connection[Any], *, child: int, parent: int)
     return bool(row and row[0])
 
 
+def excluding_operators(connection: psycopg.Connection[Any], opclass: int) -> list[str]:
+    """Of an operator class, those that give the same with both values exchanged."""
+    rows = connection.execute(
+        """
+SELECT DISTINCT o.oprname FROM pg_opclass AS c
+  JOIN pg_amop AS a ON a.amopfamily = c.opcfamily AND a.amoplefttype = a.amoprighttype AND a.amoppurpose = 's'
+  JOIN pg_operator AS o ON o.oid = a.amopopr
+ WHERE c.oid = %s::oid AND o.oprcom = o.oid AND a.amoplefttype = c.opcintype
+ ORDER BY o.oprname""",
+        (opclass,),
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
 def index_methods(connection: psycopg.Connection[Any]) -> dict[str, frozenset[str]]:
     """What there is, each with what it can do: can_unique, can_include, can_order, can_multi_col."""
     rows = connection.execute(

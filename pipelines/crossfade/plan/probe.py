@@ -12,7 +12,7 @@ from psycopg import errors, sql
 from crossfade.catalog.model import Name
 from crossfade.changes import Columns, Facts, Refused, SequenceUse
 from crossfade.errors import Position
-from crossfade.plan.operators import index_methods, is_compared, operator_classes
+from crossfade.plan.operators import excluding_operators, index_methods, is_compared, operator_classes
 from crossfade.spec.errors import did_you_mean, nearest
 from crossfade.spec.fragment import Expression, trusted
 
@@ -161,6 +161,19 @@ class ServerProbe:
             self._refuse(
                 f"no operator class {opclass} of {method} takes {type_}",
                 fix=f"{meant}{taken}; one of an extension comes with a `sql` change in a migration that comes before",
+            )
+
+    def excludes(self, type_: str, operator: str, method: str, opclass: str | None = None) -> None:
+        """Raises Refused when an exclusion constraint cannot compare values of the type by the operator."""
+        with searching(self._connection, self._search_path):
+            known = operator_classes(self._connection, self._base_oid(type_), method)
+            chosen = next(each for each in known if (each.is_called(opclass) if opclass else each.default))
+            taken = excluding_operators(self._connection, chosen.oid)
+        if operator not in taken:
+            self._refuse(
+                f"{operator} does not compare two values of {type_} in an index of the method {method}",
+                why="an exclusion constraint wants an operator of the index's class that is the same both ways round",
+                fix=f"use one of: {'  '.join(taken)}" if taken else "name another operator class, or method",
             )
 
     def is_compared(self, *, child: str, parent: str) -> bool:

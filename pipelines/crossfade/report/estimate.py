@@ -23,7 +23,7 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
             # A table that was never analysed gives no number of rows to reckon with.
             rate = WALK_ROWS / (1 + plan.settings.nice_ratio)
             return _sum(sizes, "rows", rate) if all(size.rows >= 0 for size in sizes) else None
-        case BuildIndex():
+        case BuildIndex() | Ddl(works_locked=True):
             return _sum(sizes, "bytes", BUILD_BYTES)
         case Check():
             return _sum(sizes, "bytes", SCAN_BYTES)

@@ -136,6 +136,8 @@ def _waits(plan: Plan, step: AnyStep) -> str:
             return "nobody waits"
         case Ddl() | Autocommit() if not step.locks:
             return "locks not known" if _is_of_an_author(step) else "nobody waits"
+        case Ddl(works_locked=True):
+            return f"{' and '.join(made_to_wait)} wait until it is done"
         case _ if made_to_wait:
             patience = said_seconds(plan.settings.lock_timeout)
             return f"{' and '.join(made_to_wait)} wait up to {patience} for the lock, then an instant"

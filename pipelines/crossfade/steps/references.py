@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import equal, lock, lock_parents, names, table, text
+from crossfade.steps.plpgsql import quoted
 from crossfade.steps.rules import Place, Rule, added, ask, drop_constraint, renamed, validate
 from crossfade.steps.step import AnyStep, Ddl, Guard, Relation
 
@@ -20,6 +21,20 @@ SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree({table}::regclass) A
  WHERE p.isleaf AND pg_catalog.pg_relation_size(p.relid) > 0 AND NOT EXISTS (
        SELECT FROM pg_constraint AS k
         WHERE k.conrelid = p.relid::oid AND k.conname = {name}::name AND k.contype = 'f' AND k.convalidated))"""
+
+
+# Partitions that came meanwhile have it under the same name.
+_RENAME = """
+DECLARE held regclass;
+BEGIN
+  FOR held IN
+    SELECT k.conrelid::regclass FROM pg_constraint AS k
+      JOIN pg_catalog.pg_partition_tree({table}::regclass) AS p ON p.relid::oid = k.conrelid
+     WHERE k.contype = 'f' AND k.conname = {old}::name
+  LOOP
+    EXECUTE pg_catalog.format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', held, {old}::name, {new}::name);
+  END LOOP;
+END"""
 
 
 @dataclass(frozen=True)
@@ -83,8 +98,8 @@ def foreign_key(place: Place, name: str, key: ReferringKey, *, subject: str) -> 
         )
         bound = _bind(place, own, key, f"{subject}/fkey", shown)
         return Rule((asked, bound, proof), *renamed(place, own, name))
-    forth, back = zip(*(renamed(on, own, name) for on in (place, *_leaves(place))), strict=True)
-    return Rule((asked, *_on_parts(place, own, key, subject, shown)), sum(forth, ()), sum(back, ()))
+    steps = _on_parts(place, own, key, subject, shown)
+    return Rule((asked, *steps), _renamed_everywhere(place, own, name), _renamed_everywhere(place, name, own))
 
 
 def _bind(place: Place, name: str, key: ReferringKey, subject: str, shown: str, *, proved: bool = False) -> Ddl:
@@ -127,6 +142,13 @@ def _on_parts(place: Place, own: str, key: ReferringKey, subject: str, shown: st
             ),
         }
     )
+
+
+def _renamed_everywhere(place: Place, old: str, new: str) -> tuple[str, ...]:
+    body = sql.SQL(_RENAME).format(
+        table=sql.Literal(place.sql.as_string(None)), old=sql.Literal(old), new=sql.Literal(new)
+    )
+    return text(sql.SQL("DO {}").format(quoted(body)))
 
 
 def _leaves(place: Place) -> Iterator[Place]:

@@ -126,6 +126,7 @@ class Ddl(StepBase):
     """Statements in one transaction with their ledger row: all or nothing.
 
     scans: a statement reads the whole table under a weak lock (VALIDATE), so it may take long.
+    works_locked: what it does under its lock grows with the table, and the spec accepts that others wait so long.
     witnessed_by: ids of the Checks in the same leg whose witnesses must not have changed since they held.
     """
 
@@ -133,6 +134,7 @@ class Ddl(StepBase):
     statements: tuple[str, ...]
     guards: tuple[Guard, ...] = ()
     scans: bool = False
+    works_locked: bool = False
     witnessed_by: tuple[str, ...] = ()
 
 
