@@ -42,8 +42,8 @@ def rollback(
     """
     from crossfade.cli.telling import narrator
     from crossfade.execute import Runner
+    from crossfade.execute.frozen import thaw
     from crossfade.execute.going_on import command_to_go_on
-    from crossfade.execute.starting import thaw
 
     if not yes and not is_conversation():
         raise UsageError("nobody can be asked here whether to take it back", fix="say --yes")

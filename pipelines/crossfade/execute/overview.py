@@ -18,6 +18,7 @@ from crossfade.execute.notice import Blocker
 from crossfade.ledger import GateRecord, Ledger, LegRecord
 from crossfade.ledger.lease import session_name
 from crossfade.ledger.records import MigrationState
+from crossfade.plan import VersionViews
 
 # A holder whose lease has run out works no more.
 _MIGRATIONS = """
@@ -35,6 +36,9 @@ _PATHS = """
 SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 'phase'::text) ORDER BY place)
               FROM pg_catalog.jsonb_array_elements(plan -> 'legs'::text) WITH ORDINALITY AS legs(leg, place)) AS legs
   FROM crossfade.migration WHERE id = ANY(%s)"""
+
+_VERSIONS = """
+SELECT id, plan -> 'versions'::text FROM crossfade.migration WHERE id = ANY(%s) AND plan -> 'versions'::text IS NOT NULL"""
 
 _LEGS = """
 SELECT migration, leg, started_at, finished_at, passed_at FROM crossfade.leg WHERE migration = ANY(%s)"""
@@ -129,19 +133,21 @@ class Overview:
 
     begun: those of which something is done. paths: the legs of a migration's plan, in order.
     legs: those that have begun, by name.
-    gates: the answers that do not hold. blockers: who holds what the migration waits for, now or at its last attempt.
+    versions: the tables that each version sees by views. gates: the answers that do not hold.
+    blockers: who holds what the migration waits for, now or at its last attempt.
     """
 
     migrations: dict[str, KnownMigration]
     begun: frozenset[str]
     paths: dict[str, tuple[str, ...]]
+    versions: dict[str, tuple[VersionViews, ...]]
     legs: dict[str, dict[str, LegRecord]]
     gates: dict[str, tuple[GateRecord, ...]]
     steps: dict[str, tuple[OpenStep, ...]]
     blockers: dict[str, tuple[Blocker, ...]]
 
 
-NOTHING = Overview({}, frozenset(), {}, {}, {}, {}, {})
+NOTHING = Overview({}, frozenset(), {}, {}, {}, {}, {}, {})
 
 
 def read_overview(connection: psycopg.Connection[Any], migrations: Collection[str], *, others: bool) -> Overview:
@@ -167,9 +173,12 @@ def read_overview(connection: psycopg.Connection[Any], migrations: Collection[st
         step = OpenStep(title, done or 0, blocks or 0, found or {}, waits_for)
         steps[migration] = (*steps.get(migration, ()), step)
     paths = {migration: tuple(path or ()) for migration, path in rows(_PATHS)}
+    versions = {
+        migration: tuple(VersionViews.model_validate(each) for each in found) for migration, found in rows(_VERSIONS)
+    }
     blockers = {migration: tuple(Blocker(**each) for each in found or ()) for migration, found in rows(_HELD_UP)}
     blockers |= _blocking_now(connection, known)
-    return Overview({each.id: each for each in known}, begun, paths, legs, gates, steps, blockers)
+    return Overview({each.id: each for each in known}, begun, paths, versions, legs, gates, steps, blockers)
 
 
 def _blocking_now(

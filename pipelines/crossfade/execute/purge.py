@@ -16,10 +16,10 @@ from psycopg.rows import args_row
 from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Blocked
 from crossfade.execute.fault import from_environment
+from crossfade.execute.frozen import thaw
 from crossfade.execute.notice import Listener
 from crossfade.execute.session import reading
 from crossfade.execute.site import Site
-from crossfade.execute.starting import thaw
 from crossfade.ledger import Ledger, is_installed
 from crossfade.plan import Plan
 from crossfade.spec import Project

@@ -25,6 +25,7 @@ from crossfade.execute.errors import (
     is_lost,
 )
 from crossfade.execute.fault import from_environment
+from crossfade.execute.frozen import thaw
 from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Listener, Reconnecting, ignore
@@ -145,7 +146,7 @@ class Runner:
         when it is not known what a step did.
         """
         record = starting.started_record(self.project, name)
-        plan = starting.thaw(record)
+        plan = thaw(record)
         stays = _leg_named(plan, to)
         refuse_while_stood_on(self.project, plan)
         starting.write_everywhere(self.project, plan, record.spec_text)

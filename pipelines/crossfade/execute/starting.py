@@ -8,13 +8,13 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
-from pydantic import ValidationError
-
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.errors import CrossfadeError, Problem
+from crossfade.execute.beside import named_tables, refuse_held_tables, refuse_shown_tables, walked_tables
 from crossfade.execute.errors import Blocked, SpecEdited
+from crossfade.execute.frozen import thaw
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import readable_ledger, writable_ledger
 from crossfade.execute.overview import KnownMigration
@@ -23,7 +23,6 @@ from crossfade.ledger import MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan
 from crossfade.plan.rights import MISSING_RIGHT
 from crossfade.spec import Database, Migration, Project
-from crossfade.steps.step import AnyStep, Walk
 
 _PATIENCE, _BETWEEN = 3.0, 0.5  # seconds
 
@@ -110,18 +109,6 @@ def _not_started(name: str) -> Blocked:
     return Blocked(f"{name} has not started", fix=f"`crossfade up {name}` starts it")
 
 
-def thaw(record: MigrationRecord) -> Plan:
-    """The plan a migration was frozen with; raises Blocked when this crossfade cannot read it."""
-    try:
-        return Plan.model_validate(record.plan)
-    except ValidationError:
-        raise Blocked(
-            f"the frozen plan of {record.id} is of another version of crossfade",
-            why="a plan is run as it was reviewed, by a version that understands it",
-            fix="finish or roll back the migration with the version that started it",
-        ) from None
-
-
 def _refuse_unnamed_databases(project: Project, record: MigrationRecord) -> None:
     if unnamed := [name for name in record.plan["databases"] if name not in project.databases]:
         raise Blocked(
@@ -158,13 +145,10 @@ def _compile_beside_others(project: Project, migration: Migration) -> Plan:
     try:
         plan = _compile(project, migration)
     except Refused:
-        _refuse_held_tables(project, migration, _named_tables(project, migration))
+        refuse_held_tables(project, migration, named_tables(project, migration))
         raise
-    _refuse_held_tables(
-        project,
-        migration,
-        {(step.database, name) for step in plan.steps for name in _walked(step)},
-    )
+    refuse_held_tables(project, migration, walked_tables(plan))
+    refuse_shown_tables(project, migration, plan)
     return plan
 
 
@@ -182,17 +166,6 @@ def _refuse_without_rights(plan: Plan, migration: Migration) -> None:
     ]
     if problems:
         raise Refused.of(problems)
-
-
-def _named_tables(project: Project, migration: Migration) -> set[tuple[str, str]]:
-    """Tables that the changes name, as (database, schema.table)."""
-    found: set[tuple[str, str]] = set()
-    for entry in migration.changes:
-        body = entry.body.model_dump(include={"table", "database"})
-        database = body.get("database") or migration.head.database
-        if table := body.get("table"):
-            found.add((database, f"{project.databases[database].schema}.{table}"))
-    return found
 
 
 @contextmanager
@@ -286,27 +259,3 @@ def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> N
                 where=migration.position("after"),
                 fix=f"{command} first",
             )
-
-
-def _walked(step: AnyStep) -> set[str]:
-    """The tables whose rows it reads or writes in batches."""
-    return {str(lock.relation) for lock in step.locks} if isinstance(step, Walk) else set()
-
-
-def _refuse_held_tables(project: Project, migration: Migration, mine: set[tuple[str, str]]) -> None:
-    """Two migrations that both map columns of one table would meet in its triggers."""
-    for name in sorted({database for database, _ in mine}):
-        with reading(project.databases[name]) as connection:
-            if not is_installed(connection):
-                continue
-            for record in readable_ledger(connection).migrations():
-                if record.id == migration.id or record.state not in ("running", "undoing"):
-                    continue
-                steps = thaw(record).steps
-                held = {walked for step in steps if step.database == name for walked in _walked(step)}
-                if shared := sorted(table for database, table in mine if database == name and table in held):
-                    raise Blocked(
-                        f"{migration.id} changes rows of {', '.join(shared)}, which {record.id} is changing now",
-                        why="both would map the same rows, and neither plan knows of the other's columns",
-                        fix=f"finish {record.id} first: {command_to_go_on(record.id, record.state, record.undo_to)}",
-                    )

@@ -31,6 +31,15 @@ View = Overview | CrossfadeError  # of one database, or why there is none
 
 
 @dataclass(frozen=True)
+class SearchPaths:
+    """Where each version looks up its tables while both see them by views."""
+
+    database: str
+    new: str
+    old: str
+
+
+@dataclass(frozen=True)
 class MigrationStatus:
     """Where a migration stands.
 
@@ -41,6 +50,7 @@ class MigrationStatus:
     waits_for: one sentence; empty when nothing is waited for.
     since: when what `state` says began, where that is known.
     blockers: who holds the lock it waits for now, or did when it was last tried.
+    search_paths: while versions see tables by views.
     kept_until: until when old values are kept aside, the earliest; None when none are.
     problem: why it cannot be told, or what a person must look at.
     unasked: why databases of it could not be asked, each with what to do about it.
@@ -59,6 +69,7 @@ class MigrationStatus:
     since: datetime | None = None
     holder: str | None = None
     blockers: tuple[Blocker, ...] = ()
+    search_paths: tuple[SearchPaths, ...] = ()
     kept_until: datetime | None = None
     problem: str | None = None
     unasked: tuple[CrossfadeError, ...] = ()
@@ -177,6 +188,9 @@ def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views:
     status = replace(
         _unfinished(blank, known, home, steps),
         progress=_share(steps),
+        search_paths=tuple(
+            SearchPaths(each.database, each.new_path, each.old_path) for each in home.versions.get(known.id, ())
+        ),
         holder=known.holder,
         blockers=tuple(
             b for _, view in mine if not isinstance(view, CrossfadeError) for b in view.blockers.get(known.id, ())

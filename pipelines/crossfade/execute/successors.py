@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.execute.errors import Blocked
+from crossfade.execute.frozen import thaw
 from crossfade.execute.ledgers import readable_ledger
 from crossfade.execute.session import reading
-from crossfade.execute.starting import thaw
 from crossfade.ledger import Ledger, is_installed
 from crossfade.plan import Plan
 from crossfade.spec import Project

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crossfade.execute import reading
-from crossfade.execute.starting import thaw
+from crossfade.execute.frozen import thaw
 from crossfade.ledger import GateRecord, Ledger, LegRecord, StepRecord, is_installed
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,10 +85,15 @@ def _progress(status: MigrationStatus) -> str:
 def _waits_for(status: MigrationStatus, now: datetime) -> Text:
     working = f"{status.holder} works on it" if status.holder else ""
     held = (f"held by {blocker}" for blocker in status.blockers)
-    words = Text("\n".join(filter(None, (status.waits_for or working, *held, _kept(status, now)))))
+    words = Text("\n".join(filter(None, (status.waits_for or working, *held, *_paths(status), _kept(status, now)))))
     if status.problem:
         words = Text("\n").join([*([words] if words else []), Text(status.problem, style="red")])
     return words
+
+
+def _paths(status: MigrationStatus) -> Iterator[str]:
+    for each in status.search_paths:
+        yield f"the new version's search_path in {each.database}: {each.new}; the old one's, if it stays: {each.old}"
 
 
 def _kept(status: MigrationStatus, now: datetime) -> str:

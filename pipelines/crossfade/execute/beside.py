@@ -1,0 +1,94 @@
+"""Migrations that are under way on the same tables: which of them a new one would meet, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from crossfade.execute.errors import Blocked
+from crossfade.execute.frozen import thaw
+from crossfade.execute.going_on import command_to_go_on
+from crossfade.execute.ledgers import readable_ledger
+from crossfade.execute.session import reading
+from crossfade.ledger import MigrationRecord, is_installed
+from crossfade.plan import Plan
+from crossfade.spec import Migration, Project
+from crossfade.steps.step import Walk
+
+Place = tuple[str, str]  # database, schema.table
+
+
+def named_tables(project: Project, migration: Migration) -> set[Place]:
+    """Those that the changes name."""
+    found: set[Place] = set()
+    for entry in migration.changes:
+        body = entry.body.model_dump(include={"table", "database"})
+        database = body.get("database") or migration.head.database
+        if table := body.get("table"):
+            found.add((database, f"{project.databases[database].schema}.{table}"))
+    return found
+
+
+def walked_tables(plan: Plan) -> set[Place]:
+    """Those whose rows it reads or writes in batches."""
+    return {
+        (step.database, str(lock.relation)) for step in plan.steps if isinstance(step, Walk) for lock in step.locks
+    }
+
+
+def refuse_held_tables(project: Project, migration: Migration, mine: set[Place]) -> None:
+    """Two migrations that both map columns of one table would meet in its triggers."""
+    for record, plan in _others(project, migration, {database for database, _ in mine}):
+        if shared := mine & (walked_tables(plan) | _shown_tables(plan)):
+            raise Blocked(
+                f"{migration.id} changes rows of {_named(shared)}, which {record.id} is changing now",
+                why="both would map the same rows, and neither plan knows of the other's columns",
+                fix=_finish(record),
+            )
+
+
+def refuse_shown_tables(project: Project, migration: Migration, plan: Plan) -> None:
+    """What both versions see by views of their own keeps its shape from before these are made until they are gone."""
+    altered, shown = _altered_tables(plan), _shown_tables(plan)
+    for record, other in _others(project, migration, {database for database, _ in altered | shown}):
+        if shared := altered & _shown_tables(other):
+            raise Blocked(
+                f"{migration.id} alters {_named(shared)}, which {record.id} shows to both versions by views",
+                why="the views have the columns of their plan, and neither version would see what is altered now",
+                fix=_finish(record),
+            )
+        if shared := shown & _altered_tables(other):
+            raise Blocked(
+                f"{migration.id} would show {_named(shared)} to both versions by views, and {record.id} alters it now",
+                why="the views would have columns that are on their way, under names that do not last",
+                fix=_finish(record),
+            )
+
+
+def _others(project: Project, migration: Migration, databases: Iterable[str]) -> Iterator[tuple[MigrationRecord, Plan]]:
+    """The other migrations under way in these databases, with their plans."""
+    for name in sorted(databases):
+        with reading(project.databases[name]) as connection:
+            for record in readable_ledger(connection).migrations() if is_installed(connection) else ():
+                if record.id != migration.id and record.state in ("running", "undoing"):
+                    yield record, thaw(record)
+
+
+def _shown_tables(plan: Plan) -> set[Place]:
+    return {(each.database, str(table)) for each in plan.versions for table in each.tables}
+
+
+def _altered_tables(plan: Plan) -> set[Place]:
+    locks = ((step.database, lock) for step in plan.steps for lock in step.locks)
+    return {
+        (database, str(lock.relation))
+        for database, lock in locks
+        if lock.mode == "ACCESS EXCLUSIVE" and not lock.of_leaving_key
+    }
+
+
+def _named(places: Iterable[Place]) -> str:
+    return ", ".join(sorted(table for _, table in places))
+
+
+def _finish(record: MigrationRecord) -> str:
+    return f"finish {record.id} first: {command_to_go_on(record.id, record.state, record.undo_to)}"
