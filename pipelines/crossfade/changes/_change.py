@@ -72,7 +72,7 @@ class Compiled:
     indexes, constraints: those it makes, each with its table, under the names and over the columns of the new shape.
     takes: tables whose names it takes away, which no other change of the migration may touch.
     drops: those of them that are dropped in the end; hidden until then, each is its own archive.
-    renames: columns that get another name at cutover (table, old name, new name) and stay what they are.
+    renames: columns that get another name at cutover (table, old name, new name, type) and stay what they are.
     versions: tables that each version shall see by views, in the shape it knows.
     needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
@@ -86,7 +86,7 @@ class Compiled:
     constraints: tuple[tuple[Name, Constraint], ...] = ()
     takes: tuple[Name, ...] = ()
     drops: tuple[Name, ...] = ()
-    renames: tuple[tuple[Name, str, str], ...] = ()
+    renames: tuple[tuple[Name, str, str, str], ...] = ()
     versions: tuple[Name, ...] = ()
     needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()

@@ -107,6 +107,11 @@ def refuse_readers(
     """The same, but for the primary key and the foreign keys to it."""
     for part in context.catalog.tree(table.name):
         _refuse_used(context, part, columns, besides)
+    return function_hazards(table)
+
+
+def function_hazards(table: Table) -> tuple[Hazard, ...]:
+    """Functions whose text names the table, which no change of a column reaches."""
     # What triggers say of the column is asked of each, with what it does to its row.
     fired = {f"{trigger.function}() (text)" for trigger in table.user_triggers}
     texts = [d for d in table.dependents if d.kind == "function body" and d.name not in fired]
@@ -118,7 +123,7 @@ def refuse_readers(
 
 def _refuse_used(context: Context, table: Table, columns: frozenset[str], besides: Collection[Dependent]) -> None:
     """The same of one table or partition: each has dependents and rules of its own."""
-    _refuse_kept_in_step(context, table, columns)
+    refuse_kept_in_step(context, table, columns)
     apart = ("function body", "foreign key")
     blocking = [d for d in table.dependents if d.columns & columns and d.kind not in apart and d not in besides]
     if blocking:
@@ -152,7 +157,7 @@ def _refuse_dependent(context: Context, table: Table, columns: frozenset[str], b
     )
 
 
-def _refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]) -> None:
+def refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]) -> None:
     """Another migration's triggers, which stay where its contract ends before `archive`."""
     for trigger in table.triggers:
         if trigger.name.startswith(OWN_PREFIX) and columns & row_use(trigger.body).said:

@@ -11,6 +11,7 @@ from crossfade.changes._change import Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._row_use import row_use
 from crossfade.composing import sql
+from crossfade.spec.model import Stage
 from crossfade.steps.compose import identifier
 
 _WRITES = {"insert", "update"}
@@ -53,15 +54,17 @@ def _assigned(trigger: Trigger) -> frozenset[str] | None:
     return row_use(trigger.body).assigned if trigger.language == "plpgsql" else None
 
 
-def refuse_naming_triggers(context: Context, table: Table, column: str) -> tuple[Hazard, ...]:
-    """No rename reaches what a function's text names: from `retire` on the trigger fails, and the write with it."""
+def refuse_naming_triggers(
+    context: Context, table: Table, column: str, *, gone_from: Stage = "retire"
+) -> tuple[Hazard, ...]:
+    """No rename reaches what a function's text names: once the name is gone the trigger fails, the write with it."""
     hazards: list[Hazard] = []
     for part, trigger in _made_by_users(context, table):
         named = _named(context, part, trigger, column)
         if named and trigger.enabled != "D":
             context.refuse(
                 f"trigger {trigger.name} of {part.name} {named}",
-                why=f"from retire on there is no {column}, and every write that fires the trigger would fail",
+                why=f"from {gone_from} on there is no {column}, and every write that fires the trigger would fail",
                 fix=f"let {trigger.function} do without the name (to_jsonb(new) ->> '{column}' is NULL where the column"
                 " is gone); or drop the trigger before and create it again after this migration, with `sql` changes or"
                 " in your own tool",
@@ -72,12 +75,12 @@ def refuse_naming_triggers(context: Context, table: Table, column: str) -> tuple
                     "trigger-body",
                     "warning",
                     f"trigger {trigger.name} of {part.name} says {column} in {trigger.function}: see that it works"
-                    " where there is no such column, from retire on",
+                    f" where there is no such column, from {gone_from} on",
                 )
             )
         elif trigger.language == "c" and trigger.body not in _BOUND_BY_ARGUMENTS:
             what = f"nobody can tell whether trigger {trigger.name} of {part.name}, in C, needs {column}"
-            hazards.append(Hazard("trigger-body", "warning", what, "see that it works without, from retire on"))
+            hazards.append(Hazard("trigger-body", "warning", what, f"see that it works without, from {gone_from} on"))
     return tuple(hazards)
 
 

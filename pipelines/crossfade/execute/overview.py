@@ -38,7 +38,8 @@ SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 
   FROM crossfade.migration WHERE id = ANY(%s)"""
 
 _VERSIONS = """
-SELECT id, plan -> 'versions'::text FROM crossfade.migration WHERE id = ANY(%s) AND plan -> 'versions'::text IS NOT NULL"""
+SELECT id, plan -> 'versions'::text FROM crossfade.migration
+ WHERE id = ANY(%s) AND plan -> 'versions'::text IS NOT NULL"""
 
 _LEGS = """
 SELECT migration, leg, started_at, finished_at, passed_at FROM crossfade.leg WHERE migration = ANY(%s)"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.changes import row_use
@@ -40,6 +40,10 @@ def added_to_tables(
             if table not in created:
                 plain.setdefault(table, {})[column] = type_
     found = {table: Added(columns, {}, widens=True, hides=False) for table, columns in plain.items()}
+    for change in compiled:
+        for table, _, new, type_ in change.result.renames if change.database == database else ():
+            before = found.get(table, Added({}, {}, widens=False, hides=True))
+            found[table] = replace(before, columns={**before.columns, new: type_}, hides=True)
     for sides in transitions:
         if sides.database == database:
             found[sides.table.name] = _of_transition(sides, plain.get(sides.table.name, {}))

@@ -134,9 +134,8 @@ def _arrivals(migration: Migration, before: list[CompiledChange], catalog: Catal
             for new in pair.new:
                 physical = shadow_name(migration.id, table, new.name) if pair.swap else new.name
                 found.setdefault(table, {})[new.name] = Arrival(physical, new.type)
-        for table, old, new in change.result.renames:
-            if table in catalog.tables:
-                found.setdefault(table, {})[new] = Arrival(old, catalog.tables[table].by_name[old].type)
+        for table, old, new, type_ in change.result.renames:
+            found.setdefault(table, {})[new] = Arrival(old, type_)
     return found
 
 

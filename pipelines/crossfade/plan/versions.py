@@ -43,11 +43,11 @@ def versions_of(
         catalog = targets[database].catalog
         asking = next(c.entry for c in compiled if c.database == database and table in c.result.versions)
         _refuse_schemas(catalog, schemas, migration, asking)
-        _refuse_bypassed_policies(catalog, table, asking)
         sides, renamed = sides_of.get(place), _renamed(compiled, place)
         if sides is not None and renamed:
             _refuse_renamed_beside_pairs(compiled, place)
         shown = Shown(catalog.tables[table], sides, tuple(_appended(compiled, place)), renamed)
+        _refuse_bypassed_policies(catalog, shown, asking)
         groups.setdefault((database, schemas), []).append(shown)
     return [
         Versions(
@@ -121,7 +121,7 @@ def _renamed(compiled: Iterable[CompiledChange], place: Place) -> dict[str, str]
         old: new
         for change in compiled
         if change.database == place[0]
-        for table, old, new in change.result.renames
+        for table, old, new, _ in change.result.renames
         if table == place[1]
     }
 
@@ -158,14 +158,24 @@ def _knows_invokers(catalog: Catalog) -> bool:
     return catalog.server.version >= 150000
 
 
-def _refuse_bypassed_policies(catalog: Catalog, table: Name, asking: Entry) -> None:
-    if catalog.tables[table].row_security and not _knows_invokers(catalog):
+def _refuse_bypassed_policies(catalog: Catalog, shown: Shown, asking: Entry) -> None:
+    table = shown.table
+    if not table.row_security:
+        return
+    fix = "leave out `strategy: versions`, or add the new shape under new names (`add_column` with `up` and `down`)"
+    if not _knows_invokers(catalog):
         raise Refused(
-            f"{table} has row security, and a view on PostgreSQL {catalog.server.version // 10000} would bypass it",
+            f"{table.name} has row security, and a view on PostgreSQL {catalog.server.version // 10000} would bypass it",
             where=asking.where,
             why="before 15 a view reads as its owner, whom the policies do not bind",
-            fix="leave out `strategy: versions`, or add the new shape under new names (`add_column` with `up` and"
-            " `down`)",
+            fix=fix,
+        )
+    if shown.has_column_rights:
+        raise Refused(
+            f"{table.name} has row security and privileges on single columns",
+            where=asking.where,
+            why="a view that is under the policies of whoever uses it wants his rights on all of its columns too",
+            fix=f"grant on the table instead and revoke those of the columns; or {fix}",
         )
 
 
@@ -173,7 +183,7 @@ def _refuse_renamed_beside_pairs(compiled: Iterable[CompiledChange], place: Plac
     renaming = next(
         change.entry
         for change in compiled
-        if change.database == place[0] and any(table == place[1] for table, _, _ in change.result.renames)
+        if change.database == place[0] and any(table == place[1] for table, *_ in change.result.renames)
     )
     raise Refused(
         f"{place[1]} has a column that one name is taken from, and others that are kept in step",

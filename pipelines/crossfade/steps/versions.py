@@ -54,6 +54,11 @@ class Shown:
         return list(self._of_old(moment) if version == "old" else self._of_new(moment))
 
     @property
+    def has_column_rights(self) -> bool:
+        """Somebody may use some of its columns only, and so not what a view that asks for his rights reads: all."""
+        return any(column.grants for column in self.table.columns)
+
+    @property
     def last_before_retire(self) -> Moment:
         swapped = self.renamed or (self.sides is not None and self.sides.swaps)
         return "swapped" if swapped else "side by side"
@@ -100,8 +105,8 @@ class Shown:
 class Versions:
     """The tables of one schema that a migration shows to both versions.
 
-    usage: access control items of that schema. role: who makes the views. invoker: they ask for the rights, and are
-    under the policies, of whoever uses them (PostgreSQL 15).
+    usage: access control items of that schema. role: who makes the views. invoker: views can ask for the rights, and
+    be under the policies, of whoever uses them (PostgreSQL 15).
     """
 
     migration: str
@@ -186,7 +191,8 @@ class Versions:
 
     def _view(self, shown: Shown, version: Version, moment: Moment) -> tuple[str, ...]:
         view = Name(self._called(version), shown.table.name.name)
-        return text(*_view(view, shown.table, shown.columns(version, moment), self.role, invoker=self.invoker))
+        invoker = self.invoker and not shown.has_column_rights
+        return text(*_view(view, shown.table, shown.columns(version, moment), self.role, invoker=invoker))
 
 
 def _view(
