@@ -192,3 +192,23 @@ def test_nobody_fails_while_a_column_is_renamed_by_views(scene: Scene) -> None:
 
     assert (on_views.failures, on_old_views.failures) == ([], [])
     assert scene.own_objects() == []
+
+
+def test_a_null_that_the_new_version_writes_before_a_row_is_filled_is_not_lost(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    spec(
+        scene,
+        "change_column: {table: users, column: gone, to: {default: null}, up: lower(gone), strategy: versions}",
+        "change_column: {table: users, column: name, to: {type: varchar}, strategy: versions}",
+    )
+    scene.up(through="expand")
+
+    with Application(scene, NEW, 0).connect() as app:
+        app.execute("UPDATE users SET gone = NULL WHERE id = 1")
+        app.execute("UPDATE users SET mail = 'x' WHERE id = 2")
+        app.execute("UPDATE users SET name = 'y' WHERE id = 3")
+    scene.up(through="validate")
+
+    seen = "SELECT gone, name FROM {} WHERE id < 4 ORDER BY id"
+    assert scene.sql(seen.format("users")) == [(None, "N1"), ("g", "N2"), ("g", "y")]
+    assert scene.sql(seen.format("public_m.users")) == [(None, "N1"), ("g", "N2"), ("g", "y")]

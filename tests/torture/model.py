@@ -67,7 +67,7 @@ class Model:
 
     def insert(self, ident: int, version: Version, values: Mapping[str, Value]) -> None:
         row = Row({}, dict(self.kind.adds))
-        self._write(row, values)
+        self._write(row, version, values)
         for pair in self.kind.pairs:
             if version == "new" and pair.new is None and pair.down is not None:
                 row.old[pair.old] = pair.down(None)
@@ -76,25 +76,27 @@ class Model:
             self.rows[ident] = row
             self.count += 1
 
-    def update(self, ident: int, values: Mapping[str, Value]) -> None:
+    def update(self, ident: int, version: Version, values: Mapping[str, Value]) -> None:
         with self._guard:
             self.count += 1
         self.rows[ident].updated = True
-        self._write(self.rows[ident], values)
+        self._write(self.rows[ident], version, values)
 
     def delete(self, ident: int) -> None:
         with self._guard:
             self.count += 1
             del self.rows[ident]
 
-    def _write(self, row: Row, values: Mapping[str, Value]) -> None:
-        arriving = {pair.new: pair for pair in self._beside if not pair.swap}
+    def _write(self, row: Row, version: Version, values: Mapping[str, Value]) -> None:
+        by_views = self.kind.views and version == "new"
+        arriving = {pair.new: pair for pair in self._beside if by_views or not pair.swap}
         for column, value in values.items():
             if column in arriving or column in self.kind.adds:
                 changed = column not in row.new or row.new[column] != value
                 row.new[column] = value
                 pair = arriving.get(column)
-                if pair is not None and pair.old not in values and pair.down is not None and changed:
+                alone = pair is not None and (pair.old == column or pair.old not in values)
+                if pair is not None and alone and pair.down is not None and changed:
                     row.old[pair.old] = pair.down(value)
                 continue
             changed = column not in row.old or row.old[column] != value

@@ -20,6 +20,7 @@ from tests.torture.shapes import AREAS, UNSEEN
 Connect = Callable[[str], psycopg.Connection[Any]]
 """Opens a session under the given application_name."""
 
+VIEWS = "public_m"  # of the new version, where it sees the table by views
 RECONNECT_FOR = 60.0  # seconds
 PAUSE = 0.004
 
@@ -129,11 +130,17 @@ class _Writer:
             self._connected += 1
             try:
                 self.connection = self._crew.connect(self._session)
+                if self._by_views:
+                    self.connection.execute(f"SET search_path TO {VIEWS}, public")
                 return
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+
+    @property
+    def _by_views(self) -> bool:
+        return self._kind.views and self._version == "new"
 
     @property
     def _session(self) -> str:
@@ -176,7 +183,11 @@ class _Writer:
 
     def value(self, column: str, *, clean: bool = False) -> Value:
         """Something to write into a column of this version."""
-        made = self._made(column, clean=clean or not self._crew.manners.dirty)
+        made = self._made(column, clean=clean or self._by_views or not self._crew.manners.dirty)
+        if self._by_views:
+            for pair in self._kind.pairs:
+                if pair.swap and pair.old == column:
+                    return pair.up(made)
         if self._crew.manners.settled:
             for pair in self._kind.pairs:
                 if pair.swap and pair.old == column:
@@ -261,11 +272,12 @@ class _Writer:
         statements = [self._update(ident, values) for ident, values in stamped]
         if self._committed(statements, first, written["stamp"], give_up=give_up):
             for ident, values in stamped:
-                self._model.update(ident, values)
+                self._model.update(ident, self._version, values)
 
     def _certain(self, ident: int, values: dict[str, Value]) -> dict[str, Value]:
         """In contract, without what changes the old side before cutover and nothing after it ('9' to '00009')."""
-        row, swaps = self._model.rows[ident], {pair.old: pair for pair in self._kind.pairs if pair.swap}
+        row = self._model.rows[ident]
+        swaps = {pair.old: pair for pair in self._kind.pairs if pair.swap and not self._by_views}
         return {
             column: value
             for column, value in values.items()

@@ -30,9 +30,7 @@ def named_tables(project: Project, migration: Migration) -> set[Place]:
 
 def walked_tables(plan: Plan) -> set[Place]:
     """Those whose rows it reads or writes in batches."""
-    return {
-        (step.database, str(lock.relation)) for step in plan.steps if isinstance(step, Walk) for lock in step.locks
-    }
+    return {(step.database, str(lock.relation)) for step in plan.steps if isinstance(step, Walk) for lock in step.locks}
 
 
 def refuse_held_tables(project: Project, migration: Migration, mine: set[Place]) -> None:

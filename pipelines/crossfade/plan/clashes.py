@@ -45,7 +45,7 @@ def _with_undo(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
 def refuse_mapped_anew(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> None:
     """Two shapes of a table that the migration itself makes."""
     for change in compiled:
-        mapped = (*(table for table, _ in change.result.pairs), *(table for table, _, _ in change.result.renames))
+        mapped = (*(table for table, _ in change.result.pairs), *(table for table, *_ in change.result.renames))
         for table in mapped:
             if table not in catalogs[change.database].tables:
                 raise Refused(

@@ -165,7 +165,7 @@ def _refuse_bypassed_policies(catalog: Catalog, shown: Shown, asking: Entry) -> 
     fix = "leave out `strategy: versions`, or add the new shape under new names (`add_column` with `up` and `down`)"
     if not _knows_invokers(catalog):
         raise Refused(
-            f"{table.name} has row security, and a view on PostgreSQL {catalog.server.version // 10000} would bypass it",
+            f"{table.name} has row security, which a view on PostgreSQL {catalog.server.version // 10000} would bypass",
             where=asking.where,
             why="before 15 a view reads as its owner, whom the policies do not bind",
             fix=fix,

@@ -7,10 +7,6 @@ the statement: the row is marked false and noted in crossfade.conflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import LiteralString
-
 from crossfade.composing import sql
 from crossfade.server_words import BOTH_WRITTEN
 from crossfade.spec.fragment import trusted
@@ -25,6 +21,7 @@ from crossfade.steps.agreement import (
 from crossfade.steps.given import any_given, new_given, old_given
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
+from crossfade.steps.triggers import changed, emptied, trigger_names, triggers
 
 # Conditions that are about the server or the transaction and not about the value: those must stay errors.
 _NOT_ABOUT_THE_VALUE = ("40", "53", "55", "57", "58", "XX")
@@ -36,11 +33,11 @@ def install_sync(sides: Sides, moment: Moment) -> tuple[str, ...]:
     statements = [_function(sides, moment, name)]
     comment = f"crossfade: keeps {sides.table.name} in step for old and new versions; migration {sides.migration}"
     statements.append(sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(name, sql.Literal(comment)))
-    for trigger in _triggers(sides, moment):
+    for trigger in triggers(sides, moment):
         arguments = sql.SQL(", ").join(map(sql.Literal, trigger.arguments))
         statements.append(
             sql.SQL("CREATE OR REPLACE TRIGGER {} {} ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}({})").format(
-                sql.Identifier(trigger.name), sql.SQL(trigger.event), sides.sql, trigger.when, name, arguments
+                sql.Identifier(trigger.name), trigger.event, sides.sql, trigger.when, name, arguments
             )
         )
         # ALWAYS: rows that come by logical replication or under session_replication_role are mapped too.
@@ -56,7 +53,7 @@ def remove_sync(sides: Sides) -> tuple[str, ...]:
     """Statements that take the triggers away, then the functions: in this order, in one transaction."""
     statements = [
         sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(trigger), sides.sql)
-        for trigger in _trigger_names(sides)
+        for trigger in trigger_names(sides)
     ]
     statements.append(sql.SQL("DROP FUNCTION IF EXISTS {}()").format(sql.Identifier("crossfade", sides.own("sync"))))
     if asks_by_function(sides):
@@ -88,7 +85,7 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
         )
         .format(
             table=sql.Literal(sides.sql.as_string(None)),
-            triggers=sql.SQL(", ").join(map(sql.Literal, _trigger_names(sides))),
+            triggers=sql.SQL(", ").join(map(sql.Literal, trigger_names(sides))),
             function=sql.Literal(sides.own("sync")),
         )
         .as_string(None)
@@ -107,8 +104,8 @@ SELECT pg_catalog.bool_and({count} = (SELECT pg_catalog.count(*) FROM pg_trigger
         )
         .format(
             table=sql.Literal(sides.sql.as_string(None)),
-            count=sql.Literal(len(_trigger_names(sides))),
-            triggers=sql.SQL(", ").join(map(sql.Literal, _trigger_names(sides))),
+            count=sql.Literal(len(trigger_names(sides))),
+            triggers=sql.SQL(", ").join(map(sql.Literal, trigger_names(sides))),
         )
         .as_string(None)
     )
@@ -120,83 +117,6 @@ def key_json(sides: Sides, row: sql.Composable) -> sql.Composable:
         return sql.SQL("NULL::jsonb")
     parts = [sql.SQL("{}, {}.{}").format(sql.Literal(column), row, sql.Identifier(column)) for column in sides.key]
     return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(parts))
-
-
-@dataclass(frozen=True)
-class _Trigger:
-    name: str
-    event: LiteralString
-    when: sql.Composable
-    arguments: tuple[str, ...] = ()
-
-
-def _triggers(sides: Sides, moment: Moment) -> Iterator[_Trigger]:
-    marker = sql.Identifier(sides.marker)
-    inserted = sql.SQL("new.{} IS NULL").format(marker)
-    if sides.schemas is None:
-        yield _Trigger(_insert_trigger(sides), "BEFORE INSERT", inserted)
-    else:
-        # Asked here, for within the function search_path is the function's own.
-        is_new = sides.schemas.writer_is_new(turned=moment != "side by side")
-        by_new, by_old = (
-            sql.SQL("{} AND {}").format(inserted, is_new),
-            sql.SQL("{} AND NOT {}").format(inserted, is_new),
-        )
-        yield _Trigger(_insert_trigger(sides), "BEFORE INSERT", by_old, ("old",))
-        yield _Trigger(_new_insert_trigger(sides), "BEFORE INSERT", by_new, ("new",))
-    yield _Trigger(
-        _update_trigger(sides),
-        "BEFORE UPDATE",
-        # The backfill sets the marker, an application never does: its writes pass by unseen.
-        sql.SQL("new.{m} IS NOT TRUE OR (new.{m} IS NOT DISTINCT FROM old.{m} AND ({changed}))").format(
-            m=marker, changed=_any_changed(sides, moment)
-        ),
-    )
-
-
-def _trigger_names(sides: Sides) -> tuple[str, ...]:
-    return tuple(trigger.name for trigger in _triggers(sides, "side by side"))
-
-
-def _insert_trigger(sides: Sides) -> str:
-    return sides.own("ins", sides.table.name.name)
-
-
-def _new_insert_trigger(sides: Sides) -> str:
-    return sides.own("insnew", sides.table.name.name)
-
-
-def _update_trigger(sides: Sides) -> str:
-    return sides.own("upd", sides.table.name.name)
-
-
-def _row(columns: Iterable[str], of: str) -> sql.Composable:
-    fields = sql.SQL(", ").join(
-        sql.SQL("{}.{}").format(sql.SQL("new" if of == "new" else "old"), sql.Identifier(column)) for column in columns
-    )
-    # Cast, for two bare row constructors would be compared column by column with an operator their types may lack.
-    return sql.SQL("ROW({})::record").format(fields)
-
-
-def _changed(columns: tuple[str, ...]) -> sql.Composable:
-    """The bytes of any of the columns differ between old and new row (also where the type has no equality)."""
-    if not columns:
-        return sql.SQL("false")
-    return sql.SQL("{} *<> {}").format(_row(columns, "new"), _row(columns, "old"))
-
-
-def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
-    columns = sorted(
-        {
-            column
-            for pair in sides.pairs
-            for column in (
-                *(() if sides.turned(pair, moment) else sides.up_reads(pair, moment)),
-                *sides.down_reads(pair, moment),
-            )
-        }
-    )
-    return _changed(tuple(columns))
 
 
 def _function(sides: Sides, moment: Moment, name: sql.Identifier) -> sql.Composable:
@@ -275,8 +195,8 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
     down = _assign_down(sides, pair, moment) if pair.down else sql.SQL("    NULL;")
     parts = {
         "title": trusted(commented(pair.title)),
-        "old_changed": _changed(old_reads),
-        "new_changed": _changed(new_columns),
+        "old_changed": changed(old_reads),
+        "new_changed": changed(new_columns),
         "old_given": old_given(sides, pair, moment),
         "new_given": new_given(sides, pair, moment),
         "marker": sql.Identifier(sides.marker),
@@ -296,7 +216,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
         """  -- {title}
   IF TG_OP = 'UPDATE' THEN
     old_wrote := {old_changed};
-    new_wrote := {new_changed};
+    new_wrote := {new_changed}{emptied};
   ELSE
     old_wrote := {old_given};
     new_wrote := {new_given};{by_schemas}
@@ -310,6 +230,7 @@ def _both_ways_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable
         **parts,
         again=sql.SQL("(new.{} IS FALSE AND NOT ({}))").format(parts["marker"], any_given(new_columns)),
         by_schemas=_by_schemas(sides, pair),
+        emptied=_by_statement(sides, pair),
     )
 
 
@@ -321,7 +242,7 @@ def _rest_of_new_side(sides: Sides, pair: Pair, moment: Moment) -> sql.Composabl
     names = sides.new_names(moment)
     lines = sql.SQL("\n").join(
         sql.SQL("      IF NOT ({}) THEN\n{}\n      END IF;").format(
-            _changed((names.get(column, column),)),
+            changed((names.get(column, column),)),
             _assign(pair, [(names.get(column, column), sides.up(pair, column, "new", moment))], emptied=True),
         )
         for column in pair.up
@@ -340,6 +261,13 @@ def _by_schemas(sides: Sides, pair: Pair) -> sql.Composable:
       new_wrote := TG_ARGV[0] = 'new';
       old_wrote := NOT new_wrote;
     END IF;""")
+
+
+def _by_statement(sides: Sides, pair: Pair) -> sql.Composable:
+    number = sides.pairs.index(pair)
+    if number not in emptied(sides):
+        return sql.SQL("")
+    return sql.SQL(" OR coalesce(TG_ARGV[0] = {}, false)").format(sql.Literal(f"new {number}"))
 
 
 def _both_written(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
@@ -377,7 +305,7 @@ def _turned_block(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     ).format(
         title=trusted(commented(pair.title)),
         marker=sql.Identifier(sides.marker),
-        changed=_changed(sides.down_reads(pair, moment)),
+        changed=changed(sides.down_reads(pair, moment)),
         down=_assign_down(sides, pair, moment),
     )
 

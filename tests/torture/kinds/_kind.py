@@ -49,6 +49,7 @@ class Kind:
     adds: new column -> its value in rows of the old version.
     sets: what `update_rows` makes of a column of the rows that were there, exactly once.
     fits: it can be done to the shape at all.
+    views: the new version sees the table by views, each of its columns as it knows it from expand on.
     once: a query whose answer says how often something was done that must be done once.
     """
 
@@ -59,6 +60,7 @@ class Kind:
     adds: Mapping[str, Value] = field(default_factory=dict[str, Value])
     sets: Mapping[str, Callable[[Value], Value]] = field(default_factory=dict[str, Callable[[Value], Value]])
     fits: Callable[[Shape], bool] = lambda shape: True
+    views: bool = False
     once: str | None = None
 
     @property

@@ -38,7 +38,7 @@ def retype(t: Names) -> Change:
     return {"change_column": {"table": t["people"], "column": t["zip"], "to": {"type": "int"}, "up": up, "down": down}}
 
 
-def _lower(t: Names, **more: Any) -> Change:
+def lowered(t: Names, **more: Any) -> Change:
     name = t.q("name")
     to = {"nullable": False, "check": f"{name} = lower({name})", "comment": "in lower case"}
     return {
@@ -59,7 +59,7 @@ def _in_place(t: Names) -> list[Change]:
 KINDS = (
     Kind("change_column_widen", lambda s: [widen(s.names)], (WIDEN,)),
     Kind("change_column_retype", lambda s: [retype(s.names)], (RETYPE,)),
-    Kind("change_column_rules", lambda s: [_lower(s.names)], (LOWER,)),
-    Kind("change_column_tighten", lambda s: [_lower(s.names, enforce="contract")], (LOWER,)),
+    Kind("change_column_rules", lambda s: [lowered(s.names)], (LOWER,)),
+    Kind("change_column_tighten", lambda s: [lowered(s.names, enforce="contract")], (LOWER,)),
     Kind("change_column_in_place", lambda s: _in_place(s.names)),
 )
