@@ -23,6 +23,8 @@ CREATE TABLE parts (id varchar(9), amount text, PRIMARY KEY (id)) PARTITION BY H
 CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 INSERT INTO parts SELECT i, i FROM generate_series(1, 300) AS i;
+CREATE TABLE people (id varchar(9) PRIMARY KEY, title text, bio text, mail text DEFAULT 'none');
+INSERT INTO people VALUES ('a', 'Dr', 'painter', 'x'), ('b', NULL, NULL, NULL);
 """
 # Fragments of the author's are casts only: what they call is theirs to qualify.
 CHANGES = """
@@ -35,6 +37,8 @@ changes:
                      foreign_key: {columns: [place], references: {table: places, columns: [code]}}}
   - add_constraint: {table: items, name: items_name_key, unique: [name]}
   - create_index: {table: items, name: items_place, columns: [place]}
+  - split_table: {table: people, columns: [bio, mail], into: profiles}
+  - move_column: {table: people, column: title, to: places, as: of_person, by: {id: code}}
 """
 SHADOWS = Path(__file__).with_name("shadows.sql").read_text()
 
@@ -58,10 +62,12 @@ def test_nothing_that_another_role_made_in_the_schema_is_run_by_a_migration(scen
 
     assert scene.up(through="retire").ended == "reached"
     scene.sql("UPDATE items SET size = 7 WHERE note IS NOT NULL; UPDATE parts SET amount = 7")
+    scene.sql("UPDATE profiles SET bio = 'poet'; UPDATE places SET of_person = 'Mr'")
     assert scene.rollback().ended == "undone"
     assert scene.up().ended == "complete"
     assert scene.rollback(to="retire").ended == "undone"
 
+    assert scene.sql("SELECT bio FROM profiles") == [("poet",), ("poet",)]
     assert scene.one("SELECT sum(size) FROM items WHERE size = 7") == 2100
 
 

@@ -109,7 +109,7 @@ BEGIN
   IF NOT FOUND AND EXISTS (SELECT FROM {right} AS t WHERE {r}) THEN RETURN; END IF;
   SELECT pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'left'),
          pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'right') INTO lefts, rights
-    FROM (SELECT DISTINCT ON (c) c, b.side FROM {behind} AS b CROSS JOIN LATERAL unnest(b.told) AS told (c)
+    FROM (SELECT DISTINCT ON (c) c, b.side FROM {behind} AS b CROSS JOIN LATERAL pg_catalog.unnest(b.told) AS told (c)
            WHERE {b} AND c <> ALL (done) ORDER BY c, b.id DESC) AS newest;
   DELETE FROM {behind} AS b WHERE {b};
 {rights}  PERFORM {carry_left}({key}, coalesce(lefts, '{{}}'::text[]), false);

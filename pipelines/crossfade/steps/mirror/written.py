@@ -35,7 +35,9 @@ def _written(way: Way, moment: Moment) -> sql.Composable:
     update = all_columns(mirror) if alone else _listed(mirror, _changed(way.source.columns))
     carry = sql.SQL("    PERFORM {};").format(way.carried("new", sql.SQL("told")))
     if not alone:
-        rest = sql.SQL("ARRAY(SELECT c FROM unnest({}) AS every (c) WHERE c <> ALL (told))").format(all_columns(mirror))
+        rest = sql.SQL("ARRAY(SELECT c FROM pg_catalog.unnest({}) AS every (c) WHERE c <> ALL (told))").format(
+            all_columns(mirror)
+        )
         carry = sql.SQL("    IF {} THEN PERFORM {}; END IF;").format(
             way.carried("new", sql.SQL("told")), way.back.carried_by(way, rest)
         )
