@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ class Example:
     migration: its id. tables: a script that makes the tables, where ids run from 1 to ROWS (:rows in the script).
     old, new: what programs of the two versions run all the time, each statement in a session of its own: %(id)s is the
         id of one of those rows, %(n)s a number that nobody used before, %(word)s some text.
+    path: the search_path of the new version.
     new_from: the leg after which programs of the new version are started. old_until: the leg before which those of the
         old one are gone; None: they may stay for good.
     holds: queries, each of which gives true when all is done and nobody writes any more.
@@ -39,6 +40,7 @@ class Example:
     old: Sequence[str]
     new: Sequence[str]
     holds: Sequence[str]
+    path: str = "public"
     new_from: str = "expand"
     old_until: str | None = "retire"
 
@@ -64,14 +66,14 @@ def live(scene: Scene, example: Example) -> Lived:
         (scene.root / "migration_specs" / beside.name).write_text(beside.read_text())
     (scene.root / "migration_specs" / path.name).write_text(_without_gates(path.read_text()))
     with ExitStack() as old, ExitStack() as new:
-        programs = [_started(old, scene, example.old, 0)]
+        programs = [_started(old, scene.connect, example.old, 0)]
         for leg in [str(leg) for leg in scene.runner().plan(scene.migration(example.migration)).legs]:
             if leg == example.old_until:
                 old.close()
             outcome = scene.up(through=leg, id=example.migration)
             assert outcome.ended in ("reached", "complete"), outcome
             if leg == example.new_from:
-                programs.append(_started(new, scene, example.new, 1))
+                programs.append(_started(new, partial(_connected, scene, example.path), example.new, 1))
         while not all(each.statements for each in programs):  # those of the last leg have only just begun
             time.sleep(0.01)
     for query in example.holds:
@@ -87,9 +89,17 @@ def file_of(migration: str) -> Path:
     return path
 
 
-def _started(stack: ExitStack, scene: Scene, statements: Sequence[str], version: int) -> Writers:
+def _connected(scene: Scene, path: str) -> psycopg.Connection[Any]:
+    connection = scene.connect()
+    connection.execute("SELECT set_config('search_path', %s, false)", (path,))
+    return connection
+
+
+def _started(
+    stack: ExitStack, connect: Callable[[], psycopg.Connection[Any]], statements: Sequence[str], version: int
+) -> Writers:
     writes = [partial(_write, statement, 2 * number + version) for number, statement in enumerate(statements)]
-    return stack.enter_context(Writers(scene.connect, *writes, pause=0.005))
+    return stack.enter_context(Writers(connect, *writes, pause=0.005))
 
 
 def _write(statement: str, series: int, connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:

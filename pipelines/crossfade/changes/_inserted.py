@@ -11,7 +11,7 @@ from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import any_leaf, identifier, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, identifier, key_text, lock, names, ours, per_leaf, same_key, text
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Ddl, Relation, Walk
 
@@ -112,6 +112,9 @@ INSERT INTO {used} ({key}) SELECT {key} FROM batch"""
             batch=per_leaf(batch),
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS s WHERE {}")
             .format(identifier(source.name), chosen)
+            .as_string(None),
+            due=sql.SQL("SELECT {} FROM {} AS s WHERE {}")
+            .format(key_text(source.key, "s"), identifier(source.name), chosen)
             .as_string(None),
             pending_rows=per_leaf(
                 sql.SQL("SELECT s.ctid::text FROM {} AS s WHERE {} AND {}").format(any_leaf(), in_range, chosen)

@@ -14,7 +14,7 @@ from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import any_leaf, identifier, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, identifier, key_text, lock, names, ours, per_leaf, same_key, text
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Function, Walk
@@ -224,6 +224,9 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
             retry=retried.as_string(None),
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(self.table.name), due)
+            .as_string(None),
+            due=sql.SQL("SELECT {} FROM {} AS t WHERE {}")
+            .format(key_text(self.table.key, "t"), identifier(self.table.name), due)
             .as_string(None),
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, due)

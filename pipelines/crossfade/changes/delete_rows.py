@@ -20,7 +20,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.aside import Aside, refers
-from crossfade.steps.compose import any_leaf, identifier, names, ours, per_leaf
+from crossfade.steps.compose import any_leaf, identifier, key_text, names, ours, per_leaf
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Lock, Walk
 
 
@@ -254,6 +254,12 @@ class _Part:
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(self.table.name), due)
             .as_string(None),
+            # Without a key nothing tells a row that moved from one that came.
+            due=sql.SQL("SELECT {} FROM {} AS t WHERE {}")
+            .format(key_text(self.table.key, "t"), identifier(self.table.name), due)
+            .as_string(None)
+            if self.table.key
+            else None,
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), in_range.format(due))
             ),

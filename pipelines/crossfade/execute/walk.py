@@ -232,11 +232,12 @@ class _Crew:
 
 
 def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
-    """Rows that others held when the walk came by, and rows that moved: until the query finds none.
+    """Rows that others held when the walk came by, and rows that moved: until none of them is left.
 
     Every pass skips what is held at that moment, so it never waits for a row and never deadlocks.
     """
     walker = Walker(site, step)
+    awaited = _Awaited(site, step)
     written = pending = 0
 
     def tell() -> None:
@@ -244,8 +245,8 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
         site.listen(Progress(step, 1.0, written, 0, 0.0, None, reason))
 
     patience = Patience(site, step, throttle, site.stopping, tell)
-    while (pending := _count_rows(site, step.pending)) > 0:
-        gained = 0
+    while (left := awaited.count()) > 0:
+        gained, fewer, pending = 0, left < pending, left
         for leaf in leaves(site, step):
             for first, last in _ranges(site, step, leaf):
                 patience.wait_for_room()
@@ -254,7 +255,7 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
                 except PASSING as error:
                     patience.try_again(error)  # the next pass comes by these rows again
         written += gained
-        if gained:
+        if fewer or (gained and step.due is None):
             patience.succeed()
         elif patience.tried_for > site.settings.lock_budget:
             raise StepRefused(
@@ -265,6 +266,23 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
         if site.stopping.wait(_SWEEP_PAUSE):
             site.confirm()
     return written
+
+
+class _Awaited:
+    """The rows that a walk has still to do before it ends."""
+
+    def __init__(self, site: Site, step: Walk) -> None:
+        self._site = site
+        self._step = step
+        self._due: frozenset[str] | None = None
+
+    def count(self) -> int:
+        """So many now. Where rows come to be due without end, those that came after the first time do not count."""
+        if self._step.due is None:
+            return _count_rows(self._site, self._step.pending)
+        due = frozenset(text for (text,) in self._site.work.execute(trusted(self._step.due)))
+        self._due = due if self._due is None else self._due & due
+        return len(self._due)
 
 
 def _count_rows(site: Site, query: str) -> int:

@@ -65,6 +65,11 @@ def lock_parents(child: Relation, parents: Iterable[Relation], mode: LockMode) -
     return tuple(Lock(relation=parent, mode=mode, of_leaving_key=goes) for parent in others)
 
 
+def key_text(key: Iterable[str], of: str) -> sql.Composable:
+    """By which a row is known wherever it moves."""
+    return sql.SQL("ROW({})::text").format(names(key, of=of))
+
+
 def same_key(key: Iterable[str], types: Mapping[str, str], left: str, right: str) -> sql.Composable:
     """Both rows bear the same key.
 

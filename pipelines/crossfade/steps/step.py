@@ -194,6 +194,8 @@ class Walk(StepBase):
     waiting: does the same rows at nearly half the cost, since it waits for those that others hold; the engine gives
         it milliseconds for that, and falls back on `batch`.
     pending: gives how many rows of the relation the walk still has to do (a scan); NULL-free.
+    due: gives a text for each such row, by which it is known wherever it moves. With it the walk ends when the rows are
+        done that were due at its end; without, when none is pending, so that nothing may bring new ones without end.
     pending_rows: ctids of such rows in a range ($1, $2), one row each; for the sweep after the walk.
     careful: used instead of `batch` where that fails on a row's data: it records conflicts itself.
     retry: takes open conflicts back into `pending`; run first when the walk is run again.
@@ -210,6 +212,7 @@ class Walk(StepBase):
     batch: str
     pending: str
     pending_rows: str
+    due: str | None = None
     first: tuple[str, ...] = ()
     function: Function | None = None
     waiting: str | None = None
