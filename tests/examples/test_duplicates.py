@@ -15,6 +15,7 @@ EXAMPLES = [
             FROM generate_series(1, :rows) AS i;
         CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers, total int);
         INSERT INTO orders SELECT i, i, 1 FROM generate_series(1, :rows) AS i;
+        CREATE INDEX orders_customer ON orders (customer_id);
         """,
         old=[
             "INSERT INTO customers VALUES (%(n)s, 'C' || %(id)s || '@example.org', NULL)",
