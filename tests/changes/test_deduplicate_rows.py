@@ -212,6 +212,14 @@ def test_user_triggers_do_not_fire(shop: Scene) -> None:
     assert rows(shop) == before
 
 
+def test_children_whose_updates_are_published_without_an_identity_are_refused_when_planning(shop: Scene) -> None:
+    shop.sql("ALTER TABLE orders REPLICA IDENTITY NOTHING; CREATE PUBLICATION p FOR TABLE orders")
+
+    (problem,) = refusal(shop, merge())
+
+    assert problem.what.startswith("public.orders has no replica identity")
+
+
 @pytest.mark.parametrize(
     ("schema", "change", "what"),
     [

@@ -24,7 +24,13 @@ _STOPS = "replication to a subscriber without it stops at the first row written 
 
 def refuse_unidentified(migration: Migration, catalogs: Mapping[str, Catalog], steps: Sequence[AnyStep]) -> None:
     """Rows that are to be filled, or to be brought back, and that PostgreSQL lets nobody update."""
-    walked = {(walk.database, walk.relation) for step in steps for walk in _walks(step) if _writes(walk)}
+    walked = {
+        (walk.database, lock.relation)
+        for step in steps
+        for walk in _walks(step)
+        for lock in walk.locks
+        if lock.mode == "ROW EXCLUSIVE"
+    }
     problems = [
         Problem(
             f"{leaf.name} has no replica identity, and publication {publication} of database `{database}` carries"
@@ -46,10 +52,6 @@ def _walks(step: AnyStep) -> Iterator[Walk]:
         yield step
     for undoing in step.undo:
         yield from _walks(undoing)
-
-
-def _writes(walk: Walk) -> bool:
-    return any(lock.relation == walk.relation and lock.mode == "ROW EXCLUSIVE" for lock in walk.locks)
 
 
 def _unidentified(catalog: Catalog, table: Name) -> Iterator[tuple[Table, str]]:
