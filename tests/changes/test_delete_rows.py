@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.changes.life import rows, spec
+from tests.changes.meanwhile import SLOW, up_and_meanwhile
 from tests.changes.refusing import refusal
 from tests.execute.test_kills import run_until_complete
 from tests.execute.writers import Writers
@@ -161,6 +162,16 @@ def test_user_triggers_fire_only_where_the_spec_says_so(shop: Scene, loud: bool)
         [("DELETE", 20), ("INSERT", 20)] if loud else []
     )
     assert rows(shop) | {"fired": []} == before
+
+
+def test_a_child_that_comes_between_the_look_and_the_lock_keeps_its_parent(shop: Scene) -> None:
+    shop.sql(SLOW)
+    spec(shop, delete("keep", "slow(id)"))
+
+    up_and_meanwhile(shop, "INSERT INTO orders VALUES (99, 12)")
+
+    assert ids(shop, "users") == [*range(1, 11), 12]
+    assert shop.one("SELECT user_id FROM orders WHERE id = 99") == 12
 
 
 def test_a_child_that_comes_in_meanwhile_never_goes_by_the_foreign_keys_own_rule(shop: Scene) -> None:

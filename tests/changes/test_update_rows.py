@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.changes.life import spec
+from tests.changes.meanwhile import SLOW, up_and_meanwhile
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
@@ -167,6 +168,22 @@ def test_a_column_in_transition_is_mapped_when_its_old_side_is_updated(scene: Sc
     assert scene.up().ended == "complete"
 
     assert scene.sql("SELECT code FROM items ORDER BY id") == [(1,), (2,)]
+
+
+def test_a_child_that_comes_between_the_look_and_the_lock_is_counted(scene: Scene) -> None:
+    """The application increments only a counter that is there already."""
+    scene.sql(
+        "CREATE TABLE posts (id int PRIMARY KEY, likes int); CREATE TABLE likes (post int NOT NULL REFERENCES posts);"
+        f"INSERT INTO posts VALUES (1), (2), (3); INSERT INTO likes VALUES (1), (2), (2); {SLOW}"
+    )
+    counted = "(SELECT count(*) FROM likes WHERE likes.post = posts.id)"
+    spec(scene, f'update_rows: {{table: posts, set: {{likes: "{counted}"}}, where: slow(id)}}')
+
+    up_and_meanwhile(
+        scene, "INSERT INTO likes VALUES (2); UPDATE posts SET likes = likes + 1 WHERE id = 2 AND likes IS NOT NULL"
+    )
+
+    assert scene.sql("SELECT id, likes FROM posts ORDER BY id") == [(1, 1), (2, 3), (3, 0)]
 
 
 def test_a_counter_set_while_it_is_incremented_loses_no_increment(scene: Scene) -> None:
