@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -70,6 +71,7 @@ class Compiled:
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
     creates: tables it makes, as the catalog will have them; made in expand, as what it adds.
     indexes, constraints: those it makes, each with its table, under the names and over the columns of the new shape.
+    shows: views it makes, each with its columns and their types. defines: functions it makes, as `schema.name(types)`.
     takes: tables whose names it takes away, which no other change of the migration may touch.
     drops: those of them that are dropped in the end; hidden until then, each is its own archive.
     renames: columns that get another name at cutover (table, old name, new name, type) and stay what they are.
@@ -84,6 +86,8 @@ class Compiled:
     creates: tuple[Table, ...] = ()
     indexes: tuple[tuple[Name, Index], ...] = ()
     constraints: tuple[tuple[Name, Constraint], ...] = ()
+    shows: tuple[tuple[Name, Mapping[str, str]], ...] = ()
+    defines: tuple[str, ...] = ()
     takes: tuple[Name, ...] = ()
     drops: tuple[Name, ...] = ()
     renames: tuple[tuple[Name, str, str, str], ...] = ()

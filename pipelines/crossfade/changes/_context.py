@@ -69,6 +69,10 @@ class Probe(Protocol):
         """A type as format_type spells it; raises Refused when there is none of that name."""
         ...
 
+    def users_of(self, routine: str) -> tuple[str, ...]:
+        """What depends on a function, in words. routine: quoted and qualified, with its arguments' types."""
+        ...
+
     def method(self, name: str) -> frozenset[str]:
         """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""
         ...
@@ -109,6 +113,7 @@ class Context:
     created: the names of those tables. They are empty when expand has made them, and no application knows them: what is
     done to them is done in expand, in the plainest way, and goes with them when they are dropped again.
     taken: tables whose names earlier changes of the same migration take away.
+    shown: views that earlier changes make, with their columns and types. defined: functions that they make.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
 
@@ -124,6 +129,8 @@ class Context:
     created: Collection[Name]
     arrivals: Mapping[Name, Mapping[str, Arrival]]
     taken: frozenset[Name]
+    shown: Mapping[Name, Mapping[str, str]]
+    defined: frozenset[str]
     places: Mapping[Path, Position]
 
     def name(self, table: str) -> Name:

@@ -32,8 +32,13 @@ def when_over_stand_ins(trigger: str, row: Row) -> str | None:
         return None
     asked = postgast.parse("SELECT 1")
     asked.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(statement.when_clause)
+    return condition_over_stand_ins(postgast.deparse(asked).removeprefix("SELECT "), row)
+
+
+def condition_over_stand_ins(condition: str, row: Row) -> str:
+    """A query that takes a condition over `old` and `new`."""
     stand_in = _stand_in(row)
-    return f"{postgast.deparse(asked)} FROM ({stand_in}) AS old, ({stand_in}) AS new"
+    return f"SELECT 1 AS asked FROM ({stand_in}) AS old, ({stand_in}) AS new WHERE ({condition})"
 
 
 def _replace(node: Message, rows: Mapping[Name, Row]) -> None:

@@ -155,6 +155,8 @@ def _context(migration: Migration, entry: Entry, index: int, target: Target, bef
         created=created.keys(),
         arrivals=_arrivals(migration, before, target.catalog),
         taken=frozenset(table for change in before for table in change.result.takes),
+        shown={name: columns for change in before for name, columns in change.result.shows},
+        defined=frozenset(signature for change in before for signature in change.result.defines),
         places={
             path[3:]: where for path, where in migration.where.items() if path[:3] == ("changes", index, entry.kind)
         },

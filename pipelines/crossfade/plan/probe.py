@@ -133,6 +133,17 @@ class ServerProbe:
             given = [(result.fname(n), result.ftype(n), result.fmod(n)) for n in range(result.nfields)]
         return tuple(((name or b"").decode(), self._format(oid, modifier)) for name, oid, modifier in given)
 
+    def users_of(self, routine: str) -> tuple[str, ...]:
+        """What depends on a function, as PostgreSQL describes it."""
+        with searching(self._connection, ()):
+            rows = self._connection.execute(
+                "SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend AS d"
+                " WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = pg_catalog.to_regprocedure(%s)::oid"
+                " AND d.deptype IN ('n', 'a') ORDER BY 1",
+                (routine,),
+            ).fetchall()
+        return tuple(user for (user,) in rows)
+
     def method(self, name: str) -> frozenset[str]:
         """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""
         methods = index_methods(self._connection)

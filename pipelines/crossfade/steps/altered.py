@@ -6,7 +6,7 @@ vanish with them. So would what somebody has made of a view since.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from crossfade.composing import sql
 from crossfade.spec.model import STAGES, Stage
@@ -14,7 +14,7 @@ from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps.compose import lock
 from crossfade.steps.followers import Follower, followers
 from crossfade.steps.rows import Sides
-from crossfade.steps.step import Check, stage_leg
+from crossfade.steps.step import Check, Leg, Lock, stage_leg
 
 # Printed with an empty search_path, as the catalog was when the plan was made; that it was set must be known before.
 _AS_PLANNED = """
@@ -93,15 +93,24 @@ def _followers_as_planned(sides: Sides, stage: Stage) -> Iterator[Check]:
     asked = [
         each for each in followers(pair for pair in sides.pairs if pair.turns_at == stage) if each.shown not in earlier
     ]
-    if not asked:
-        return
+    if asked:
+        locks = lock(sides.relation, "ACCESS SHARE")
+        yield followers_as_planned(
+            sides.id("altered", stage, "followers"), stage_leg(stage), sides.database, asked, locks
+        )
+
+
+def followers_as_planned(
+    step_id: str, leg: Leg, database: str, asked: Sequence[Follower], locks: tuple[Lock, ...] = ()
+) -> Check:
+    """Before they are made again, or dropped with an undo that makes them again."""
     query = sql.SQL(_FOLLOWERS_AS_PLANNED).format(counts=sql.SQL(",\n       ").join(map(_differences, asked)))
-    yield Check(
-        id=sides.id("altered", stage, "followers"),
-        leg=stage_leg(stage),
-        database=sides.database,
+    return Check(
+        id=step_id,
+        leg=leg,
+        database=database,
         title=f"ask that {', '.join(each.shown for each in asked)} was not altered since the plan was made",
-        locks=lock(sides.relation, "ACCESS SHARE"),
+        locks=locks,
         query=query.as_string(None).strip(),
         fix="make it again as it was, let this migration go on, and change it after that; or roll back, and start again"
         " with a new plan; then run `crossfade up` again",

@@ -187,7 +187,7 @@ def made_again(following: Sequence[Follower]) -> Iterator[str]:
         yield from follower.make
 
 
-def lock_followers(table: Relation, following: Iterable[Follower]) -> tuple[Lock, ...]:
-    """Under which nobody reads the view for an instant; the table itself is locked already."""
+def lock_followers(table: Relation | None, following: Iterable[Follower]) -> tuple[Lock, ...]:
+    """Under which nobody reads a view for an instant; `table` is locked already."""
     relations = dict.fromkeys(Relation(schema_name=each.relation.schema, name=each.relation.name) for each in following)
     return tuple(found for each in relations if each != table for found in lock(each, "ACCESS EXCLUSIVE"))
