@@ -146,3 +146,15 @@ def test_what_could_not_be_done_once_or_taken_back_is_refused_when_planning(
     (problem,) = refusal(shop, change)
 
     assert problem.what.startswith(what)
+
+
+def test_a_table_of_the_same_migration_gets_its_rows(scene: Scene) -> None:
+    spec(
+        scene,
+        "create_table: {table: roles, columns: [{name: id, type: int}, {name: name, type: text}], primary_key: [id]}",
+        "insert_rows: {table: roles, rows: [{id: 1, name: reader}]}",
+    )
+
+    assert scene.up().ended == "complete"
+
+    assert scene.sql("SELECT id, name FROM roles") == [(1, "reader")]
