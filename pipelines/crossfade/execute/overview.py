@@ -34,12 +34,9 @@ SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases
 
 _PATHS = """
 SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 'phase'::text) ORDER BY place)
-              FROM pg_catalog.jsonb_array_elements(plan -> 'legs'::text) WITH ORDINALITY AS legs(leg, place)) AS legs
+              FROM pg_catalog.jsonb_array_elements(plan -> 'legs'::text) WITH ORDINALITY AS legs(leg, place)) AS legs,
+       plan -> 'versions'::text
   FROM crossfade.migration WHERE id = ANY(%s)"""
-
-_VERSIONS = """
-SELECT id, plan -> 'versions'::text FROM crossfade.migration
- WHERE id = ANY(%s) AND plan -> 'versions'::text IS NOT NULL"""
 
 _LEGS = """
 SELECT migration, leg, started_at, finished_at, passed_at FROM crossfade.leg WHERE migration = ANY(%s)"""
@@ -173,10 +170,11 @@ def read_overview(connection: psycopg.Connection[Any], migrations: Collection[st
     for migration, title, done, blocks, found, waits_for in rows(_STEPS):
         step = OpenStep(title, done or 0, blocks or 0, found or {}, waits_for)
         steps[migration] = (*steps.get(migration, ()), step)
-    paths = {migration: tuple(path or ()) for migration, path in rows(_PATHS)}
-    versions = {
-        migration: tuple(VersionViews.model_validate(each) for each in found) for migration, found in rows(_VERSIONS)
-    }
+    paths: dict[str, tuple[str, ...]] = {}
+    versions: dict[str, tuple[VersionViews, ...]] = {}
+    for migration, path, shown in rows(_PATHS):
+        paths[migration] = tuple(path or ())
+        versions[migration] = tuple(VersionViews.model_validate(each) for each in shown or ())
     blockers = {migration: tuple(Blocker(**each) for each in found or ()) for migration, found in rows(_HELD_UP)}
     blockers |= _blocking_now(connection, known)
     return Overview({each.id: each for each in known}, begun, paths, versions, legs, gates, steps, blockers)
