@@ -120,7 +120,7 @@ def _refuse_mixed(context: Context, table: Table, gone: frozenset[str]) -> None:
         )
 
 
-def moved(moved: Moved, before: AnyStep, *, hazards: tuple[Hazard, ...]) -> Compiled:
+def kept_in_step(moved: Moved, before: AnyStep, *, hazards: tuple[Hazard, ...]) -> Compiled:
     """Everything from the first trigger on; before: what makes room on the other side."""
     context, table, mirror = moved.context, moved.table, moved.mirror
     right = mirror.right.table
@@ -142,7 +142,9 @@ def moved(moved: Moved, before: AnyStep, *, hazards: tuple[Hazard, ...]) -> Comp
         steps=steps,
         pairs=((table.name, pair),),
         mirrors=(mirror,),
-        needs=tuple(Need(table.name, column, follows=False) for column in mirror.left.key),
+        needs=tuple(
+            Need(half.table, column, follows=False) for half in (mirror.left, mirror.right) for column in half.key
+        ),
         hazards=(
             *hazards,
             Hazard(

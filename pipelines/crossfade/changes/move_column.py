@@ -9,7 +9,14 @@ from pydantic import Field
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._mirrored import Moved, add_columns, moved, refuse_hidden_rows, refuse_new, refuse_unmovable
+from crossfade.changes._mirrored import (
+    Moved,
+    add_columns,
+    kept_in_step,
+    refuse_hidden_rows,
+    refuse_new,
+    refuse_unmovable,
+)
 from crossfade.changes._obstacles import refuse_branched
 from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
@@ -111,10 +118,9 @@ class MoveColumn(Change):
             given=(table.by_name[self.column],),
             key_types=tuple(table.by_name[column].type for column in self.by),
             makes=False,
-            two_way=True,
             silent=is_silent(context.catalog, context.head, target.name, where=context.where, done="filled"),
         )
-        made = moved(Moved(context, table, mirror), self._add(context, mirror), hazards=hazards)
+        made = kept_in_step(Moved(context, table, mirror), self._add(context, mirror), hazards=hazards)
         return replace(made, adds=((target.name, name, mirror.given[0].type),))
 
     def _refuse_key(self, context: Context, table: Table, key: tuple[str, ...], at: str) -> None:

@@ -11,7 +11,7 @@ from crossfade.catalog.model import Name, Table
 from crossfade.changes import _grants
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._mirrored import Moved, add_columns, moved, refuse_unmovable
+from crossfade.changes._mirrored import Moved, add_columns, kept_in_step, refuse_unmovable
 from crossfade.changes._parts import empty_table, made_constraint
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
@@ -108,9 +108,8 @@ class SplitTable(Change):
             given=tuple(table.by_name[column] for column in self.columns),
             key_types=tuple(table.by_name[column].type for column in key),
             makes=True,
-            two_way=True,
         )
-        made = moved(Moved(context, table, mirror), self._create(context, table, mirror), hazards=hazards)
+        made = kept_in_step(Moved(context, table, mirror), self._create(context, table, mirror), hazards=hazards)
         return replace(made, creates=(self._made(context, table, mirror),))
 
     def _made(self, context: Context, table: Table, mirror: Mirror) -> Table:

@@ -24,8 +24,8 @@ _SHORT = sql.SQL("SET lock_timeout TO '400ms'")
 
 
 def functions(mirror: Mirror) -> Iterator[sql.Composable]:
-    """Those that carry, for each direction in which anything is carried."""
-    for way in (Way(mirror, "left"), Way(mirror, "right")) if mirror.two_way else (Way(mirror, "left"),):
+    """Those that carry, for each direction."""
+    for way in (Way(mirror, "left"), Way(mirror, "right")):
         yield _write(way)
         yield _carry(way)
 
@@ -153,21 +153,18 @@ def _act(way: Way, key: Values) -> sql.Composable:
         gone = sql.SQL("        UPDATE {target} AS t SET {defaults} WHERE {t};").format(**parts)
     made = sql.SQL("")
     if mirror.makes and way.side == "left":
-        marker, value = sql.SQL(""), sql.SQL("")
-        if mirror.two_way:
-            marker = sql.SQL(", {}").format(sql.Identifier(mirror.marker))
-            value = sql.SQL(", CASE WHEN pg_catalog.cardinality(told) = 0 THEN {} ELSE {} END").format(
-                sql.Literal(PLACEHOLDER), sql.Literal(OURS)
-            )
+        value = sql.SQL("CASE WHEN pg_catalog.cardinality(told) = 0 THEN {} ELSE {} END").format(
+            sql.Literal(PLACEHOLDER), sql.Literal(OURS)
+        )
         # One that was made meanwhile is brought in line at commit.
         made = sql.SQL(
             """
       ELSE
-        INSERT INTO {target} ({target_key}, {target_columns}{marker}) OVERRIDING SYSTEM VALUE
-        SELECT {source_key}, {source_columns}{value} FROM {source} AS s WHERE {s}
+        INSERT INTO {target} ({target_key}, {target_columns}, {marker}) OVERRIDING SYSTEM VALUE
+        SELECT {source_key}, {source_columns}, {value} FROM {source} AS s WHERE {s}
             ON CONFLICT ({target_key}) DO NOTHING;
         IF NOT FOUND THEN RETURN {held}; END IF;"""
-        ).format(**parts, marker=marker, value=value)
+        ).format(**parts, marker=sql.Identifier(mirror.marker), value=value)
     return sql.SQL(
         """      IF NOT there THEN
 {gone}
@@ -179,11 +176,6 @@ def _act(way: Way, key: Values) -> sql.Composable:
 
 def _values(way: Way) -> sql.Composable:
     mirror = way.mirror
-    if not mirror.two_way:
-        return sql.SQL(", ").join(
-            sql.SQL("{} = s.{}").format(sql.Identifier(there), sql.Identifier(here))
-            for here, there in zip(way.source.columns, way.target.columns, strict=True)
-        )
     values = [
         sql.SQL("{there} = CASE WHEN {told} THEN s.{here} ELSE t.{there} END").format(
             there=sql.Identifier(there), here=sql.Identifier(here), told=_told(way, label)
@@ -210,8 +202,6 @@ def _told(way: Way, label: str) -> sql.Composable:
 def _stale(way: Way) -> sql.Composable:
     """There is anything to write."""
     mirror = way.mirror
-    if not mirror.two_way:
-        return sql.SQL("{} *<> {}").format(record(way.target.columns, "t"), record(way.source.columns, "s"))
     questions = [
         sql.SQL("({} = ANY (told) AND {} *<> {})").format(
             sql.Literal(label), record((there,), "t"), record((here,), "s")

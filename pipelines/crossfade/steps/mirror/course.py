@@ -70,9 +70,7 @@ def parity(mirror: Mirror, leg: Leg) -> Check:
 
 
 def _holds_something(mirror: Mirror) -> sql.Composable:
-    """The left row `l` must have a right one. Where the new version writes too, it may be about to make that."""
-    if not mirror.two_way:
-        return sql.SQL("true")
+    """The left row `l` must have a right one; of one that gave nothing the new version may be about to make that."""
     given = [asked for column in mirror.given for asked in is_named(column.name, column.type, column.default, "l")]
     return sql.SQL("({})").format(sql.SQL(" OR ").join(given)) if given else sql.SQL("false")
 
@@ -156,27 +154,21 @@ def _parts(mirror: Mirror, moment: Moment, existing: int | None = None) -> tuple
     right = lock(mirror.right.relation, "ACCESS EXCLUSIVE")
     marker = sql.Identifier(mirror.marker)
     alter = sql.SQL("ALTER TABLE {} {}")
-    marked: tuple[str, ...] = ()
-    unmarked: tuple[str, ...] = ()
-    theirs: tuple[str, ...] = ()
-    if mirror.two_way:
-        of_now = sql.SQL("") if existing is None else sql.SQL(" DEFAULT {}").format(sql.Literal(existing))
-        said = f"crossfade: NULL not mapped yet, 0 made for a row that gave nothing; migration {mirror.migration}"
-        column = sql.Identifier(mirror.right.table.schema, mirror.right.table.name, mirror.marker)
-        marked = text(
-            alter.format(mirror.right.sql, sql.SQL("ADD COLUMN {} smallint{}").format(marker, of_now)),
-            sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, sql.Literal(said)),
-        )
-        unmarked = text(alter.format(mirror.right.sql, sql.SQL("DROP COLUMN IF EXISTS {}").format(marker)))
-        theirs = text(
-            alter.format(
-                mirror.right.sql, sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(marker, sql.Literal(THEIRS))
-            )
-        )
+    of_now = sql.SQL("") if existing is None else sql.SQL(" DEFAULT {}").format(sql.Literal(existing))
+    said = f"crossfade: NULL not mapped yet, 0 made for a row that gave nothing; migration {mirror.migration}"
+    column = sql.Identifier(mirror.right.table.schema, mirror.right.table.name, mirror.marker)
+    marked = text(
+        alter.format(mirror.right.sql, sql.SQL("ADD COLUMN {} smallint{}").format(marker, of_now)),
+        sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, sql.Literal(said)),
+    )
+    unmarked = text(alter.format(mirror.right.sql, sql.SQL("DROP COLUMN IF EXISTS {}").format(marker)))
+    theirs = text(
+        alter.format(mirror.right.sql, sql.SQL("ALTER COLUMN {} SET DEFAULT {}").format(marker, sql.Literal(THEIRS)))
+    )
     functions = _Part(
         "functions",
         f"what keeps {mirror.shown} in step",
-        right if mirror.two_way else (),
+        right,
         (*marked, *triggers.functions(mirror, moment)),
         (*triggers.without_functions(mirror), *unmarked),
     )
@@ -194,14 +186,14 @@ def _parts(mirror: Mirror, moment: Moment, existing: int | None = None) -> tuple
         (*theirs, *triggers.on(mirror, "right", moment)),
         triggers.off(mirror, "right"),
     )
-    return (functions, lefts, rights) if mirror.two_way else (functions, lefts)
+    return functions, lefts, rights
 
 
 def _make_rows(mirror: Mirror) -> Walk:
     missing = sql.SQL("NOT EXISTS (SELECT FROM {} AS r WHERE {}) AND NOT EXISTS (SELECT FROM {} AS b WHERE {})").format(
         mirror.right.sql, mirror.same("t", "r"), mirror.notes.sql, mirror.noted(mirror.left, "t")
     )
-    marker = sql.SQL(", {}").format(sql.Identifier(mirror.marker)) if mirror.two_way else sql.SQL("")
+    marker = sql.SQL(", {}").format(sql.Identifier(mirror.marker))
     # A row made meanwhile by who wrote the left one is newer than what is seen here.
     batch = sql.SQL(
         "INSERT INTO {right} ({there}{marker}) OVERRIDING SYSTEM VALUE SELECT {here}{ours} FROM {leaf} AS t"
@@ -211,7 +203,7 @@ def _make_rows(mirror: Mirror) -> Walk:
         there=names((*mirror.right.key, *mirror.right.columns)),
         here=names((*mirror.left.key, *mirror.left.columns), of="t"),
         marker=marker,
-        ours=sql.SQL(", {}").format(sql.Literal(OURS)) if mirror.two_way else sql.SQL(""),
+        ours=sql.SQL(", {}").format(sql.Literal(OURS)),
         leaf=any_leaf(),
         in_range=_IN_RANGE,
         missing=missing,

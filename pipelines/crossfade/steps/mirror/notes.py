@@ -26,7 +26,7 @@ def settle(mirror: Mirror) -> tuple[str, ...]:
             str(half.table),
             sql.SQL("key NOT IN (SELECT {} FROM {} AS b)").format(key_json(half, key), mirror.notes.sql),
         )
-        for half in ((mirror.left, mirror.right) if mirror.two_way else (mirror.left,))
+        for half in (mirror.left, mirror.right)
     )
     return text(again, *gone)
 
@@ -127,7 +127,7 @@ END
         r=way.is_row(mirror.right, "t", key),
         b=way.is_row(mirror.notes, "b", key),
         behind=mirror.notes.sql,
-        rights=right if mirror.two_way else sql.SQL(""),
+        rights=right,
         carry_left=mirror.function("carry_left"),
         key=sql.SQL(", ").join(key),
         resolved=sql.SQL("\n").join(

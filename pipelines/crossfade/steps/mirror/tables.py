@@ -1,6 +1,6 @@
 """A mirror: rows of two tables that stand for each other by a key, and the columns that are kept in step between them.
 
-Left is the side of the old version, right that of the new one. See docs/decisions/0013 for why it is as it is.
+Left is the side of the old version, right that of the new one. See docs/decisions/0014 for why it is as it is.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class Mirror:
     key_types: as the catalog prints them; the same on both sides.
     makes: a left row has a right row, made and gone with it. Else right rows come and go by themselves, and the
         columns of a left row go to the right row of its key if there is one.
-    two_way: both sides are written by applications; else the right one by nobody but us.
     silent: user triggers must not fire for the right rows we fill.
     """
 
@@ -59,7 +58,6 @@ class Mirror:
     given: tuple[Column, ...]
     key_types: tuple[str, ...]
     makes: bool
-    two_way: bool
     silent: bool = False
 
     def own(self, purpose: str) -> str:

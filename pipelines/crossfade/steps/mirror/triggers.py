@@ -58,8 +58,6 @@ def _wanted(mirror: Mirror, side: Side, moment: Moment) -> Iterator[_Trigger]:
     def named(purpose: str) -> str:
         return mirror.own(f"{side}_{purpose}")
 
-    if side == "right" and not mirror.two_way:
-        return
     marker = sql.Identifier(mirror.marker)
     theirs = sql.SQL("new.{} = {}").format(marker, sql.Literal(THEIRS)) if side == "right" else None
     yield named("ins"), "AFTER INSERT", theirs, side

@@ -15,11 +15,11 @@ from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Half, Mirror, Mom
 
 def functions(mirror: Mirror, moment: Moment) -> Iterator[sql.Composable]:
     """Of the triggers on both tables."""
-    for way in (Way(mirror, "left"), Way(mirror, "right")) if mirror.two_way else (Way(mirror, "left"),):
+    for way in (Way(mirror, "left"), Way(mirror, "right")):
         yield from trigger_function(mirror, way.side, _written(way, moment))
         if mirror.makes:
             yield from trigger_function(mirror, f"{way.side}_all", _emptied(way))
-    if mirror.makes and mirror.two_way:
+    if mirror.makes:
         yield from trigger_function(mirror, "before", _instead_of_placeholder(mirror))
 
 
@@ -30,7 +30,7 @@ def _written(way: Way, moment: Moment) -> sql.Composable:
         return sql.SQL("  PERFORM {};\n  RETURN NULL;").format(
             Way(mirror, "right").carried_by(way, all_columns(mirror))
         )
-    alone = not mirror.two_way or moment == "turned"
+    alone = moment == "turned"
     insert = all_columns(mirror) if alone else _listed(mirror, _given(way))
     update = all_columns(mirror) if alone else _listed(mirror, _changed(way.source.columns))
     carry = sql.SQL("    PERFORM {};").format(way.carried("new", sql.SQL("told")))
