@@ -7,7 +7,7 @@ from tests.changes.life import rows, spec, whole_way
 from tests.changes.refusing import refusal
 from tests.scene import Scene
 
-from crossfade.execute import StepRefused
+from crossfade.execute import StepFinished, StepRefused
 
 SHOP = """
 CREATE TABLE users (id serial PRIMARY KEY, name text NOT NULL, boss int REFERENCES users ON DELETE SET NULL);
@@ -164,6 +164,24 @@ def test_cutover_can_be_tried_again_after_it_was_turned_back(scene: Scene) -> No
 
     assert scene.up().ended == "complete"
     assert scene.own_objects() == []
+
+
+def test_what_a_turn_back_uses_up_is_made_again_only_to_go_on_from_there(scene: Scene) -> None:
+    scene.sql(SHOP)
+    spec(scene, WIDEN)
+
+    def done() -> set[str]:
+        found = {finished.step.id for finished in scene.seen(StepFinished)}
+        scene.notices.clear()
+        return found
+
+    scene.up(through="cutover")
+    scene.rollback(to="validate")
+    assert "public.users/key/new again" in done()
+
+    scene.up(through="cutover")
+    scene.rollback()
+    assert "public.users/key/new again" not in done()
 
 
 def test_keys_past_an_integer_come_from_cutover_on_and_stand_in_the_way_of_a_rollback(scene: Scene) -> None:
