@@ -73,6 +73,10 @@ class Probe(Protocol):
         """What depends on a function, in words. routine: quoted and qualified, with its arguments' types."""
         ...
 
+    def collation(self, name: str) -> Name:
+        """The collation of that name, maybe with its schema; raises Refused when there is none for this database."""
+        ...
+
     def method(self, name: str) -> frozenset[str]:
         """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""
         ...

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crossfade.catalog.model import Column, Table
+from crossfade.catalog.model import Column, Name, Table
 from crossfade.changes._change import Compiled, Hazard, Need
 from crossfade.changes._context import Context, relation
 from crossfade.changes._followers import following
@@ -15,13 +17,16 @@ from crossfade.changes._target import Target
 from crossfade.changes._triggers import readers
 from crossfade.changes._types import catalog_only
 from crossfade.composing import sql
-from crossfade.spec.fragment import trusted
-from crossfade.steps import rules
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.spec.fragment import Expression, trusted
+from crossfade.steps import carry, rules
+from crossfade.steps.compose import identifier, lock, lock_parents, text
 from crossfade.steps.followers import lock_followers, made_again, ordered, taken_away
 from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, Lock, stage_leg
+
+_TEXTS = re.compile(r"^(character varying|text).*$")
+_ITS_TYPES_OWN = Name("pg_catalog", "default")
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class InPlace:
         if self.to.nullable is True and self.column.not_null:
             steps.append(self._nullable())
             hazards.append(_null_holds_up(self.table, self.column))
-        if self.wanted != self.column.type:
+        steps.extend(self._checks_dropped())
+        if self.wanted != self.column.type or self._collation != column_collation(self.column):
             widened, dangers = self._type()
             steps.append(widened)
             hazards.extend(dangers)
@@ -82,28 +88,58 @@ class InPlace:
     def _type(self) -> tuple[Ddl, list[Hazard]]:
         table, column, wanted = self.table, self.column, self.wanted
         follow = following(self.context, table, column, wanted, "cutover")
-        if not all(each.drop for each in follow.followers):  # policies and triggers, which ALTER TYPE does not bear
+        # Policies and triggers, which ALTER TYPE does not bear; nor does it a view, where none is dropped for it.
+        if wanted == column.type or not all(each.drop for each in follow.followers):
             refuse_dependents(self.context, table, frozenset({column.name}))
         over = ordered(follow.followers)
-        # Without COLLATE the column would get the type's own, and its indexes be built again.
-        kept = f" COLLATE {column_collation(column)}" if column.collation else ""
         read = readers(self.context, table, column, wanted)
         anew = (recompile(read.signatures),) if read.signatures else ()
+        # Without COLLATE the column would get the type's own, and its indexes be built again.
+        shapes = ((wanted, self._collation), (column.type, column_collation(column)))
         forth, back = (
-            (*taken_away(over), *self._altering(f"TYPE {type_}{kept}"), *made_again(over), *anew)
-            for type_ in (wanted, column.type)
+            (
+                *taken_away(over),
+                *self._altering(f"TYPE {type_}" + (f" COLLATE {collation}" if collation else "")),
+                *made_again(over),
+                *anew,
+            )
+            for type_, collation in shapes
         )
-        widened = self._step(stage_leg("cutover"), "type", forth, back, lock_followers(relation(table.name), over))
+        # PostgreSQL makes a foreign key anew, without a scan, and its triggers on the parent.
+        bound = [c for c in table.constraints if c.kind == "foreign_key" and column.name in c.columns]
+        more = (
+            *lock_followers(relation(table.name), over),
+            *lock_parents(relation(table.name), carry.parents_of(bound), "ACCESS EXCLUSIVE"),
+        )
+        widened = self._step(stage_leg("cutover"), "type", forth, back, more)
         hazards = [
             *read.hazards,
             *follow.hazards,
             prepared_hazard(table, "warning", "after cutover", what=f"`{column.name}`"),
         ]
-        if not comes_back_alone(column, wanted):
+        if not comes_back_alone(self.context, column, wanted):
             gone = f"PostgreSQL would rewrite {table.name} while nobody can read it to make it {column.type} again"
             widened = widened.model_copy(update={"undo": (), "undo_title": gone, "irreversible": True})
             hazards.append(_no_way_back(table, column, wanted))
         return widened, hazards
+
+    @property
+    def _collation(self) -> str | None:
+        return collated(self.context, self.column, self.to, self.wanted)
+
+    def _checks_dropped(self) -> Iterator[Ddl]:
+        table, names = self.table, self.to.dropped_checks(self.table, self.column.name)
+        if not names:
+            return
+        dropped = sql.SQL(", ").join(sql.SQL("DROP CONSTRAINT {}").format(sql.Identifier(name)) for name in names)
+        statement = sql.SQL("ALTER TABLE {} {}").format(identifier(table.name), dropped)
+        leg = stage_leg("cutover")
+        yield self._step(leg, "checks", text(statement), ()).model_copy(
+            update={
+                "undo": tuple(carry.checks_again(table, names, self.context.place(table, leg))),
+                "undo_title": "prove that every row keeps the checks, without a lock, and add them again",
+            }
+        )
 
     def _default(self) -> Ddl:
         before, after = self.column.default, self.to.default
@@ -151,9 +187,21 @@ class InPlace:
         )
 
 
-def comes_back_alone(column: Column, wanted: str) -> bool:
+def comes_back_alone(context: Context, column: Column, wanted: str) -> bool:
     """The catalog alone makes the column what it was again."""
-    return wanted == column.type or catalog_only(wanted, column.type)
+    return wanted == column.type or catalog_only(wanted, column.type, context.catalog.domains)
+
+
+def collated(context: Context, column: Column, to: Target, wanted: str) -> str | None:
+    """The collation that the column shall have, as SQL names it; None: its type's."""
+    if to.collation is None:
+        texts = {_TEXTS.sub("text", type_) for type_ in (wanted, column.type)} == {"text"}
+        return column_collation(column) if wanted == column.type or texts else None
+    with context.at("to", "collation"):
+        found = context.probe.collation(to.collation)
+        quoted = sql.Identifier(found.schema, found.name).as_string(None)
+        context.probe.expression(Expression(f"x COLLATE {quoted}"), table="t", row={"x": wanted})
+    return None if found == _ITS_TYPES_OWN else quoted
 
 
 def column_collation(column: Column) -> str | None:

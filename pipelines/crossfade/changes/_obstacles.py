@@ -237,14 +237,16 @@ def _of_one_partition(table: Table, part: Table, column: Column) -> Iterator[str
         yield f"a default of {column.name}"
 
 
-def refuse_misfits(context: Context, table: Table, column: Column, wanted: str) -> None:
-    """A rule or index that is carried over to the new type, and makes no sense of it."""
+def refuse_misfits(
+    context: Context, table: Table, column: Column, wanted: str, sheds: frozenset[str] = frozenset()
+) -> None:
+    """A rule or index that is carried over to the new type, and makes no sense of it. sheds: checks that are not."""
     row = {**context.row_types(table), column.name: wanted}
     held = frozenset({column.name})
     carried = [
         (f"constraint {constraint.name}", carry.check_text(constraint))
         for constraint in carry.constraints_reading(table, held)
-        if constraint.kind == "check"
+        if constraint.kind == "check" and constraint.name not in sheds
     ]
     carried += [
         (f"index {index.name}", text)
@@ -264,7 +266,9 @@ def refuse_misfits(context: Context, table: Table, column: Column, wanted: str) 
             context.refuse(
                 f"{shown} of {table.name} does not fit {column.name} as {wanted}: {refused.what}",
                 why="it is carried over to the column that replaces the old one, as it is",
-                fix="drop it before this migration and add what shall hold afterwards with one that comes `after`",
+                fix="say `check: null` under `to` to let the checks of the old column go with it"
+                if shown.startswith("constraint")
+                else "drop it before this migration and add what shall hold afterwards with one that comes `after`",
             )
 
 

@@ -76,6 +76,7 @@ class Reshaped:
             repeatable=repeatable,
             total=total,
             checks=tuple(rule for name, fresh in self.into.items() for rule in fresh.checks(table, name)),
+            sheds=tuple(self._checks(leaving)),
             uniques=tuple(rule for name, fresh in self.into.items() for rule in fresh.uniques(table, name)),
         )
         when = f"after expand, {pair.turns_at} and drop"
@@ -122,15 +123,16 @@ class Reshaped:
                 "add create_index over the new columns to this migration, below this change",
             )
         unique = [index.constraint or index.name for index in indexes if index.unique]
-        checks = [found.name for found in carry.constraints_reading(self.table, leaving)]
-        if rules := [*unique, *checks]:
-            yield Hazard(
-                "old-rule-binds-new",
-                "warning",
-                f"{_listed(rules, 'rule', 'rules')} of {self.table.name} binds what the new version writes too, through"
-                f" `down`, until {', '.join(self.down)} is dropped, and goes with it",
-                "give the new columns rules of their own (`check`, `unique`, or add_constraint below this change)",
-            )
+        own = "give the new columns rules of their own (`check`, `unique`, or add_constraint below this change)"
+        for rules, until in ((unique, "dropped"), (self._checks(leaving), "hidden")):
+            if rules:
+                yield Hazard(
+                    "old-rule-binds-new",
+                    "warning",
+                    f"{_listed(rules, 'rule', 'rules')} of {self.table.name} binds what the new version writes too,"
+                    f" through `down`, until {', '.join(self.down)} is {until}, and goes then",
+                    own,
+                )
         required = [column.name for column in self._leaving_columns() if column.not_null]
         if required and not any(not fresh.nullable for fresh in self.into.values()):
             yield Hazard(
@@ -140,6 +142,9 @@ class Reshaped:
                 " NULL is refused until the old column is hidden",
                 "let `down` give a value (coalesce), or say `nullable: false` of the new column it is made from",
             )
+
+    def _checks(self, leaving: frozenset[str]) -> list[str]:
+        return [found.name for found in carry.constraints_reading(self.table, leaving)]
 
     def _leaving_columns(self) -> Iterable[Column]:
         return (self.table.by_name[name] for name in self.down)

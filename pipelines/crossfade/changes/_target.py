@@ -7,20 +7,28 @@ from pydantic import Field, field_validator, model_validator
 from crossfade.catalog.model import Table
 from crossfade.changes._obstacles import rule_name
 from crossfade.spec.fragment import Expression, TypeName
-from crossfade.spec.values import SpecModel
+from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps.rows import CheckRule, UniqueRule
 
 
 class Target(SpecModel):
     """What the column shall be; what is not named stays."""
 
+    name: Identifier | None = Field(
+        None, description="Another name: old and new version then use each their own, until the old one is hidden."
+    )
     type: TypeName | None = Field(None, description="As in SQL.", examples=["bigint", "timestamptz"])
+    collation: Identifier | None = Field(
+        None, description="The collation's name, or `schema.name`.", examples=["C", "nb-NO-x-icu"]
+    )
     nullable: bool | None = Field(None, description="Whether it may be NULL.")
     default: Expression | None = Field(
         None, description="SQL; `null` takes the default away; when it is not given, the old default stays as it is."
     )
     check: Expression | None = Field(
-        None, description="SQL over the new row; the constraint is called `<table>_<column>_check`."
+        None,
+        description="SQL over the new row; the constraint is called `<table>_<column>_check`. `null` takes the checks"
+        " over this column alone away.",
     )
     unique: bool | None = Field(
         None, description="`true` adds the constraint `<table>_<column>_key`; `false` is refused."
@@ -44,6 +52,12 @@ class Target(SpecModel):
     def names_default(self) -> bool:
         """A default is given, or the one there is taken away."""
         return "default" in self.model_fields_set
+
+    def dropped_checks(self, table: Table, column: str) -> tuple[str, ...]:
+        """The checks over the column alone, where they are taken away."""
+        if "check" not in self.model_fields_set or self.check is not None:
+            return ()
+        return tuple(c.name for c in table.constraints if c.kind == "check" and set(c.columns) == {column})
 
     @property
     def names_comment(self) -> bool:

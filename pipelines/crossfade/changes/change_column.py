@@ -1,4 +1,4 @@
-"""change_column: type, nullability, default, check, unique of a column that keeps its name."""
+"""change_column: name, type, nullability, default, check, unique, collation of a column, several of them at once."""
 
 from __future__ import annotations
 
@@ -8,41 +8,30 @@ from typing import Literal, NoReturn
 from pydantic import Field
 
 from crossfade.catalog.model import Column, Table
-from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Refused
+from crossfade.changes._beside import Beside
+from crossfade.changes._change import Change, Compiled, Hazard, Refused
 from crossfade.changes._context import Context
-from crossfade.changes._followers import following
-from crossfade.changes._in_place import InPlace, column_collation, comes_back_alone
-from crossfade.changes._mapping import checked, is_total
-from crossfade.changes._obstacles import (
-    refuse_branched,
-    refuse_generated,
-    refuse_lost_with_column,
-    refuse_misfits,
-    refuse_own_sequence,
-    refuse_ruled_domain,
-    refuse_taken_name,
-)
-from crossfade.changes._prepared import prepared_hazard
+from crossfade.changes._in_place import InPlace, collated, column_collation, comes_back_alone
+from crossfade.changes._mapping import checked
+from crossfade.changes._obstacles import refuse_taken_name
 from crossfade.changes._target import Target
-from crossfade.changes._triggers import readers, refuse_late_triggers
-from crossfade.changes._types import catalog_only, unlimited
-from crossfade.composing import sql
+from crossfade.changes._types import catalog_only, crosses_zones, keeps_order
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps import carry
-from crossfade.steps.rows import NewColumn, Pair
 from crossfade.steps.step import Leg, stage_leg
-from crossfade.steps.tuning import Tuning
 
 
 class ChangeColumn(Change):
-    """Change the type, nullability, default, check, uniqueness or comment of a column that keeps its name.
+    """Change the type, nullability, default, check, uniqueness, collation, comment or name of a column.
 
     What PostgreSQL does in the catalog alone, and takes back in the catalog alone, is done in place: `varchar`
-    without a length to `text`, and all that is no type. A new default and a new type come in the stage `cutover`,
-    new rules where `enforce` says.
+    without a length to `text`, either to a domain without rules, `timestamp` to `timestamptz` (the times are taken as
+    UTC) where no index is over it, another collation where no index is over it, and all that is no type. A new
+    default and a new type come in the stage `cutover`, new rules where `enforce` says.
 
-    A wider `varchar(n)`, `varchar(n)` to `text` and more digits of a `numeric` at the same scale are done in the
+    A wider `varchar(n)` or `bit varying(n)`, `varchar(n)` to `text`, more digits of a `numeric` at the same scale or of
+    a second, `cidr` to `inet`, `xml` to `text`, and a domain with rules to the type it is over are done in the
     catalog alone too, but to take them back PostgreSQL rewrites the table while nobody can read it. They are copied
     like any other type, unless `strategy: in_place` says that they shall be done at once and, from `cutover` on,
     for good ([decision 12](../decisions/0012-what-cannot-come-back-in-the-catalog-is-copied.md)).
@@ -52,17 +41,25 @@ class ChangeColumn(Change):
     the new one first. Its statistics target and options stay; its storage and compression do where the type stays
     or both are texts. Views that read it, views over these, rules, policies and triggers are made again over the new
     one in the transaction of `cutover`, and over the old one when that is undone. In `up`, the column's name means
-    the old value; in `down`, the new one.
+    the old value; in `down`, the new one. The default goes over where the new type takes it; `'new'::text` becomes
+    the enum's `'new'`.
 
     With `strategy: versions` each version of the application works with the column as it knows it, from expand to
     `retire`: by views in a schema of its own, which its `search_path` names ([versions](../versions.md)).
+
+    `to: {name: ...}` gives the new column another name: a flag `deleted` becomes a time `deleted_at`. Then `down` names
+    the column as it is called afterwards, and each version has its own from expand on.
+
+    `check: null` lets the checks of the column alone go: those that only made sense of the old type, such as
+    `status IN ('new', 'done')` where the new one is an enum. Until `cutover` they bind what both versions write.
 
     ## Old and new versions
 
     Until `cutover` both versions read and write the column as it was; from then on as it shall be. Until `archive`
     the old column follows under a hidden name. With `strategy: versions` that is so for whoever names no schema of
     views; with one, the new version has its column from expand on, and the old one its own until `retire`.
-    A value that is too long for a type is a conflict and is never cut off.
+    Under another name the old version uses the old column until `retire`, and the new version the new one from
+    expand on. A value that is too long for a type is a conflict and is never cut off.
 
     ## Undo
 
@@ -73,14 +70,15 @@ class ChangeColumn(Change):
     ## Locks
 
     ACCESS EXCLUSIVE on the table for an instant, in expand, at `cutover`, `archive` and `drop`; at `cutover` also on
-    the views that read the column, and on tables whose policies do.
+    the views that read the column, on tables whose policies do, and on the parent of a foreign key whose column
+    changes its type in the catalog alone.
 
     ## Hazards
 
     After `cutover` the column stands last in the table. Statements prepared as `SELECT *` are refused once after
     expand, `cutover` and `drop`. A materialized view that reads the column is refused: drop it in a migration before
     this one and create it again in one after. What depends on the column and cannot be carried over is refused by
-    name when planned.
+    name when planned. `taken-as-utc`: a time without a zone is taken for one in UTC where no `up` says otherwise.
 
     ## Example
 
@@ -123,51 +121,98 @@ class ChangeColumn(Change):
         rules_leg = {"validate": Leg(phase="validate"), "contract": stage_leg("tighten"), None: context.rules_leg}[
             self.enforce
         ]
-        wants_unique = self.to.wants_unique(table, self.column)
-        for wished, name in (
-            (self.to.check, self.to.check_name(table, self.column)),
-            (wants_unique, self.to.key_name(table, self.column)),
-        ):
-            if wished:
-                refuse_taken_name(context, table, name)
-        if wants_unique:
-            with context.at("to", "unique"):
-                context.probe.key(wanted)
-        if self.to.check is not None:
-            row = {**context.row_types(table), self.column: wanted}
-            checked(context, table, self.to.check, row=row, wanted="boolean", field="check", at=("to", "check"))
-        if self.to.default is not None:
-            checked(context, table, self.to.default, row={}, wanted=wanted, field="default", at=("to", "default"))
-        # Under the strongest lock a check over the column would be verified again, by a scan, and an index with an
-        # expression or a predicate built again.
-        rescanned = any(c.kind == "check" and self.column in c.columns for c in table.constraints) or any(
-            self.column in index.reads and (index.predicate is not None or "" in index.columns)
-            for index in table.indexes
-        )
-        rewritten = wanted != column.type and (rescanned or not catalog_only(column.type, wanted))
-        doable_in_place = self.up is None and self.down is None and not rewritten
-        if self.strategy == "in_place" and not doable_in_place:
-            self._refuse_in_place(context, table, column, wanted, rescanned=rescanned)
+        self._refuse_misfit(context, table, wanted)
+        renames = self.to.name not in (None, self.column)
+        if renames and self.strategy == "versions":
+            context.refuse(
+                "`strategy: versions` of a column that gets another name",
+                why="each version finds its own column by its name, without a schema of views",
+                fix="leave `strategy` out",
+                at=("strategy",),
+            )
+        collation = collated(context, column, self.to, wanted)
+        recollated = self.to.collation is not None and collation != column_collation(column)
+        retyped = wanted != column.type
+        free = not retyped or catalog_only(column.type, wanted, context.catalog.domains)
+        reader = self._reader(context, table, wanted, recollated) if retyped or recollated else None
+        in_place = self.up is None and self.down is None and not renames
         if self.strategy == "versions":
-            doable_in_place = False
-        if doable_in_place and (self.strategy == "in_place" or comes_back_alone(column, wanted)):
+            in_place = False
+        if self.strategy == "in_place" and not (in_place and free and reader is None):
+            self._refuse_in_place(context, table, column, wanted, reader if free else None)
+        if (
+            in_place
+            and free
+            and reader is None
+            and (self.strategy == "in_place" or comes_back_alone(context, column, wanted))
+        ):
             self._refuse_idle_enforce(context, binds=self.to.nullable is False and not column.not_null, table=table)
-            return InPlace(context, table, column, self.to, wanted, rules_leg).compile()
+            return self._told(
+                InPlace(context, table, column, self.to, wanted, rules_leg).compile(), context, column, wanted
+            )
         held = frozenset({self.column})
         carried = any(index.unique for index in carry.indexes_reading(table, held))
         carried = carried or bool(carry.constraints_reading(table, held))
         not_null = column.not_null if self.to.nullable is None else not self.to.nullable
         self._refuse_idle_enforce(context, binds=not_null or carried, table=table)
-        if not doable_in_place:
-            return self._swap(context, table, column, wanted, rules_leg)
+        beside = Beside(context, table, column, self.to, wanted, rules_leg, self.up, self.down)
+        if not (in_place and free and reader is None):
+            versions = (table.name,) if self.strategy == "versions" else ()
+            return self._told(replace(beside.compile(), versions=versions), context, column, wanted)
         try:
-            swapped = self._swap(context, table, column, wanted, rules_leg)
+            swapped = beside.compile()
         except Refused as refused:
             instead = "say `strategy: in_place` to widen it in the catalog alone, which cannot be taken back"
             raise Refused.of(
                 replace(problem, fix="; or ".join(filter(None, (problem.fix, instead)))) for problem in refused.problems
             ) from None
-        return replace(swapped, hazards=(*swapped.hazards, _copied_to_come_back(table, column, wanted)))
+        copied = replace(swapped, hazards=(*swapped.hazards, _copied_to_come_back(table, column, wanted)))
+        return self._told(copied, context, column, wanted)
+
+    def _refuse_misfit(self, context: Context, table: Table, wanted: str) -> None:
+        """A rule, or a default, that the column as it shall be could not have."""
+        to, name = self.to, self.to.name or self.column
+        wants_unique = to.wants_unique(table, self.column)
+        for wished, rule in ((to.check, to.check_name(table, name)), (wants_unique, to.key_name(table, name))):
+            if wished and rule not in to.dropped_checks(table, self.column):
+                refuse_taken_name(context, table, rule)
+        if wants_unique:
+            with context.at("to", "unique"):
+                context.probe.key(wanted)
+        if to.check is not None:
+            row = {old: type_ for old, type_ in context.row_types(table).items() if old != self.column} | {name: wanted}
+            checked(context, table, to.check, row=row, wanted="boolean", field="check", at=("to", "check"))
+        if to.default is not None:
+            checked(context, table, to.default, row={}, wanted=wanted, field="default", at=("to", "default"))
+
+    def _reader(self, context: Context, table: Table, wanted: str, recollated: bool) -> str | None:
+        """What PostgreSQL would verify or build again under the strongest lock, where its rows can stay as they are."""
+        column, dropped = self.column, self.to.dropped_checks(table, self.column)
+        for part in context.catalog.tree(table.name):
+            alike = not recollated and keeps_order(part.by_name[column].type, wanted, context.catalog.domains)
+            for found in part.constraints:
+                reads = column in found.columns and found.name not in dropped
+                if reads and (found.kind == "check" or (found.kind == "foreign_key" and not alike)):
+                    return f"{found.kind.replace('_', ' ')} {found.name}"
+            for index in part.indexes:
+                plain = index.predicate is None and "" not in index.columns
+                if column in index.reads and not (alike and plain):
+                    return f"index {index.name}"
+        return None
+
+    def _told(self, compiled: Compiled, context: Context, column: Column, wanted: str) -> Compiled:
+        """With a word on what a time without a zone is taken for."""
+        if self.up is not None or not crosses_zones(column.type, wanted):
+            return compiled
+        zone = context.catalog.server.timezone
+        utc = Hazard(
+            "taken-as-utc",
+            "note" if zone in ("UTC", "Etc/UTC", "GMT") else "warning",
+            f"{self.column} is taken for a time in UTC, whatever the sessions of applications are set to (a new one is"
+            f" set to {zone} here)",
+            f"where it is another zone's, say so: `up: {self.column} AT TIME ZONE 'Europe/Oslo'`, and `down` alike",
+        )
+        return replace(compiled, hazards=(*compiled.hazards, utc))
 
     def _refuse_idle_enforce(self, context: Context, *, binds: bool, table: Table) -> None:
         """`enforce` where no rule is new: its author thinks that there is one."""
@@ -185,105 +230,19 @@ class ChangeColumn(Change):
             )
 
     def _refuse_in_place(
-        self, context: Context, table: Table, column: Column, wanted: str, *, rescanned: bool
+        self, context: Context, table: Table, column: Column, wanted: str, reader: str | None
     ) -> NoReturn:
+        """reader: what stands in the way where the type does not."""
         if self.up is not None or self.down is not None:
             why = "`up` and `down` give other values, which a column beside the old one must hold"
-        elif rescanned and catalog_only(column.type, wanted):
-            why = "a check, or an index with a condition or an expression, reads it: PostgreSQL would go through the"
-            why += " table while nobody can read it"
+        elif self.to.name not in (None, self.column):
+            why = "under its new name it is another column, beside the old one, so that both versions find theirs"
+        elif reader is not None:
+            why = f"{reader} reads it: PostgreSQL would verify it or build it again while nobody can read the table"
         else:
             why = f"PostgreSQL rewrites the table from {column.type} to {wanted} while nobody can read it"
         what = f"{table.name}.{self.column} cannot be changed in place"
         context.refuse(what, why=why, fix="leave `strategy` out", at=("strategy",))
-
-    def _swap(self, context: Context, table: Table, column: Column, wanted: str, leg: Leg) -> Compiled:
-        columns = frozenset({self.column})
-        with context.at("to", "type"):
-            refuse_ruled_domain(context, wanted)
-        refuse_branched(context, table)
-        refuse_own_sequence(context, table, column)
-        refuse_lost_with_column(context, table, column)
-        follow = following(context, table, column, wanted, "cutover")
-        read = readers(context, table, column, wanted)
-        if wanted != column.type:
-            refuse_misfits(context, table, column, wanted)
-        row = context.row_types(table)
-        new_row = {**row, self.column: wanted}
-        up = self.up or self._converted(column.type, wanted)
-        down = self.down or self._converted(wanted, column.type)
-        facts = checked(context, table, up, row=row, wanted=wanted, field="up")
-        checked(context, table, down, row=new_row, wanted=column.type, field="down")
-        refuse_generated(context, table, up.columns(table.name.name), "up")
-        refuse_generated(context, table, down.columns(table.name.name), "down")
-        refuse_late_triggers(context, table, columns.union(*(e.columns(table.name.name) for e in (up, down))))
-        carried = self._carried_default(context, table, column, wanted)
-        not_null = column.not_null if self.to.nullable is None else not self.to.nullable
-        default = None if self.to.names_default else column.default
-        texts = all(type_.partition("(")[0] in ("text", "character varying") for type_ in (wanted, column.type))
-        tuning = Tuning.of(column)
-        new = NewColumn(
-            name=self.column,
-            type=wanted,
-            collation=column_collation(column) if wanted == column.type or texts else None,
-            default=self.to.default.text if self.to.default is not None else default,
-            not_null=not_null,
-            comment=self.to.comment if self.to.names_comment else column.comment,
-            tuning=tuning if wanted == column.type or texts else tuning.for_another_type(),
-        )
-        pair = Pair(
-            title=f"{table.name}.{self.column}",
-            old=(self.column,),
-            new=(new,),
-            up={self.column: up},
-            down={self.column: down},
-            swap=True,
-            repeatable=facts.repeatable,
-            total=is_total(up, row, wanted) and is_total(down, new_row, column.type),
-            checks=self.to.checks(table, self.column),
-            uniques=self.to.uniques(table, self.column),
-            rules_leg=leg,
-            readers=read.signatures,
-            followers=follow.followers,
-        )
-        last = Hazard(
-            "column-order",
-            "note",
-            f"after cutover {self.column} stands last in {table.name}: an INSERT without column names would write the"
-            " hidden old column",
-            "name the columns in INSERT",
-        )
-        prepared = [prepared_hazard(table, "warning", "after expand, cutover and drop")]
-        if wanted != column.type:
-            prepared.append(prepared_hazard(table, "warning", "after cutover", what=f"`{self.column}`"))
-        return Compiled(
-            pairs=((table.name, pair),),
-            versions=(table.name,) if self.strategy == "versions" else (),
-            hazards=(*follow.hazards, *read.hazards, *carried, last, *prepared),
-            maps=(Mapped(table.name, self.column, tuple(sorted(up.columns(table.name.name))), up.text),),
-        )
-
-    def _converted(self, given: str, wanted: str) -> Expression:
-        """The value in the other type, as long as it is: to cut it off is what an assignment refuses."""
-        bare = sql.Identifier(self.column).as_string(None)
-        given, wanted = unlimited(given), unlimited(wanted)
-        return Expression(bare if given == wanted else f"{bare}::{wanted}")
-
-    def _carried_default(self, context: Context, table: Table, column: Column, wanted: str) -> tuple[Hazard, ...]:
-        """The old default stays when the spec names no other: refused where the new type cannot take it."""
-        if column.default is None or self.to.names_default:
-            return ()
-        facts = context.probe.expression(Expression(column.default), table=table.name.name, row={}, wanted=wanted)
-        if not facts.assignable:
-            context.refuse(
-                f"the default of {table.name}.{self.column} is {facts.type}, the column shall be {wanted}",
-                why="the new column would have no default where the old one has",
-                fix="give `default` under `to`, or `default: null` to take it away",
-            )
-        if self.up is None:
-            return ()
-        what = f"the default {column.default} of {table.name}.{self.column} is carried over as it is, not through `up`"
-        return (Hazard("default-carried", "warning", what, "give `default` under `to` when it shall be another"),)
 
 
 def _copied_to_come_back(table: Table, column: Column, wanted: str) -> Hazard:

@@ -144,6 +144,25 @@ class ServerProbe:
             ).fetchall()
         return tuple(user for (user,) in rows)
 
+    def collation(self, name: str) -> Name:
+        """The collation of that name, maybe with its schema; raises Refused when there is none for this database."""
+        with searching(self._connection, self._search_path):
+            rows = self._connection.execute(
+                """
+SELECT n.nspname, c.collname,
+       c.collname = %(name)s AND pg_catalog.pg_collation_is_visible(c.oid)
+       OR pg_catalog.concat(n.nspname, '.', c.collname) = %(name)s
+  FROM pg_catalog.pg_collation AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.collnamespace
+ WHERE c.collencoding IN (-1, (SELECT encoding FROM pg_catalog.pg_database WHERE datname = current_database()))""",
+                {"name": name},
+            ).fetchall()
+        for schema, bare, meant in rows:
+            if meant:
+                return Name(schema, bare)
+        guess = nearest(name, [bare for _, bare, _ in rows])
+        meant = f"did you mean `{guess}`? " if guess else ""
+        return self._refuse(f"there is no collation {name}", fix=f"{meant}\\dOS in psql lists what there is")
+
     def method(self, name: str) -> frozenset[str]:
         """What indexes of the method can do, as in pg_indexam_has_property; raises Refused when there is none."""
         methods = index_methods(self._connection)

@@ -14,7 +14,7 @@ from postgast import pg_query_pb2 as pg
 
 from crossfade.catalog.model import Constraint, Index, Table, View
 from crossfade.composing import sql
-from crossfade.spec.fragment import trusted
+from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, text
@@ -194,7 +194,7 @@ def told_of_constraint(table: sql.Identifier, constraint: Constraint, name: str)
 def promised(sides: Sides) -> list[str]:
     """The names, in the end, of what `steps` builds."""
     columns = frozenset(_replacements(sides))
-    constraints = [found.name for found in constraints_reading(sides.table, columns) if found.validated]
+    constraints = [found.name for found in staying_constraints(sides, columns) if found.validated]
     return sorted({*constraints, *(index.name for index in indexes_reading(sides.table, columns))})
 
 
@@ -314,9 +314,28 @@ def constraints_reading(table: Table, columns: frozenset[str]) -> tuple[Constrai
 
 
 def staying_constraints(sides: Sides, columns: frozenset[str]) -> tuple[Constraint, ...]:
-    """The same of a table in transition, without the foreign keys that follow another table's key."""
+    """The same of a table in transition, without the foreign keys that follow another table's key, and the checks that go."""
     found = constraints_reading(sides.table, columns)
-    return tuple(constraint for constraint in found if constraint.name not in sides.handed_over)
+    return tuple(each for each in found if each.name not in sides.handed_over and each.name not in sides.shed)
+
+
+def checks_again(table: Table, names: Collection[str], place: Place) -> Iterator[AnyStep]:
+    """The undo of checks that were dropped: rows that break one are counted first, then it is added and proved."""
+    for constraint in (found for found in table.constraints if found.name in names):
+        subject, shown = f"old {constraint.name}", f"the check {constraint.name}"
+        condition = Expression(check_text(constraint)).render(table.name.name, None)
+        rule = rules.check(place, constraint.name, condition, subject=subject, shown=shown)
+        asked, *proved = rule.steps
+        yield asked.model_copy(update={"fix": "give these rows another value, then roll back again"})
+        yield from proved
+        yield Ddl(
+            id=place.id(subject, "check", "again"),
+            leg=place.leg,
+            database=place.database,
+            title=f"give {constraint.name} its name again",
+            locks=lock(place.relation, "ACCESS EXCLUSIVE"),
+            statements=(*rule.finish, *text(*told_of_constraint(place.sql, constraint, constraint.name))),
+        )
 
 
 def parents_of(constraints: Iterable[Constraint]) -> tuple[Relation, ...]:

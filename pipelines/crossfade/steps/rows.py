@@ -79,6 +79,7 @@ class Pair:
     followers: what reads the old column by its place, and is made again over the new one at the turn.
     fits: where both columns hold the same values, under one name, and differ in how many there can be: true of a new
     row whose value the old column holds too. Such a column tells rows apart by its name, whichever side is in place.
+    sheds: checks over the old columns that bind the old version only, and go at the turn.
     """
 
     title: str
@@ -95,6 +96,7 @@ class Pair:
     readers: tuple[str, ...] = ()
     followers: tuple[Follower, ...] = ()
     fits: Expression | None = None
+    sheds: tuple[str, ...] = ()
 
     @property
     def turns_at(self) -> Stage:
@@ -175,6 +177,11 @@ class Sides:
         """Old columns that leave with values which no new column holds as they are."""
         held = {name for pair in self.pairs if pair.fits is not None for name in pair.old}
         return tuple(name for name in self.leaving if name not in held)
+
+    @cached_property
+    def shed(self) -> frozenset[str]:
+        """Checks that go at the turn, and are not carried over."""
+        return frozenset(name for pair in self.pairs for name in pair.sheds)
 
     @cached_property
     def arriving(self) -> tuple[NewColumn, ...]:

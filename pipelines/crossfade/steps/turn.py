@@ -98,6 +98,7 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
             ),
             *_old_not_null_again(sides, turning, leg),
             *_made_again(sides, stage, turning),
+            *carry.checks_again(sides.table, [name for pair in turning for name in pair.sheds], _place(sides, leg)),
         ),
         undo_title="turn back at once: the old side was kept in step",
     )
@@ -173,6 +174,8 @@ def _alter(sides: Sides, clause: LiteralString, *parts: sql.Composable | str) ->
 
 
 def _forth(sides: Sides, pair: Pair) -> Iterator[str]:
+    for check in pair.sheds:
+        yield _alter(sides, "DROP CONSTRAINT {}", check)
     for name in pair.old:
         old, hidden = sides.old_column(name), sides.hidden(name)
         yield _alter(sides, "RENAME COLUMN {} TO {}", name, hidden)
