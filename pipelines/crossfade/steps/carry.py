@@ -314,7 +314,7 @@ def constraints_reading(table: Table, columns: frozenset[str]) -> tuple[Constrai
 
 
 def staying_constraints(sides: Sides, columns: frozenset[str]) -> tuple[Constraint, ...]:
-    """The same of a table in transition, without the foreign keys that follow another table's key, and the checks that go."""
+    """The same of a table in transition, without foreign keys that follow another table's key, and checks that go."""
     found = constraints_reading(sides.table, columns)
     return tuple(each for each in found if each.name not in sides.handed_over and each.name not in sides.shed)
 
