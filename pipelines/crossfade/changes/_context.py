@@ -48,6 +48,14 @@ class SequenceUse:
     per_day: float | None
 
 
+@dataclass(frozen=True)
+class Extension:
+    """An extension that the server could create. trusted: whoever may create schemas may create it."""
+
+    versions: frozenset[str]
+    trusted: bool
+
+
 class Probe(Protocol):
     """Asks the server, without touching a table."""
 
@@ -89,6 +97,10 @@ class Probe(Protocol):
         """Raises Refused when an exclusion constraint cannot compare values of the type by the operator."""
         ...
 
+    def extensions(self) -> Mapping[str, Extension]:
+        """By name, what the server has at hand, created or not."""
+        ...
+
     def is_compared(self, *, child: str, parent: str) -> bool:
         """A foreign key from the one type to the other can be made."""
         ...
@@ -116,7 +128,7 @@ class Context:
     catalog: the database as it is now, and the tables that earlier changes make, as they will be.
     created: the names of those tables. They are empty when expand has made them, and no application knows them: what is
     done to them is done in expand, in the plainest way, and goes with them when they are dropped again.
-    taken: tables whose names earlier changes of the same migration take away.
+    dropped: tables that earlier changes of the same migration drop in the end.
     shown: views that earlier changes make, with their columns and types. defined: functions that they make.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
@@ -132,7 +144,7 @@ class Context:
     index: int  # the change's place in the spec, from 0
     created: Collection[Name]
     arrivals: Mapping[Name, Mapping[str, Arrival]]
-    taken: frozenset[Name]
+    dropped: frozenset[Name]
     shown: Mapping[Name, Mapping[str, str]]
     defined: frozenset[str]
     places: Mapping[Path, Position]

@@ -111,7 +111,7 @@ class DropTable(Change):
                 fix="drop or replace it in a migration that comes before",
             )
         for key in context.catalog.references_to(table.name):
-            if key.child != table.name and key.child not in context.taken:
+            if key.child != table.name and key.child not in context.dropped:
                 context.refuse(
                     f"{table.name} is referenced by {key.name} on {key.child}",
                     why="the foreign key is another table's rule",

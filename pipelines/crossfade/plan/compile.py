@@ -154,7 +154,7 @@ def _context(migration: Migration, entry: Entry, index: int, target: Target, bef
         index=index,
         created=created.keys(),
         arrivals=_arrivals(migration, before, target.catalog),
-        taken=frozenset(table for change in before for table in change.result.takes),
+        dropped=frozenset(table for change in before for table in change.result.drops),
         shown={name: columns for change in before for name, columns in change.result.shows},
         defined=frozenset(signature for change in before for signature in change.result.defines),
         places={
