@@ -10,7 +10,7 @@ import psycopg
 from psycopg import errors, sql
 
 from crossfade.catalog.model import Name
-from crossfade.changes import Columns, Facts, Refused, SequenceUse
+from crossfade.changes import Columns, Extension, Facts, Refused, SequenceUse
 from crossfade.errors import Position
 from crossfade.plan.operators import excluding_operators, index_methods, is_compared, operator_classes
 from crossfade.spec.errors import did_you_mean, nearest
@@ -205,6 +205,14 @@ SELECT n.nspname, c.collname,
                 why="an exclusion constraint wants an operator of the index's class that is the same both ways round",
                 fix=f"use one of: {'  '.join(taken)}" if taken else "name another operator class, or method",
             )
+
+    def extensions(self) -> Mapping[str, Extension]:
+        """By name, what the server has at hand, created or not."""
+        rows = self._connection.execute(
+            "SELECT name, pg_catalog.array_agg(version), pg_catalog.bool_or(trusted)"
+            " FROM pg_catalog.pg_available_extension_versions GROUP BY name"
+        )
+        return {name: Extension(frozenset(versions), trusted) for name, versions, trusted in rows.fetchall()}
 
     def is_compared(self, *, child: str, parent: str) -> bool:
         """A foreign key from the one type to the other can be made."""
