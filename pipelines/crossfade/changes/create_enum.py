@@ -8,8 +8,8 @@ from pydantic import Field, field_validator
 
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._enum import Word
 from crossfade.changes._created import made, new_name
+from crossfade.changes._enum import Word
 from crossfade.spec.values import Identifier
 from crossfade.steps.types import made_enum
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from crossfade.catalog.model import Composite, Domain, Enum, Name
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._instant import instant
 from crossfade.changes._created import refuse_missing
+from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import identifier

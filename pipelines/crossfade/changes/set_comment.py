@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from crossfade.catalog.model import Domain, Name, Table
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, relation
-from crossfade.changes._instant import instant
 from crossfade.changes._created import refuse_missing
+from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import trusted

@@ -65,7 +65,7 @@ def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.
             r=sql.Identifier(row),
             c=sql.Identifier(new_names.get(column, column)),
             e=sides.up(pair, column, row, moment),
-            t=trusted(_whole(types[column])),
+            t=trusted(_whole(sides.spelled(pair, types[column], moment))),
         )
         for column in pair.up
     ]
@@ -74,7 +74,7 @@ def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.
             r=sql.Identifier(row),
             c=sql.Identifier(old_names.get(column, column)),
             e=sides.down(pair, column, row, moment),
-            t=trusted(_whole(sides.old_column(column).type)),
+            t=trusted(_whole(sides.spelled(pair, sides.old_column(column).type, moment))),
         )
         for column in pair.down
     ]

@@ -345,7 +345,8 @@ def _where_values_are(sides: Sides) -> str:
 def _added_again(sides: Sides, name: str) -> Iterator[sql.Composable]:
     """The hidden column as it was; rows that nothing maps get its default, as they did while it was hidden."""
     column = sides.old_column(name)
-    clauses: list[sql.Composable] = [trusted(column.type)]
+    pair = next(pair for pair in sides.pairs if name in pair.old)
+    clauses: list[sql.Composable] = [trusted(sides.spelled(pair, column.type, "retired"))]
     if column.collation is not None:
         clauses.append(sql.SQL("COLLATE {}").format(sql.Identifier(column.collation.schema, column.collation.name)))
     if column.default is not None and not column.default_volatile and not sides.follows(name):

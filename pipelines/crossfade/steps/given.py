@@ -25,7 +25,7 @@ def old_given(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
         column, physical = sides.old_column(name), names.get(name, name)
         default = None if physical != name and sides.follows(name) else column.default  # lost when it was hidden
         if not column.identity and not column.generated:
-            given.extend(is_named(physical, column.type, default))
+            given.extend(is_named(physical, sides.spelled(pair, column.type, moment), default))
     return sql.SQL(" OR ").join(given) if given else sql.SQL("false")
 
 
@@ -35,7 +35,8 @@ def new_given(sides: Sides, pair: Pair, moment: Moment) -> sql.Composable:
     given: list[sql.Composable] = []
     for column in pair.new:
         default = column.default if pair.turned(moment) else None
-        given.extend(is_named(names.get(column.name, column.name), column.type, default))
+        type_ = sides.spelled(pair, column.type, moment)
+        given.extend(is_named(names.get(column.name, column.name), type_, default))
     return sql.SQL(" OR ").join(given) if given else sql.SQL("false")
 
 

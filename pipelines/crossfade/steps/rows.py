@@ -66,6 +66,15 @@ class UniqueRule:
 
 
 @dataclass(frozen=True)
+class RenamedType:
+    """A type of a column that gets another name, and maybe another schema. spelled: as the column has it before."""
+
+    before: Name
+    after: Name
+    spelled: str
+
+
+@dataclass(frozen=True)
 class Pair:
     """Columns that mean the same to the old and the new version, and how each is made from the other.
 
@@ -80,6 +89,7 @@ class Pair:
     fits: where both columns hold the same values, under one name, and differ in how many there can be: true of a new
     row whose value the old column holds too. Such a column tells rows apart by its name, whichever side is in place.
     sheds: checks over the old columns that bind the old version only, and go at the turn.
+    renamed: types that change names with the turn, before all else.
     """
 
     title: str
@@ -97,6 +107,7 @@ class Pair:
     followers: tuple[Follower, ...] = ()
     fits: Expression | None = None
     sheds: tuple[str, ...] = ()
+    renamed: tuple[RenamedType, ...] = ()
 
     @property
     def turns_at(self) -> Stage:
@@ -290,6 +301,11 @@ class Sides:
 
     def old_column(self, name: str) -> Column:
         return self.table.by_name[name]
+
+    def spelled(self, pair: Pair, type_: str, moment: Moment) -> str:
+        """The type of a column of the pair, by the name that it has at the moment."""
+        after = next((renamed.after for renamed in pair.renamed if renamed.spelled == type_), None)
+        return identifier(after).as_string(None) if after is not None and pair.turned(moment) else type_
 
     def up(self, pair: Pair, column: str, row: str, moment: Moment) -> sql.Composable:
         """`up` of a new column over the old row, as it is named at the moment."""

@@ -13,7 +13,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import carry, numbering, replaced_key, rules
-from crossfade.steps.compose import lock
+from crossfade.steps.compose import lock, text
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
 from crossfade.steps.followers import carried_over, followers, lock_followers, taken_away
 from crossfade.steps.keys import Key, key_rule
@@ -24,6 +24,7 @@ from crossfade.steps.rows import Moment, Pair, Sides
 from crossfade.steps.rules import Place, Rule
 from crossfade.steps.step import AnyStep, Check, Ddl, Guard, Leg, stage_leg
 from crossfade.steps.sync import always_on, install_sync, remove_sync
+from crossfade.steps.types import renamed_type
 
 
 def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
@@ -63,6 +64,8 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
     if stage == "cutover":
         (first, last), (first_back, last_back) = replaced_key.turned(sides), replaced_key.turned_back(sides)
         forth, back = [*first, *forth, *last], [*first_back, *back, *last_back]
+    forth = [*_types_renamed(turning, forth=True), *forth]
+    back = [*_types_renamed(turning, forth=False), *back]
     following = followers(turning)
     # First, since a view that groups by a key holds on to it.
     forth = [*taken_away(following), *forth, *carried_over(sides, stage, forth=True)]
@@ -102,6 +105,13 @@ def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
         ),
         undo_title="turn back at once: the old side was kept in step",
     )
+
+
+def _types_renamed(turning: tuple[Pair, ...], *, forth: bool) -> Iterator[str]:
+    """Before all else, so that what names a type finds the one that is meant."""
+    renamed = [*dict.fromkeys((type_.before, type_.after) for pair in turning for type_ in pair.renamed)]
+    for before, after in renamed if forth else [(new, old) for old, new in reversed(renamed)]:
+        yield from text(*renamed_type(before, after))
 
 
 def _ask_conflicts(sides: Sides, stage: Stage, turning: tuple[Pair, ...], leg: Leg) -> Iterator[Check]:
