@@ -254,11 +254,12 @@ class _Part:
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(self.table.name), due)
             .as_string(None),
-            # Without a key nothing tells a row that moved from one that came.
+            # Without a key nothing tells a row that moved from one that came; and where rows of the table point at each
+            # other, some come to be due as those below them go.
             due=sql.SQL("SELECT {} FROM {} AS t WHERE {}")
             .format(key_text(self.table.key, "t"), identifier(self.table.name), due)
             .as_string(None)
-            if self.table.key
+            if self.table.key and all(key.child != key.parent for key in self.incoming)
             else None,
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), in_range.format(due))
