@@ -73,6 +73,8 @@ def key_rule(place: Place, name: str, key: Key, *, subject: str, shown: str) -> 
         index = own[place.relation]
         build = key.form.create(index, place.relation, "CONCURRENTLY").as_string(None)
         built = build_one(place, place.id(subject, "unique", "build"), index, build, unique=True)
+        # Its name is ours, and nobody's to know.
+        built = built.model_copy(update={"title": f"build the unique index over {shown}"})
         constrained = _constrain(place, index, key, subject, shown, proofs)
         return Rule((asked, *proved, built, constrained), *renamed(place, index, name))
     lasting = names_of_parts(place, name)
