@@ -20,4 +20,6 @@ SELECT used.schema,
   JOIN pg_depend d ON d.refclassid = used.class AND d.refobjid = used.oid AND d.deptype = 'n'
  CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) found
  CROSS JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) address
+ -- What was dropped since the snapshot has no name any more.
+ WHERE found.identity IS NOT NULL AND address.object_names IS NOT NULL
  GROUP BY 1, 2, 3, 4, 5, 6
