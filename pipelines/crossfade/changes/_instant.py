@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from crossfade.changes._context import Context
 from crossfade.composing import sql
@@ -15,8 +15,8 @@ def instant(
     leg: Leg,
     step_id: str,
     title: str,
-    forth: Sequence[sql.Composable],
-    back: Sequence[sql.Composable],
+    forth: Iterable[sql.Composable],
+    back: Iterable[sql.Composable],
     back_title: str,
     *,
     locks: tuple[Lock, ...] = (),

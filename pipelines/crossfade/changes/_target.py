@@ -39,7 +39,7 @@ class Target(SpecModel):
     @classmethod
     def _takes_no_rule_away(cls, value: bool | None) -> bool | None:
         if value is False:
-            raise ValueError("a rule is not taken away like this; drop the constraint with a `sql` change")
+            raise ValueError("a rule is not taken away like this; drop the constraint with `drop_constraint`")
         return value
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Type changes that PostgreSQL does in the catalog alone, without a rewrite or a scan (measured on 15 and 18)."""
+"""Type changes that PostgreSQL does in the catalog alone, without a rewrite or a scan (measured on 15)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from crossfade.catalog.model import Function
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._routine import Definition, Routine, replaced_text
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
@@ -78,10 +78,10 @@ class CreateFunction(Change):
             if comment:
                 back.append(sql.SQL("COMMENT ON ROUTINE {} IS {}").format(routine.sql, sql.Literal(before.comment)))
         does = "replace" if before is not None else "create"
-        step = made(
+        step = instant(
             context,
-            f"{routine}/{does}",
             stage_leg("cutover") if self.at == "cutover" else EXPAND,
+            f"{routine}/{does}",
             f"{does} {routine.kind} {routine}",
             (trusted(self.definition if before is None else replaced_text(self.definition)), *comment),
             back,

@@ -9,7 +9,7 @@ from pydantic import Field
 from crossfade.catalog.model import Policy, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Need
 from crossfade.changes._context import Context, relation
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._mapping import checked
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
@@ -77,10 +77,10 @@ class CreatePolicy(Change):
             reads=frozenset(),
             comment=self.comment,
         )
-        step = made(
+        step = instant(
             context,
-            f"{table.name}/policy/{self.name}/create",
             EXPAND,
+            f"{table.name}/policy/{self.name}/create",
             f"create policy {self.name} of {table.name}",
             again.policy(table.name, policy),
             (sql.SQL("DROP POLICY IF EXISTS {} ON {}").format(sql.Identifier(self.name), identifier(table.name)),),

@@ -10,7 +10,7 @@ from pydantic import Field
 from crossfade.catalog.model import OWN_PREFIX, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Need
 from crossfade.changes._context import Context, relation
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._stand_ins import condition_over_stand_ins
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
@@ -79,16 +79,16 @@ class CreateTrigger(Change):
             context.refuse(f"trigger {self.name} exists already on {table.name}", at=("name",))
         self._refuse_unsound(context, table)
         named = sql.SQL("{} ON {}").format(sql.Identifier(self.name), identifier(table.name))
-        step = made(
+        step = instant(
             context,
-            f"{table.name}/trigger/{self.name}/create",
             EXPAND,
+            f"{table.name}/trigger/{self.name}/create",
             f"create trigger {self.name} of {table.name}",
             (self._statement(context, table), *again.comment(sql.SQL("TRIGGER"), named, self.comment)),
             (sql.SQL("DROP TRIGGER IF EXISTS {}").format(named),),
             f"drop trigger {self.name} of {table.name}",
             locks=lock(relation(table.name), "SHARE ROW EXCLUSIVE"),
-            undo_locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
+            back_locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
         )
         needs = tuple(Need(table.name, column, follows=False) for column in self._reads(table))
         return Compiled(steps=(step,), needs=needs, hazards=tuple(self._hazards(table)))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, relation
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._query import Query, columns_of, leg_of, needs_of
 from crossfade.changes._views import bypass_hazards, created, refuse_taken
 from crossfade.composing import sql
@@ -69,10 +69,10 @@ class CreateView(Change):
         refuse_taken(context, name)
         gives = columns_of(context, self.as_)
         options = view_options(context, self.security_barrier, self.security_invoker, self.check_option)
-        step = made(
+        step = instant(
             context,
-            f"{name}/view",
             leg_of(context, self.as_),
+            f"{name}/view",
             f"create view {name}",
             (
                 created(name, self.as_, options),
@@ -80,7 +80,7 @@ class CreateView(Change):
             ),
             (sql.SQL("DROP VIEW IF EXISTS {}").format(identifier(name)),),
             f"drop view {name}",
-            undo_locks=lock(relation(name), "ACCESS EXCLUSIVE"),
+            back_locks=lock(relation(name), "ACCESS EXCLUSIVE"),
         )
         return Compiled(
             steps=(step,),

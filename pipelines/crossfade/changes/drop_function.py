@@ -11,7 +11,7 @@ from crossfade.catalog.dependents import words
 from crossfade.catalog.model import Function
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._routine import Routine
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
@@ -82,10 +82,10 @@ class DropFunction(Change):
                     why="it cannot be dropped while something uses it, and nothing is dropped unasked",
                     fix="drop or replace that first, in a migration that comes before",
                 )
-        dropped = made(
+        dropped = instant(
             context,
-            f"{found}/drop",
             stage_leg("drop"),
+            f"{found}/drop",
             f"drop {routine.kind} {found}",
             (sql.SQL("DROP ROUTINE {}").format(routine.sql),),
             (

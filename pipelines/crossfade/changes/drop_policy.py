@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context, relation
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
@@ -61,10 +61,10 @@ class DropPolicy(Change):
         asked = followers_as_planned(
             f"{step_id}/altered", leg, context.database, (following_policy(table.name, found),)
         )
-        step = made(
+        step = instant(
             context,
-            step_id,
             leg,
+            step_id,
             f"drop policy {self.name} of {table.name}",
             (sql.SQL("DROP POLICY {} ON {}").format(sql.Identifier(self.name), identifier(table.name)),),
             again.policy(table.name, found),

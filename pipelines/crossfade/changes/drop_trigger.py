@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, relation
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
@@ -63,15 +63,15 @@ class DropTrigger(Change):
                 fix=f"say table: {table.partition_of.name if table.partition_of else ''}",
                 at=("table",),
             )
-        step = made(
+        step = instant(
             context,
-            f"{table.name}/trigger/{self.name}/drop",
             stage_leg("drop"),
+            f"{table.name}/trigger/{self.name}/drop",
             f"drop trigger {self.name} of {table.name}",
             (sql.SQL("DROP TRIGGER {} ON {}").format(sql.Identifier(self.name), identifier(table.name)),),
             again.trigger(table.name, found),
             f"create trigger {self.name} of {table.name} again",
             locks=lock(relation(table.name), "ACCESS EXCLUSIVE"),
-            undo_locks=lock(relation(table.name), "SHARE ROW EXCLUSIVE"),
+            back_locks=lock(relation(table.name), "SHARE ROW EXCLUSIVE"),
         )
         return Compiled(steps=(step,))

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context, relation
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._views import found_view, refuse_used, text_hazards
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
@@ -60,15 +60,15 @@ class DropView(Change):
         asked = followers_as_planned(
             f"{view.name}/view/drop/altered", leg, context.database, (following_view(view, 0, rebuilt=True),)
         )
-        dropped = made(
+        dropped = instant(
             context,
-            f"{view.name}/view/drop",
             leg,
+            f"{view.name}/view/drop",
             f"drop view {view.name}",
             (sql.SQL("DROP VIEW {}").format(identifier(view.name)),),
             map(trusted, again.view(view)),
             f"create view {view.name} again",
             locks=locks,
-            undo_locks=(),
+            back_locks=(),
         )
         return Compiled(steps=(asked, dropped), hazards=tuple(text_hazards(view)))

@@ -9,7 +9,7 @@ from pydantic import Field
 from crossfade.catalog.model import View
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._made import made
+from crossfade.changes._instant import instant
 from crossfade.changes._query import Query, columns_of, leg_of, needs_of
 from crossfade.changes._views import bypass_hazards, found_view, lost_columns, over, refuse_used, text_hazards
 from crossfade.composing import sql
@@ -88,16 +88,16 @@ class ReplaceView(Change):
             context.database,
             tree if wider else (following_view(view, 0, rebuilt=False),),
         )
-        replaced = made(
+        replaced = instant(
             context,
-            f"{view.name}/view/replace",
             leg,
+            f"{view.name}/view/replace",
             f"replace the query of view {view.name}",
             (self._created(view),),
             map(trusted, back),
             f"give view {view.name} its query of before",
             locks=here,
-            undo_locks=lock_followers(None, tree) if wider else here,
+            back_locks=lock_followers(None, tree) if wider else here,
         )
         return Compiled(
             steps=(asked, replaced),

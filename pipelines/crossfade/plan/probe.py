@@ -182,7 +182,7 @@ SELECT n.nspname, c.collname,
                 f"{type_} has no default operator class for {method}",
                 why=f"an index of the method {method} needs one to tell values apart; a unique rule is of btree",
                 fix=f"{one}use another type or method, an expression of a type that has one, or create the extension"
-                " that brings one with a `sql` change in a migration that comes before",
+                " that brings one with `create_extension` in a migration that comes before",
             )
         if opclass is not None and not any(each.is_called(opclass) for each in known):
             guess = nearest(opclass, [each.name for each in known])
@@ -190,7 +190,7 @@ SELECT n.nspname, c.collname,
             taken = f"for {type_} there are: {', '.join(each.name for each in known)}" if known else "there is none"
             self._refuse(
                 f"no operator class {opclass} of {method} takes {type_}",
-                fix=f"{meant}{taken}; one of an extension comes with a `sql` change in a migration that comes before",
+                fix=f"{meant}{taken}; `create_extension`, in a migration before, brings those of one",
             )
 
     def excludes(self, type_: str, operator: str, method: str, opclass: str | None = None) -> None:
@@ -268,7 +268,7 @@ SELECT n.nspname, c.collname,
         ).fetchall()
         guess = nearest(name.rpartition(".")[2].strip('"'), [known for (known,) in rows])
         meant = f"did you mean `{guess}`? otherwise " if guess else ""
-        return f"{meant}create the type first, with a `sql` change in a migration that comes before"
+        return f"{meant}create the type first (`create_enum`, `create_domain`, `create_type`) in a migration before"
 
     def _format(self, oid: int, modifier: int) -> str:
         """As the catalog prints it: with an empty search_path, so that the two can be compared."""
