@@ -75,7 +75,8 @@ SUBJECTS = (
     _swap("double precision", "numeric"),
     _swap("numeric", "double precision"),
     _swap("json", "jsonb"),
-    _swap("timestamp", "timestamptz", good="2026-01-01"),
+    # By the catalog alone, without a second column, unless it is said how.
+    _swap("timestamp", "timestamptz", "value::timestamptz", "value::timestamp", good="2026-01-01"),
     _swap("varchar(5)", "integer", "nullif(btrim(value), '')::integer"),
     _rename("text", "5"),
     _rename("json", "5"),
