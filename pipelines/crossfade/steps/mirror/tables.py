@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from crossfade.catalog.model import Column, Name
 from crossfade.composing import sql
@@ -17,7 +17,7 @@ from crossfade.steps.step import Relation
 
 Side = Literal["left", "right"]
 Moment = Literal["side by side", "turned"]
-Values = list[sql.Composable]
+Values: TypeAlias = "list[sql.Composable]"
 
 # What the right table's marker says of a row.
 PLACEHOLDER, OURS, THEIRS = 0, 1, 2
