@@ -9,6 +9,7 @@ RIGHTS = {
     "ledger": "GRANT CREATE ON DATABASE {database} TO {role}",
     "parent": "GRANT REFERENCES, SELECT ON {parent} TO {role}",
     "rows": "GRANT SELECT, UPDATE ON {filled} TO {role}",
+    "written": "GRANT SELECT, INSERT, UPDATE, DELETE ON {parent} TO {role}",
     "read": "GRANT SELECT ON {asked} TO {role}",
     "silence": "GRANT SET ON PARAMETER session_replication_role TO {role}",
     "stats": "GRANT pg_read_all_stats TO {role}",

@@ -48,6 +48,8 @@ class Limited:
 
     def grant_all_but(self, *without: str) -> None:
         left_out = {*without} if self.may_be_silenced else {*without, "silence"}
+        if "parent" in left_out:
+            left_out.add("written")  # which would let it read that table
         for right in RIGHTS.keys() - left_out:
             self.scene.sql(self.statement(right))
 
