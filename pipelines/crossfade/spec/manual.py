@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -126,4 +125,4 @@ def _model_in(annotation: Any, inside: str = "") -> tuple[str, type[BaseModel] |
 
 
 def _text(model: type[SpecModel]) -> str:
-    return textwrap.dedent(inspect.cleandoc(model.__doc__ or ""))
+    return inspect.cleandoc(model.__doc__ or "")
