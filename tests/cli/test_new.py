@@ -41,12 +41,21 @@ def test_it_is_numbered_after_the_last_one(call: Call) -> None:
     assert "0042_joined_at.yaml" in call("new", "add_column", "joined_at").stdout
 
 
+def test_a_project_inside_the_folder_of_specs_does_not_count(call: Call) -> None:
+    other = call.root / "migration_specs" / "examples"
+    (other / "migration_specs").mkdir(parents=True)
+    (other / "databases.yaml").write_text("app: {url: env:APP_URL}\n")
+    (other / "migration_specs" / "0041_before.yaml").write_text("")
+
+    assert "0001_joined_at.yaml" in call("new", "add_column", "joined_at").stdout
+
+
 def test_an_id_that_is_taken_is_refused_and_nothing_is_written(call: Call) -> None:
     call("new", "add_column", "joined_at")
     result = call("new", "drop_column", "joined_at")
 
     assert result.exit_code == 1
-    assert "there is a migration `joined_at` already, in migration_specs/0001_joined_at.yaml" in result.stderr
+    assert "migration_specs/0001_joined_at.yaml:4:12: there is a migration `joined_at` already" in result.stderr
     assert len([*(call.root / "migration_specs").iterdir()]) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,6 @@ from crossfade.errors import CrossfadeError, UsageError
 if TYPE_CHECKING:
     from crossfade.spec import SpecModel
 
-_ID = re.compile(r"[a-z][a-z0-9_]*")
 _SPEC = """\
 {schema}# What `{kind}` does, its keys and its hazards: crossfade explain {kind}
 # What this comes to: crossfade plan {name} --sql
@@ -48,27 +48,31 @@ def new(
 ) -> None:
     """Write a spec to begin with: the example of a kind, with what else it can say as comments."""
     from crossfade.changes import CHANGES
-    from crossfade.spec import find_root, load_databases
-    from crossfade.spec.project import SPECS
+    from crossfade.gates import GATES
+    from crossfade.spec import load_project
+    from crossfade.spec.project import SPECS, spec_files
+    from crossfade.spec.values import check_id
 
     model = CHANGES.model(known(kind))
-    if not _ID.fullmatch(name):
+    try:
+        check_id(name)
+    except ValueError as error:
         raise UsageError(
-            f"`{name}` is no id of a migration",
-            why="an id is lower-case letters, digits and `_`, and begins with a letter",
-            fix=f"e.g. `crossfade new {kind} normalize_emails`",
-        )
-    root = find_root(ctx.obj)
-    folder = root / SPECS
-    taken = [path for path in sorted(folder.rglob("*.yaml")) if _id_of(path) == name]
-    if taken:
+            f"`{name}` is no id of a migration", why=str(error), fix=f"e.g. `crossfade new {kind} normalize_emails`"
+        ) from None
+    project = load_project(ctx.obj, changes=CHANGES, gates=GATES, strict=False)
+    root, folder = project.root, project.root / SPECS
+    taken = {each.id: each.position("migration") for each in project.migrations}
+    taken |= {each.migration: each.problems[0].where for each in project.broken if each.migration}
+    if name in taken:
         raise CrossfadeError(
-            f"there is a migration `{name}` already, in {taken[0].relative_to(root)}",
+            f"there is a migration `{name}` already",
+            where=taken[name],
             why="an id is unique: the ledger knows the migration by it",
             fix="choose another id, or add the change to that spec if it has not started",
         )
-    database = next(iter(load_databases(root / "databases.yaml")), "app")
-    path = folder / f"{_next_number(folder):04d}_{name}.yaml"
+    database = next(iter(project.databases), "app")
+    path = folder / f"{_next_number(spec_files(folder)):04d}_{name}.yaml"
     has_schema = (root / ".crossfade" / f"{SchemaKind.migration}.schema.json").is_file()
     schema = f"# yaml-language-server: $schema=../.crossfade/{SchemaKind.migration}.schema.json\n#\n"
     folder.mkdir(exist_ok=True)
@@ -102,11 +106,6 @@ def _plain(markdown: str) -> str:
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
 
 
-def _id_of(path: Path) -> str:
-    """As the file's name has it, which is enough to find one that was made here."""
-    return re.sub(r"^\d+_", "", path.stem)
-
-
-def _next_number(folder: Path) -> int:
-    numbers = [int(found[1]) for path in folder.rglob("*.yaml") if (found := re.match(r"(\d+)_", path.name))]
+def _next_number(specs: Iterable[Path]) -> int:
+    numbers = [int(found[1]) for path in specs if (found := re.match(r"(\d+)_", path.name))]
     return max(numbers, default=0) + 1

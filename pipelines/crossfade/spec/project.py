@@ -62,7 +62,7 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     databases = load_databases(root / FILE)
     loaded: list[Migration] = []
     broken: list[SpecError] = []
-    for path in _spec_files(root / SPECS):
+    for path in spec_files(root / SPECS):
         try:
             if path.suffix == ".yml":
                 raise SpecError("a migration spec's name ends in .yaml", where=Position(path), fix="rename the file")
@@ -82,7 +82,7 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     return Project(root, databases, ordered, tuple(broken))
 
 
-def _spec_files(folder: Path) -> list[Path]:
+def spec_files(folder: Path) -> list[Path]:
     """Every spec, by file name; names that begin with a dot are editors' and the system's.
 
     A folder with a databases.yaml of its own is another project.

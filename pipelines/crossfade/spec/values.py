@@ -105,7 +105,8 @@ def _check_identifier(value: Any) -> str:
     return value
 
 
-def _check_id(value: Any) -> str:
+def check_id(value: Any) -> str:
+    """The value if it may be the id of a migration; raises ValueError that says what an id is."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ValueError("an id is lower-case letters, digits and _, begins with a letter, at most 63 characters")
     return value
@@ -136,6 +137,6 @@ Identifier = Annotated[
 ]
 MigrationId = Annotated[
     str,
-    BeforeValidator(_check_id, json_schema_input_type=str),
+    BeforeValidator(check_id, json_schema_input_type=str),
     Field(examples=["normalize_emails"], json_schema_extra={"pattern": f"^{_ID.pattern}$"}),
 ]
