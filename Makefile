@@ -16,6 +16,8 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem /etc/pki/
 export UV_SYSTEM_CERTS := true
 endif
 export GX_ANALYTICS_ENABLED := false
+# Many a container sets it; each process that the tests start would compile all of us anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test matrix torture check lint format bench reference setup clean
 

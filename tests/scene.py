@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
+from tests.processes import Act, Order, RunnerProcess
 
 from crossfade.changes import CHANGES
 from crossfade.execute import Notice, Outcome, Runner
@@ -89,20 +89,10 @@ class Scene:
         fault: str = "",
         through: str | None = None,
         id: str = "m",  # noqa: A002
-        act: Literal["advance", "rollback"] = "advance",
-    ) -> subprocess.Popen[str]:
+        act: Act = "advance",
+    ) -> RunnerProcess:
         """`advance` or `rollback` in a process of its own, which a fault may kill."""
-        code = (
-            "import sys; from pathlib import Path; from tests.scene import run_alone;"
-            " run_alone(Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None, sys.argv[4])"
-        )
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(self.root), id, through or "", act],
-            env=os.environ | {"CROSSFADE_FAULT": fault, "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return RunnerProcess(Order(self.root, id, dict(os.environ), act, through, fault))
 
     def ledger(self, database: str | None = None) -> Ledger:
         self.sql("SELECT 1", database)
@@ -150,13 +140,3 @@ UNION SELECT proname FROM pg_proc WHERE proname LIKE '\\_cf\\_%'"""
 
     def seen(self, kind: type[Notice]) -> Iterable[Any]:
         return (notice for notice in self.notices if isinstance(notice, kind))
-
-
-def run_alone(root: Path, migration: str, through: str | None, act: str) -> None:
-    """The body of `start_process`."""
-    project = load_project(root, changes=CHANGES, gates=GATES)
-    chosen = next(known for known in project.migrations if known.id == migration)
-    if act == "rollback":
-        Runner(project).rollback(migration, to=through)
-    else:
-        Runner(project).advance(chosen, through=through)

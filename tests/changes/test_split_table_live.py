@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.changes.life import rows, spec
-from tests.execute.test_kills import run_out_leases
+from tests.execute.test_kills import run_until_complete
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
@@ -279,15 +279,7 @@ def test_a_runner_killed_in_any_phase_ends_as_an_undisturbed_one(scene: Scene, p
     scene.sql(USERS)
     spec(scene, SPLIT, more="backfill: {target: 20ms}\n")
 
-    kills = 0
-    for fault in [f"{point}:{count}" for count in (2, 3, 5, 8, 13)] + [""]:
-        process = scene.start_process(fault=fault)
-        output, _ = process.communicate(timeout=120)
-        if process.returncode == 0:
-            break
-        assert process.returncode == -9, output
-        kills += 1
-        run_out_leases(scene)
+    kills = run_until_complete(scene, [f"{point}:{count}" for count in (2, 3, 5, 8, 13)])
 
     assert kills >= 3
     assert {key: tuple(rest) for key, _, *rest in scene.sql(AS_NEW)} == Clients().expected()

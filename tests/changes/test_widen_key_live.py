@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.changes.life import rows, spec
-from tests.execute.test_kills import run_out_leases, run_until_complete
+from tests.execute.test_kills import run_until_complete
 from tests.execute.writers import Write, Writers
 from tests.scene import Scene
 
@@ -161,15 +161,7 @@ def test_a_rollback_killed_again_and_again_leaves_all_as_it_was(scene: Scene, po
     before = scene.schema(), rows(scene)
     scene.up(through="archive")
 
-    kills = 0
-    for fault in [*(f"{point}:{count}" for count in (3, 8, 5, 13, 7, 4, 11)), ""]:
-        process = scene.start_process(fault=fault, act="rollback")
-        output, _ = process.communicate(timeout=120)
-        assert process.returncode in (0, -9), output
-        if process.returncode == 0:
-            break
-        kills += 1
-        run_out_leases(scene)
+    kills = run_until_complete(scene, [f"{point}:{count}" for count in (3, 8, 5, 13, 7, 4, 11)], act="rollback")
 
     assert kills >= 3
     assert (scene.schema(), rows(scene)) == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 
@@ -75,8 +74,7 @@ def test_an_index_of_ours_that_was_built_anew_since_is_dropped_by_a_rollback(ite
 
 def test_an_index_that_is_being_built_when_ours_finds_the_name_taken_is_left_alone(items: Scene) -> None:
     items.spec(CREATE)
-    process = items.start_process(fault="before statement:1")  # it has looked, and found nothing
-    assert process.wait(30) == -9
+    assert items.start_process(fault="before statement:1").ending().killed
     run_out_leases(items)
     cancelled(items, "CREATE INDEX CONCURRENTLY byv ON items (w)")
 
@@ -90,8 +88,7 @@ def test_an_index_that_is_being_built_when_ours_finds_the_name_taken_is_left_alo
 
 def test_a_build_that_was_killed_leaves_nothing_after_a_rollback(items: Scene) -> None:
     items.spec(CREATE)
-    process = items.start_process(fault="after statement:1")
-    assert process.wait(30) == -9
+    assert items.start_process(fault="after statement:1").ending().killed
     run_out_leases(items)
     assert items.one(VALID)
 
@@ -122,8 +119,8 @@ def test_a_drop_that_was_cut_off_can_be_finished_and_taken_back(items: Scene, wa
         reader.execute("SELECT v FROM items WHERE v = 1")
         process = items.start_process()
         until(items, "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = 'byv'::regclass")
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.kill()
+        assert process.ending().killed
         items.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONCURRENTLY%'")
     run_out_leases(items)
     assert items.one(VALID) is False

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
+from tests.processes import Act
 from tests.scene import Scene
 
 TABLE = """
@@ -31,14 +30,13 @@ def run_out_leases(scene: Scene) -> None:
         scene.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'")
 
 
-def run_until_complete(scene: Scene, faults: list[str], act: Literal["advance", "rollback"] = "advance") -> int:
+def run_until_complete(scene: Scene, faults: list[str], act: Act = "advance") -> int:
     """Runs the migration, or takes it back, in processes that die one after the other; gives how many died."""
     for kills, fault in enumerate([*faults, ""]):
-        process = scene.start_process(fault=fault, act=act)
-        output, _ = process.communicate(timeout=60)
-        if process.returncode == 0:
+        ending = scene.start_process(fault=fault, act=act).ending()
+        if ending.outcome:
             return kills
-        assert process.returncode == -9, output
+        assert ending.killed, ending
         run_out_leases(scene)
     raise AssertionError("never completed")
 

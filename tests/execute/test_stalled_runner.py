@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-
 from tests.scene import Scene
 
 
@@ -14,8 +11,7 @@ def test_a_client_gets_through_while_the_runner_stands_still_and_the_runner_goes
     scene.spec("changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]\n")
     stalled = scene.start_process(fault="before commit:3:SIGSTOP")
     try:
-        _, status = os.waitpid(stalled.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+        assert stalled.waits_for_a_signal()
         held = scene.sql(
             "SELECT mode FROM pg_locks JOIN pg_stat_activity USING (pid)"
             " WHERE relation = 'items'::regclass AND application_name LIKE 'crossfade%'"
@@ -24,9 +20,9 @@ def test_a_client_gets_through_while_the_runner_stands_still_and_the_runner_goes
 
         scene.sql("UPDATE items SET name = 'B'")
 
-        os.kill(stalled.pid, signal.SIGCONT)
-        said, _ = stalled.communicate(timeout=60)
+        stalled.wake()
+        ending = stalled.ending()
     finally:
         stalled.kill()
-    assert stalled.returncode == 0, said
+    assert ending.outcome == "complete", ending
     assert scene.sql("SELECT DISTINCT lowered FROM items") == [("b",)]

@@ -13,13 +13,13 @@ from typing import Any, Literal
 import psycopg
 import yaml
 from psycopg import sql
+from tests.processes import Act, Ending, Order, RunnerProcess
 from tests.scene import Scene
 from tests.torture import compare
 from tests.torture.faults import Fault
 from tests.torture.kinds import Kind, Value
 from tests.torture.model import WRITTEN, Model
 from tests.torture.place import Place, project_directory
-from tests.torture.processes import Act, Ending, Order, RunnerProcess
 from tests.torture.report import Result
 from tests.torture.shapes import APPLICATION, MIGRATOR, Shape
 from tests.torture.writers import Writers
@@ -223,7 +223,7 @@ class Run:
     def _drive(self, act: Act, leg: str | None) -> None:
         """Start runner after runner until one says that it is done."""
         for _ in range(MOST_ATTEMPTS):
-            self.order_at_hand = Order(self.root, self._environment, act, leg)
+            self.order_at_hand = Order(self.root, "m", self._environment, act, leg)
             process = RunnerProcess(replace(self.order_at_hand, fault=self.fault.arm()))
             try:
                 self.fault.strike(self, process)

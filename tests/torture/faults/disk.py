@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
+from tests.processes import Ending, RunnerProcess
 from tests.torture.faults.fault import Fault
 from tests.torture.place import Place
-from tests.torture.processes import Ending, RunnerProcess
 
 if TYPE_CHECKING:
     from tests.torture.run import Run

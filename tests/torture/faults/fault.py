@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
+from tests.processes import Ending, RunnerProcess
 from tests.torture.place import Place
-from tests.torture.processes import Ending, RunnerProcess
 
 if TYPE_CHECKING:
     from tests.torture.run import Run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 from psycopg import sql
+from tests.processes import Ending, RunnerProcess
 from tests.torture.faults.fault import Fault
-from tests.torture.processes import Ending, RunnerProcess
 from tests.torture.shapes import AREAS
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tests.processes import Ending, RunnerProcess
 from tests.torture.faults.fault import Fault
 from tests.torture.faults.sessions import is_unanswered
 from tests.torture.place import Place
-from tests.torture.processes import Ending, RunnerProcess
 
 if TYPE_CHECKING:
     from tests.torture.run import Run

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
+from tests.processes import Ending, RunnerProcess
 from tests.torture.faults.fault import Fault
-from tests.torture.processes import Ending, RunnerProcess
 from tests.torture.shapes import MIGRATOR
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from tests.processes import Ending, RunnerProcess
 from tests.torture.faults.fault import Fault
 from tests.torture.faults.sessions import is_unanswered
-from tests.torture.processes import Ending, RunnerProcess
 
 if TYPE_CHECKING:
     from tests.torture.run import Run

@@ -33,11 +33,13 @@ Act = Literal["advance", "rollback"]
 class Order:
     """What a runner is to do.
 
+    environment: what it finds there besides what this process had when the first runner started.
     leg: through which to advance, or which to roll back to; None: all the way.
     fault: a point of crossfade.execute.fault at which it kills itself; "" for none.
     """
 
     root: Path
+    migration: str
     environment: Mapping[str, str]
     act: Act = "advance"
     leg: str | None = None
@@ -121,7 +123,7 @@ def _work(order: Order, answer: Connection) -> None:
 def _run(order: Order) -> Ending:
     try:
         project = load_project(order.root, changes=CHANGES, gates=GATES)
-        (migration,) = project.migrations
+        migration = next(known for known in project.migrations if known.id == order.migration)
         runner = Runner(project)
         if order.act == "advance":
             outcome = runner.advance(migration, through=order.leg)
