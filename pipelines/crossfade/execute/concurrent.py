@@ -1,4 +1,4 @@
-"""A statement that builds or drops an index concurrently, watched while it runs.
+"""A statement that builds, rebuilds or drops an index concurrently, watched while it runs.
 
 It blocks no client, and waits for every transaction that is older than each of its phases. A lock_timeout would cut it
 short at the first of them, so that it is watched instead: who holds it up is told, and it is cancelled when it has
@@ -20,14 +20,14 @@ from crossfade.execute.errors import LockBudgetExceeded, Paused
 from crossfade.execute.notice import Blocker, HeldUp
 from crossfade.execute.site import Site
 from crossfade.ledger import LeaseLost, Ledger
-from crossfade.steps.step import BuildIndex, DropIndex
+from crossfade.steps.step import BuildIndex, DropIndex, RebuildIndex
 
 _EVERY = 1.0  # seconds between two looks
 _TOLD_AGAIN = 30.0  # seconds, while the same sessions hold it up
 
 
 def run_concurrently(
-    site: Site, step: BuildIndex | DropIndex, statement: sql.SQL | sql.Composed, patience: float
+    site: Site, step: BuildIndex | DropIndex | RebuildIndex, statement: sql.SQL | sql.Composed, patience: float
 ) -> None:
     """Run it to its end. patience: seconds for which it may wait for other sessions, in all.
 
@@ -45,7 +45,7 @@ def run_concurrently(
 class _Watch:
     """why: what it has cancelled the statement for."""
 
-    def __init__(self, site: Site, step: BuildIndex | DropIndex, patience: float) -> None:
+    def __init__(self, site: Site, step: BuildIndex | DropIndex | RebuildIndex, patience: float) -> None:
         self.why: Paused | LockBudgetExceeded | None = None
         self._site = site
         self._step = step

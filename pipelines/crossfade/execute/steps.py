@@ -14,12 +14,13 @@ from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
 from crossfade.execute.gone import left_to_undo, refuse_gone
 from crossfade.execute.index import build_index, claim_half_dropped, drop_index, left_index
 from crossfade.execute.notice import StepFinished, StepStarted
+from crossfade.execute.rebuild import drop_half_rebuilt, rebuild_index
 from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
 from crossfade.ledger import StepRecord
 from crossfade.plan import Plan
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, Walk
+from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, RebuildIndex, Walk
 
 _ASK_AGAIN = 3
 
@@ -57,6 +58,8 @@ def undo_leg_steps(site: Site, plan: Plan, leg: Leg, *, goes_on: bool) -> bool:
         if left_something(site.work, site.migration, step, record):
             if isinstance(step, DropIndex):
                 claim_half_dropped(site, step)
+            if isinstance(step, RebuildIndex):
+                drop_half_rebuilt(site, step)
             wanted = [undo for undo in step.undo if goes_on or not undo.for_going_on]
             _run_all(site, [*left_to_undo(site, wanted)])
         with site.transaction():
@@ -123,6 +126,8 @@ def _run(site: Site, step: AnyStep) -> StepFinished:
             return build_index(site, step)
         case DropIndex():
             return drop_index(site, step)
+        case RebuildIndex():
+            return rebuild_index(site, step)
         case Walk():
             return run_walk(site, step)
         case Check():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.plan import Plan, Size
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Walk
+from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, RebuildIndex, Walk
 
 WALK_ROWS = 10_000  # a second
 SCAN_BYTES = 100 * 2**20
@@ -23,7 +23,7 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
             # A table that was never analysed gives no number of rows to reckon with.
             rate = WALK_ROWS / (1 + plan.settings.nice_ratio)
             return _sum(sizes, "rows", rate) if all(size.rows >= 0 for size in sizes) else None
-        case BuildIndex() | Ddl(works_locked=True):
+        case BuildIndex() | RebuildIndex() | Ddl(works_locked=True):
             return _sum(sizes, "bytes", BUILD_BYTES)
         case Check():
             return _sum(sizes, "bytes", SCAN_BYTES)

@@ -15,7 +15,7 @@ from crossfade.report.estimate import estimate
 from crossfade.report.measures import said_seconds
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import given_values, table
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, Walk
+from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, RebuildIndex, Walk
 
 Risk = Literal["none", "note", "warning", "danger"]
 RISKS: tuple[Risk, ...] = ("none", "note", "warning", "danger")
@@ -92,6 +92,8 @@ def statements(step: AnyStep) -> tuple[str, ...]:
             return (step.statement,)
         case DropIndex():
             return (f'DROP INDEX CONCURRENTLY "{step.relation.schema_name}"."{step.index}"',)
+        case RebuildIndex():
+            return (f'REINDEX INDEX CONCURRENTLY "{step.relation.schema_name}"."{step.index}"',)
         case Walk():
             return (
                 trusted(step.batch).format(leaf=table(step.relation), given=given_values()).as_string(None).strip(),

@@ -168,6 +168,18 @@ class DropIndex(StepBase):
     index: str
 
 
+class RebuildIndex(StepBase):
+    """REINDEX INDEX CONCURRENTLY. What one of ours that was cut off has left is dropped first.
+
+    needed: gives one boolean, asked just before; false leaves the index as it is. None: it is rebuilt.
+    """
+
+    kind: Literal["rebuild_index"] = "rebuild_index"
+    relation: Relation
+    index: str
+    needed: str | None = None
+
+
 class Function(Data):
     """A function in Python that makes values of a batch's rows.
 
@@ -246,7 +258,9 @@ class Check(StepBase):
     fix: str
 
 
-AnyStep = Annotated[Ddl | Autocommit | BuildIndex | DropIndex | Walk | Check, Field(discriminator="kind")]
+AnyStep = Annotated[
+    Ddl | Autocommit | BuildIndex | DropIndex | RebuildIndex | Walk | Check, Field(discriminator="kind")
+]
 
-for _step in (Ddl, Autocommit, BuildIndex, DropIndex, Walk, Check):
+for _step in (Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Check):
     _step.model_rebuild()
