@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import errors, sql
 
+from crossfade.steps.conflicts import BOTH_WRITTEN
+
 # Of these classes of SQLSTATE the server's message names objects, settings and sessions. Others quote what a row holds
 # (`invalid input syntax for type integer: "..."`), or may do so in some version or extension.
 _TOLD = {"08", "0A", "21", "25", "28", "2B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"}
@@ -29,8 +31,6 @@ _RIGHTS_TO_READ = _RIGHTS | {
     r"^permission denied for schema (.+)$": "GRANT USAGE ON SCHEMA {}",
     r"^permission denied for (?:table|view|relation) (.+)$": "GRANT SELECT ON {}",
 }
-# Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
-BOTH_WRITTEN = "CF001"
 _LEFT_OUT = "its text may hold values of rows and is left out; the server's log has it"
 
 

@@ -24,11 +24,15 @@ finally:
 """
 
 
+def _here() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 def modules(*arguments: str) -> set[str]:
     """What a call of its own process has imported when it ends."""
     process = subprocess.run(
         [sys.executable, "-c", CALL, *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=_here(),
         capture_output=True,
         text=True,
         check=True,
@@ -57,3 +61,10 @@ def test_check_needs_no_driver(scene: Scene) -> None:
     users(scene, LOWER + "gates: {expand: [{approval: {count: 1}}, {sql: select true}]}\n")
 
     assert "psycopg" not in modules("--project", str(scene.root), "check")
+
+
+def test_no_kind_of_change_needs_the_driver_to_be_read() -> None:
+    code = "import sys; from crossfade.changes import CHANGES; [CHANGES.model(k) for k in CHANGES.names()]"
+    asked = f"{code}; sys.exit('psycopg' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", asked], env=_here(), check=False).returncode == 0

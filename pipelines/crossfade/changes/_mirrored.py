@@ -23,7 +23,7 @@ from crossfade.spec.values import LONGEST_NAME
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.indexes import drop_index
-from crossfade.steps.mirror import Mirror
+from crossfade.steps.mirror import Mirror, walks
 from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.rows import Pair
 from crossfade.steps.rules import Place
@@ -133,7 +133,7 @@ def kept_in_step(moved: Moved, before: AnyStep, *, hazards: tuple[Hazard, ...]) 
         before,
         *_free(moved),
         *mirrored.expand(mirror),
-        mirrored.fill(mirror),
+        walks.fill(mirror),
         mirrored.parity(mirror, VALIDATE),
         *_carried(moved),
         *ruled(context, moved.place, required),

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Name, Table
 from crossfade.changes import _grants
-from crossfade.changes._change import Change, Compiled
+from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._mirrored import Moved, add_columns, kept_in_step, refuse_unmovable
 from crossfade.changes._parts import empty_table, made_constraint
@@ -62,7 +62,8 @@ class SplitTable(Change):
       contract is refused until then.
     - `prepared-statements`: `SELECT *` of the old table, prepared, fails after `retire` and `drop`.
     - A value that the new table refuses does not fail the write: the row is in conflict, and contract waits for it.
-    - TRUNCATE of the old table fails from expand on, unless it says CASCADE: the new one refers to it.
+    - `truncate-fails`: TRUNCATE of the old table fails from expand on, unless it says CASCADE: the new one refers to
+      it.
 
     Refused when planned: a table without a primary key; columns of the key; a table with row security, whose policies
     cannot be made for the new table; an index, check or foreign key over these columns and others; a column that a
@@ -109,7 +110,15 @@ class SplitTable(Change):
             key_types=tuple(table.by_name[column].type for column in key),
             makes=True,
         )
-        made = kept_in_step(Moved(context, table, mirror), self._create(context, table, mirror), hazards=hazards)
+        truncated = Hazard(
+            "truncate-fails",
+            "warning",
+            f"from expand on TRUNCATE of {table.name} fails, since {name} refers to it",
+            "use DELETE, or TRUNCATE ... CASCADE, which empties both",
+        )
+        made = kept_in_step(
+            Moved(context, table, mirror), self._create(context, table, mirror), hazards=(*hazards, truncated)
+        )
         return replace(made, creates=(self._made(context, table, mirror),))
 
     def _made(self, context: Context, table: Table, mirror: Mirror) -> Table:

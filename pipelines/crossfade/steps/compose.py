@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from crossfade.catalog.model import Name
 from crossfade.composing import sql
 from crossfade.steps.step import Lock, LockMode, Relation
+
+Values: TypeAlias = "list[sql.Composable]"
 
 
 def any_leaf() -> sql.Identifier:
@@ -80,6 +83,18 @@ def same_key(key: Iterable[str], types: Mapping[str, str], left: str, right: str
     return sql.SQL(" AND ").join(
         equal(types[column], sql.Identifier(left, column), sql.Identifier(right, column)) for column in key
     )
+
+
+def is_row(key: Iterable[str], types: Iterable[str], row: str, values: Values) -> sql.Composable:
+    """The row bears these values in its key. types: of its columns, in their order."""
+    return sql.SQL(" AND ").join(
+        equal(type_, sql.Identifier(row, name), value) for name, type_, value in zip(key, types, values, strict=True)
+    )
+
+
+def record(columns: Iterable[str], row: str) -> sql.Composable:
+    """Columns of a row as one value whose bytes can be compared."""
+    return sql.SQL("ROW({})::record").format(names(columns, of=row))
 
 
 def equal(type_: str, left: sql.Composable, right: sql.Composable) -> sql.Composable:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from crossfade.composing import sql
 
+# Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
+BOTH_WRITTEN = "CF001"
+
 
 def open_conflicts(migration: str, relation: str) -> sql.Composable:
     """A query for the ids of the table's notes that count; more conditions may follow."""

@@ -151,13 +151,15 @@ def constrain(
     place: Place, name: str, statement: str, *, subject: str, shown: str, parents: Iterable[Relation] = ()
 ) -> tuple[Ddl, Ddl]:
     """Add a constraint by a ready NOT VALID statement, then validate it. parents: of a foreign key."""
+    parents = tuple(parents)
     add = Ddl(
         id=place.id(subject, "add"),
         leg=place.leg,
         database=place.database,
         title=f"bind new rows to {shown}",
         locks=(
-            *lock(place.relation, "ACCESS EXCLUSIVE"),
+            # A check is no trigger: PostgreSQL lets nobody read while it comes.
+            *lock(place.relation, "SHARE ROW EXCLUSIVE" if parents else "ACCESS EXCLUSIVE"),
             *lock_parents(place.relation, parents, "SHARE ROW EXCLUSIVE"),
         ),
         statements=(statement,),

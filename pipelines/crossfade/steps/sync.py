@@ -8,7 +8,6 @@ the statement: the row is marked false and noted in crossfade.conflict.
 from __future__ import annotations
 
 from crossfade.composing import sql
-from crossfade.server_words import BOTH_WRITTEN
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import (
     agrees,
@@ -18,6 +17,7 @@ from crossfade.steps.agreement import (
     comparable,
     pair_agrees,
 )
+from crossfade.steps.conflicts import BOTH_WRITTEN
 from crossfade.steps.given import any_given, new_given, old_given
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides

@@ -10,17 +10,12 @@ from collections.abc import Iterator
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import names
-from crossfade.steps.mirror.functions import key_arguments, keyed_function
-from crossfade.steps.mirror.notes import HELD, key_json
-from crossfade.steps.mirror.tables import OURS, PLACEHOLDER, Mirror, Values, Way, record
+from crossfade.steps.compose import Values, names, record
+from crossfade.steps.kept import HELD, SERVER, SHORT, classes, key_arguments, key_json, keyed_function
+from crossfade.steps.mirror.tables import OURS, PLACEHOLDER, Mirror, Way
 from crossfade.steps.plpgsql import commented
 
-# About the server or the transaction and not about the row: those stay errors.
-_NOT_ABOUT_THE_ROW = ("40", "53", "57", "58", "XX")
 _TIMES, _PAUSE = 100, 0.01  # seconds
-# In the queue of a unique index we do wait: for less than deadlock_timeout, so that nobody is ended for it.
-_SHORT = sql.SQL("SET lock_timeout TO '400ms'")
 
 
 def functions(mirror: Mirror) -> Iterator[sql.Composable]:
@@ -65,7 +60,7 @@ BEGIN
     END LOOP;
     IF held THEN failed := {write}({key}, told, there, other, noted); END IF;
   EXCEPTION WHEN others THEN
-    IF pg_catalog.left(SQLSTATE, 2) IN ({server}) THEN RAISE; END IF;
+    IF pg_catalog.left(SQLSTATE, 2) IN {server} THEN RAISE; END IF;
     failed := SQLSTATE;
   END;
   IF failed <> {held} AND pg_catalog.cardinality(told) = 0 THEN
@@ -97,15 +92,15 @@ END
         side=sql.Literal(way.side),
         migration=sql.Literal(mirror.migration),
         relation=sql.Literal(str(source.table)),
-        json=key_json(source, key),
+        json=key_json(source.key, key),
         settle=mirror.function("settle"),
     )
-    return keyed_function(mirror, way.function, sql.SQL("told text[], patient boolean"), "boolean", body)
+    return keyed_function(mirror, way.function, ("told text[]", "patient boolean"), "boolean", body)
 
 
 def server_failures() -> sql.Composable:
-    """Classes of SQLSTATE that are never noted."""
-    return sql.SQL(", ").join(map(sql.Literal, _NOT_ABOUT_THE_ROW))
+    """Classes of SQLSTATE that are never noted: about the server or the transaction, and not about the row."""
+    return classes(("40", *SERVER))
 
 
 def _writer(way: Way) -> sql.Identifier:
@@ -123,8 +118,8 @@ BEGIN
 END
 """
     ).format(_act(way, key_arguments(way.mirror)))
-    more = sql.SQL("told text[], there boolean, other boolean, noted boolean")
-    return keyed_function(way.mirror, _writer(way), more, "text", body, _SHORT)
+    more = ("told text[]", "there boolean", "other boolean", "noted boolean")
+    return keyed_function(way.mirror, _writer(way), more, "text", body, SHORT)
 
 
 def _act(way: Way, key: Values) -> sql.Composable:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import names, text
+from crossfade.steps.compose import Values, names, text
 from crossfade.steps.conflicts import resolved
-from crossfade.steps.mirror.functions import key_arguments, keyed_function, trigger_function
-from crossfade.steps.mirror.tables import Half, Mirror, Values, Way
-
-HELD = "55P03"  # the other row was locked by somebody
+from crossfade.steps.kept import HELD, key_arguments, key_json, keyed_function, trigger_function
+from crossfade.steps.mirror.tables import Half, Mirror, Way
 
 
 def settle(mirror: Mirror) -> tuple[str, ...]:
@@ -24,7 +22,7 @@ def settle(mirror: Mirror) -> tuple[str, ...]:
         resolved(
             mirror.migration,
             str(half.table),
-            sql.SQL("key NOT IN (SELECT {} FROM {} AS b)").format(key_json(half, key), mirror.notes.sql),
+            sql.SQL("key NOT IN (SELECT {} FROM {} AS b)").format(key_json(half.key, key), mirror.notes.sql),
         )
         for half in (mirror.left, mirror.right)
     )
@@ -45,7 +43,7 @@ def note(mirror: Mirror, half: Half, rows: sql.Composable) -> sql.Composable:
         rows,
         sql.Literal(mirror.migration),
         sql.Literal(str(mirror.left.table)),
-        key_json(mirror.left, key),
+        key_json(mirror.left.key, key),
     )
 
 
@@ -70,12 +68,6 @@ def table_trigger(mirror: Mirror) -> Iterator[sql.Composable]:
         " WHEN (new.fresh AND new.sqlstate = {}) EXECUTE FUNCTION {}()"
     ).format(trigger, mirror.notes.sql, sql.Literal(HELD), mirror.function("at_commit"))
     yield sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(mirror.notes.sql, trigger)
-
-
-def key_json(half: Half, key: Values) -> sql.Composable:
-    """The key as conflicts have it."""
-    pairs = [sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in zip(half.key, key, strict=True)]
-    return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
 
 
 def all_columns(mirror: Mirror) -> sql.Composable:
@@ -132,9 +124,9 @@ END
         key=sql.SQL(", ").join(key),
         resolved=sql.SQL("\n").join(
             sql.SQL("    PERFORM crossfade.resolve_conflict({}, {}, {});").format(
-                sql.Literal(mirror.migration), sql.Literal(str(half.table)), key_json(half, key)
+                sql.Literal(mirror.migration), sql.Literal(str(half.table)), key_json(half.key, key)
             )
             for half in (mirror.left, mirror.right)
         ),
     )
-    return keyed_function(mirror, mirror.function("settle"), sql.SQL("done text[]"), "void", body)
+    return keyed_function(mirror, mirror.function("settle"), ("done text[]",), "void", body)

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from crossfade.catalog.model import Column, Name
 from crossfade.composing import sql
-from crossfade.steps.compose import equal, identifier, names
+from crossfade.steps.compose import Values, equal, identifier, is_row, names, record
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Relation
 
 Side = Literal["left", "right"]
 Moment = Literal["side by side", "turned"]
-Values: TypeAlias = "list[sql.Composable]"
 
 # What the right table's marker says of a row.
 PLACEHOLDER, OURS, THEIRS = 0, 1, 2
@@ -111,11 +110,6 @@ class Mirror:
         return sql.SQL("{} *<> {}").format(record(self.left.columns, left), record(self.right.columns, right))
 
 
-def record(columns: tuple[str, ...], row: str) -> sql.Composable:
-    """Columns of a row as one value whose bytes can be compared."""
-    return sql.SQL("ROW({})::record").format(names(columns, of=row))
-
-
 @dataclass(frozen=True)
 class Way:
     """One direction of a mirror: from the side where somebody wrote to the other."""
@@ -148,7 +142,4 @@ class Way:
         return sql.SQL("{}({}, {}, true)").format(self.function, names(writer.source.key, of="new"), told)
 
     def is_row(self, half: Half, alias: str, key: Values) -> sql.Composable:
-        return sql.SQL(" AND ").join(
-            equal(type_, sql.Identifier(alias, name), value)
-            for name, type_, value in zip(half.key, self.mirror.key_types, key, strict=True)
-        )
+        return is_row(half.key, self.mirror.key_types, alias, key)

@@ -6,13 +6,14 @@ They run as the role that migrates: who may write one table need have no right o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import text
+from crossfade.steps.compose import record, text
 from crossfade.steps.mirror import carry, notes, written
 from crossfade.steps.mirror.functions import dropped
-from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Mirror, Moment, Side, record
+from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Mirror, Moment, Side
 
 
 def functions(mirror: Mirror, moment: Moment) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def _functions(mirror: Mirror, moment: Moment) -> Iterator[sql.Composable]:
     yield from written.functions(mirror, moment)
 
 
-_Trigger = tuple[str, str, sql.Composable | None, str]  # name, when, condition, function
+_Trigger: TypeAlias = "tuple[str, str, sql.Composable | None, str]"  # name, when, condition, function
 
 
 def _wanted(mirror: Mirror, side: Side, moment: Moment) -> Iterator[_Trigger]:

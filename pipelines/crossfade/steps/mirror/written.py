@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from crossfade.composing import sql
-from crossfade.steps.compose import names
+from crossfade.steps.compose import Values, names, record
 from crossfade.steps.given import is_named
+from crossfade.steps.kept import trigger_function
 from crossfade.steps.mirror.carry import server_failures
-from crossfade.steps.mirror.functions import trigger_function
 from crossfade.steps.mirror.notes import all_columns
-from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Half, Mirror, Moment, Values, Way, record
+from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Half, Mirror, Moment, Way
 
 
 def functions(mirror: Mirror, moment: Moment) -> Iterator[sql.Composable]:
     """Of the triggers on both tables."""
     for way in (Way(mirror, "left"), Way(mirror, "right")):
-        yield from trigger_function(mirror, way.side, _written(way, moment))
+        yield from trigger_function(mirror, way.side, _written(way, moment), " told text[];")
         if mirror.makes:
             yield from trigger_function(mirror, f"{way.side}_all", _emptied(way))
     if mirror.makes:
@@ -106,7 +106,7 @@ def _emptied(way: Way) -> sql.Composable:
         """  BEGIN
     {}
   EXCEPTION WHEN others THEN
-    IF pg_catalog.left(SQLSTATE, 2) IN ({}) THEN RAISE; END IF;
+    IF pg_catalog.left(SQLSTATE, 2) IN {} THEN RAISE; END IF;
   END;
   RETURN NULL;"""
     ).format(act, server_failures())

@@ -1,0 +1,104 @@
+"""What functions that keep two tables in step have in common: how they are declared, and what they note."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import LiteralString, Protocol
+
+from crossfade.composing import sql
+from crossfade.spec.fragment import trusted
+from crossfade.steps.compose import Values
+from crossfade.steps.plpgsql import commented, quoted
+
+HELD = "55P03"  # the other row was locked by somebody
+# In the queue of a unique index we do wait: for less than deadlock_timeout, so that nobody is ended for it.
+SHORT: LiteralString = "SET lock_timeout TO '400ms'"
+# Classes of SQLSTATE about the server: those stay errors.
+SERVER = ("53", "57", "58", "XX")
+_PATH: LiteralString = "SET search_path TO pg_catalog, pg_temp"
+
+
+class Kept(Protocol):
+    """Two tables that are kept in step by a key."""
+
+    @property
+    def migration(self) -> str: ...
+
+    @property
+    def key_types(self) -> tuple[str, ...]: ...
+
+    @property
+    def shown(self) -> str:
+        """The two tables, for people."""
+        ...
+
+    def function(self, purpose: str) -> sql.Identifier:
+        """The name of one of its functions."""
+        ...
+
+
+def key_arguments(kept: Kept) -> Values:
+    return [sql.Identifier(f"_cf_key_{number}") for number in range(len(kept.key_types))]
+
+
+def keyed_function(
+    kept: Kept,
+    name: sql.Identifier,
+    more: Iterable[LiteralString],
+    returns: LiteralString,
+    body: sql.Composable,
+    settings: LiteralString = "",
+) -> sql.Composable:
+    """A function of a key. more: the other arguments. settings: beside the search_path."""
+    key = [
+        sql.SQL("{} {}").format(argument, trusted(type_))
+        for argument, type_ in zip(key_arguments(kept), kept.key_types, strict=True)
+    ]
+    arguments = sql.SQL(", ").join([*key, *map(sql.SQL, more)])
+    return sql.SQL("CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE plpgsql {} {} AS {}").format(
+        name, arguments, sql.SQL(returns), sql.SQL(_PATH), sql.SQL(settings), quoted(body)
+    )
+
+
+def no_keyed_function(kept: Kept, name: sql.Identifier, more: Iterable[LiteralString]) -> sql.Composable:
+    """more: the types of the other arguments."""
+    types = sql.SQL(", ").join([*map(trusted, kept.key_types), *map(sql.SQL, more)])
+    return sql.SQL("DROP FUNCTION IF EXISTS {}({})").format(name, types)
+
+
+def trigger_function(
+    kept: Kept, purpose: str, body: sql.Composable, variables: LiteralString = ""
+) -> Iterator[sql.Composable]:
+    """body: statements. variables: their declarations."""
+    name = kept.function(purpose)
+    whole = sql.SQL(
+        """
+-- Keeps {} in step while migration {} runs; its archive stage ends it.
+DECLARE{}
+BEGIN
+{}
+END
+"""
+    ).format(trusted(commented(kept.shown)), trusted(kept.migration), sql.SQL(variables), body)
+    yield sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {} AS {}").format(
+        name, sql.SQL(_PATH), quoted(whole)
+    )
+    # Not to be made the trigger of another table; that it is fired asks no right.
+    yield sql.SQL("REVOKE EXECUTE ON FUNCTION {}() FROM PUBLIC").format(name)
+    comment = f"crossfade: keeps {kept.shown} in step; migration {kept.migration}"
+    yield sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(name, sql.Literal(comment))
+
+
+def no_trigger_function(kept: Kept, purpose: str) -> sql.Composable:
+    return sql.SQL("DROP FUNCTION IF EXISTS {}()").format(kept.function(purpose))
+
+
+def classes(codes: Iterable[str]) -> sql.Composable:
+    """Classes of SQLSTATE, behind IN."""
+    return sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, codes)))
+
+
+def key_json(columns: Iterable[str], values: Values) -> sql.Composable:
+    """The key as conflicts have it."""
+    pairs = [sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in zip(columns, values, strict=True)]
+    return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
