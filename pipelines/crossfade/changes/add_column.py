@@ -45,7 +45,8 @@ class AddColumn(Change):
     row when validate has. A value that `up` cannot give never fails the old version's write: the row is a conflict.
 
     Without `down` the column is the new version's own: what it writes there stays until somebody writes what `up`
-    reads, and validate proves that every row is filled, not that it is as `up` says.
+    reads, and validate proves that every row is filled, not that it is as `up` says. With `down`, only the columns that
+    it writes are the old version's: see [how the sync decides](../phases.md#how-the-sync-decides).
 
     ## Undo
 

@@ -1,4 +1,4 @@
-"""The question whether both sides of a row agree: new = up(old), or old = down(new), for every pair."""
+"""The questions whether both sides of a row agree: new = up(old), or old = down(new), for every pair."""
 
 from __future__ import annotations
 
@@ -32,11 +32,8 @@ def pair_agrees(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Compo
 
 
 def comparable(sides: Sides) -> tuple[Pair, ...]:
-    """Pairs whose agreement can be asked of a row: `up` gives the same again, and the old side follows the new one.
-
-    Where it does not, what the new version wrote is its own affair, and nothing tells its rows from the others.
-    """
-    return tuple(pair for pair in sides.pairs if pair.up and pair.down and pair.repeatable)
+    """Pairs whose agreement can be asked of a row."""
+    return tuple(pair for pair in sides.pairs if pair.comparable)
 
 
 def asks_by_function(sides: Sides) -> bool:
@@ -52,38 +49,43 @@ def agrees_signature(sides: Sides) -> sql.Composable:
     return sql.SQL("{}({}, integer)").format(agrees_name(sides), sides.sql)
 
 
+def made_by_up(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Composable:
+    """A boolean SQL expression, which may fail: the row's new side is what `up` makes of its old one."""
+    names, types = sides.new_names(moment), {column.name: column.type for column in pair.new}
+    return sql.SQL(" AND ").join(
+        _is(row, names.get(column, column), sides.up(pair, column, row, moment), _spelled(sides, pair, type_, moment))
+        for column, type_ in ((column, types[column]) for column in pair.up)
+    )
+
+
+def made_by_down(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Composable:
+    """A boolean SQL expression, which may fail: the row's old side is what `down` makes of its new one."""
+    names = sides.old_names(moment)
+    return sql.SQL(" AND ").join(
+        _is(row, names.get(column, column), sides.down(pair, column, row, moment), _spelled(sides, pair, type_, moment))
+        for column, type_ in ((column, sides.old_column(column).type) for column in pair.down)
+    )
+
+
+def _is(row: str, column: str, value: sql.Composable, type_: sql.Composable) -> sql.Composable:
+    return sql.SQL("ROW({}.{})::record *= ROW(CAST({} AS {}))::record").format(
+        sql.Identifier(row), sql.Identifier(column), value, type_
+    )
+
+
+def _spelled(sides: Sides, pair: Pair, type_: str, moment: Moment) -> sql.Composable:
+    """The type without the length at which a cast cuts a value off: what is left of it would agree."""
+    spelled = sides.spelled(pair, type_, moment)
+    return trusted(re.sub(r"^(character varying|varchar|bit varying|varbit)\(\d+\)", r"\1", spelled))
+
+
 def _inline(sides: Sides, pair: Pair, moment: Moment, row: str) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(" OR ").join(_agreements(sides, pair, moment, row)))
 
 
-def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> list[sql.Composable]:
-    """The questions `new = up(old)` and `old = down(new)`, either of which is agreement."""
-    new_names, old_names = sides.new_names(moment), sides.old_names(moment)
-    types = {column.name: column.type for column in pair.new}
-    up = [
-        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
-            r=sql.Identifier(row),
-            c=sql.Identifier(new_names.get(column, column)),
-            e=sides.up(pair, column, row, moment),
-            t=trusted(_whole(sides.spelled(pair, types[column], moment))),
-        )
-        for column in pair.up
-    ]
-    down = [
-        sql.SQL("ROW({r}.{c})::record *= ROW(CAST({e} AS {t}))::record").format(
-            r=sql.Identifier(row),
-            c=sql.Identifier(old_names.get(column, column)),
-            e=sides.down(pair, column, row, moment),
-            t=trusted(_whole(sides.spelled(pair, sides.old_column(column).type, moment))),
-        )
-        for column in pair.down
-    ]
-    return [sql.SQL(" AND ").join(questions) for questions in (up, down) if questions]
-
-
-def _whole(type_: str) -> str:
-    """The type without the length at which a cast cuts a value off: what is left of it would agree."""
-    return re.sub(r"^(character varying|varchar|bit varying|varbit)\(\d+\)", r"\1", type_)
+def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> tuple[sql.Composable, sql.Composable]:
+    """Either of which is agreement."""
+    return made_by_up(sides, pair, moment, row), made_by_down(sides, pair, moment, row)
 
 
 def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:

@@ -110,6 +110,14 @@ class Pair:
     renamed: tuple[RenamedType, ...] = ()
 
     @property
+    def comparable(self) -> bool:
+        """It can be asked of a row whether both sides agree: `up` gives the same again, and the old side follows.
+
+        Where it does not, what the new version wrote is its own affair, and nothing tells its rows from the others.
+        """
+        return bool(self.up and self.down) and self.repeatable
+
+    @property
     def turns_at(self) -> Stage:
         return "cutover" if self.swap else "retire"
 
@@ -315,8 +323,29 @@ class Sides:
         """`down` of an old column over the new row, as it is named at the moment."""
         return pair.down[column].render(self.table.name.name, row, self.new_names(moment))
 
+    def old_side(self, pair: Pair, moment: Moment) -> tuple[str, ...]:
+        """Physical columns whose change means that the old version wrote: all that `up` reads, where it cannot be asked
+        which side was made of the other.
+        """
+        if not pair.comparable:
+            return self.up_reads(pair, moment)
+        names = self.old_names(moment)
+        return tuple(sorted(names.get(name, name) for name in pair.old or pair.down))
+
+    def new_side(self, pair: Pair, moment: Moment) -> tuple[str, ...]:
+        """Physical columns whose change means that the new version wrote."""
+        names = self.new_names(moment)
+        return tuple(names.get(column.name, column.name) for column in pair.new)
+
+    def beside(self, pair: Pair, moment: Moment) -> tuple[str, ...]:
+        """Physical columns that `up` or `down` reads besides both sides: a write of them does not tell who wrote."""
+        if not pair.comparable:
+            return ()
+        read = {*self.up_reads(pair, moment), *self.down_reads(pair, moment)}
+        return tuple(sorted(read - {*self.old_side(pair, moment), *self.new_side(pair, moment)}))
+
     def up_reads(self, pair: Pair, moment: Moment) -> tuple[str, ...]:
-        """Physical columns whose change means that the old version wrote."""
+        """Physical columns that `up` reads, and the old side itself."""
         return self._reads(pair.up, self.old_names(moment), pair.old)
 
     def down_reads(self, pair: Pair, moment: Moment) -> tuple[str, ...]:

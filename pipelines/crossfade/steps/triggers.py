@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from crossfade.composing import sql
 from crossfade.steps.rows import Moment, Sides
@@ -83,19 +84,21 @@ def _update_trigger(sides: Sides) -> str:
     return sides.own("upd", sides.table.name.name)
 
 
-def _row(columns: Iterable[str], of: str) -> sql.Composable:
-    fields = sql.SQL(", ").join(
-        sql.SQL("{}.{}").format(sql.SQL("new" if of == "new" else "old"), sql.Identifier(column)) for column in columns
-    )
-    # Cast, for two bare row constructors would be compared column by column with an operator their types may lack.
-    return sql.SQL("ROW({})::record").format(fields)
-
-
 def changed(columns: tuple[str, ...]) -> sql.Composable:
-    """The bytes of any of the columns differ between old and new row (also where the type has no equality)."""
+    """The bytes of any of the columns differ between old and new row (also where the type has no equality).
+
+    By the function and not its operator `*<>`: that needs casts of both rows, which pg_dump leaves out of a trigger's
+    WHEN, and its dump could not be restored.
+    """
     if not columns:
         return sql.SQL("false")
-    return sql.SQL("{} *<> {}").format(_row(columns, "new"), _row(columns, "old"))
+    return sql.SQL("pg_catalog.record_image_ne({}, {})").format(_row(columns, "new"), _row(columns, "old"))
+
+
+def _row(columns: Iterable[str], of: Literal["new", "old"]) -> sql.Composable:
+    return sql.SQL("ROW({})").format(
+        sql.SQL(", ").join(sql.SQL("{}.{}").format(sql.SQL(of), sql.Identifier(column)) for column in columns)
+    )
 
 
 def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
@@ -104,8 +107,9 @@ def _any_changed(sides: Sides, moment: Moment) -> sql.Composable:
             column
             for pair in sides.pairs
             for column in (
-                *(() if sides.turned(pair, moment) else sides.up_reads(pair, moment)),
+                *(() if sides.turned(pair, moment) else sides.old_side(pair, moment)),
                 *sides.down_reads(pair, moment),
+                *sides.beside(pair, moment),
             )
         }
     )
