@@ -240,6 +240,50 @@ def test_contract_is_refused_while_a_sync_trigger_is_off(scene: Scene) -> None:
         scene.up()
 
 
+_NOT_COMPARED = "add_column: {table: items, column: lowered, type: text, up: lower(name)}"
+_SWITCHED = "ALTER TABLE items DISABLE TRIGGER {0}", "ALTER TABLE items ENABLE ALWAYS TRIGGER {0}"
+
+
+@pytest.mark.parametrize(
+    ("away", "back"),
+    [_SWITCHED, ("DROP TRIGGER {0} ON items", f"{{1}}; {_SWITCHED[1]}")],
+    ids=["switched off and on", "dropped and made again"],
+)
+def test_a_gap_of_the_sync_is_found_where_values_are_not_compared(scene: Scene, away: str, back: str) -> None:
+    scene.sql(ITEMS.replace("20000", "20"))
+    scene.spec(f"changes: [{{{_NOT_COMPARED}}}]\n")
+    scene.up(through="backfill")
+    ((trigger, made),) = scene.sql(
+        "SELECT quote_ident(tgname), pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname LIKE '%upd%'"
+    )
+    scene.sql(away.format(trigger))
+    scene.sql("UPDATE items SET name = 'Unseen' WHERE id = 3")
+    scene.sql(back.format(trigger, made))
+
+    with pytest.raises(StepRefused, match="1 sync triggers that were off, or not there, for a while"):
+        scene.up()
+
+    scene.rollback()
+    assert scene.up().ended == "complete"
+    assert scene.one("SELECT lowered FROM items WHERE id = 3") == "unseen"
+
+
+def test_partitions_that_come_and_triggers_that_crossfade_makes_again_are_no_gap(scene: Scene) -> None:
+    scene.sql(
+        "CREATE TABLE items (id int PRIMARY KEY, name text, n int) PARTITION BY RANGE (id);"
+        "CREATE TABLE low PARTITION OF items FOR VALUES FROM (0) TO (100); INSERT INTO items VALUES (1, 'A', 1)"
+    )
+    scene.spec(f"changes:\n- {_NOT_COMPARED}\n- change_column: {{table: items, column: n, to: {{type: bigint}}}}\n")
+    scene.up(through="cutover")
+    scene.rollback(to="backfill")
+    scene.sql("CREATE TABLE high PARTITION OF items FOR VALUES FROM (100) TO (200)")
+    scene.sql("INSERT INTO items VALUES (101, 'B', 2)")
+
+    assert scene.up().ended == "complete"
+
+    assert scene.sql("SELECT id, lowered, n FROM items ORDER BY id") == [(1, "a", 1), (101, "b", 2)]
+
+
 def test_user_triggers_do_not_fire_for_rows_we_fill(scene: Scene) -> None:
     scene.sql(ITEMS)
     scene.sql(

@@ -162,3 +162,22 @@ def test_the_function_a_dba_finds_says_what_it_is_for(begin: Begin) -> None:
     )
     assert found[0] == "crossfade: keeps public.items in step for old and new versions; migration m"
     assert "-- Keeps both versions' columns of public.items in step while migration m runs" in found[1]
+
+
+def test_its_triggers_can_be_made_from_their_definitions_as_when_a_dump_is_restored(begin: Begin) -> None:
+    scene = begin(
+        "CREATE TABLE items (id int PRIMARY KEY, code text, place text); CREATE TABLE places (item int PRIMARY KEY)",
+        NUMBER,
+        "move_column: {table: items, column: place, to: places, by: {id: item}}",
+    )
+    again = scene.sql(
+        "SELECT format('DROP TRIGGER %I ON %s; %s; ALTER TABLE %2$s ENABLE ALWAYS TRIGGER %1$I', tgname,"
+        " tgrelid::regclass, pg_get_triggerdef(oid)) FROM pg_trigger WHERE tgname LIKE '\\_cf\\_%'"
+    )
+
+    for (statement,) in again:
+        scene.sql(statement)
+    scene.sql("INSERT INTO places VALUES (1); INSERT INTO items VALUES (1, '05', 'shelf'); UPDATE items SET code = '7'")
+
+    assert len(again) > 3
+    assert scene.sql("SELECT number, (SELECT place FROM places) FROM items") == [(7, "shelf")]

@@ -11,7 +11,7 @@ from crossfade.steps.compose import any_leaf, lock, per_leaf, text
 from crossfade.steps.conflicts import open_conflicts, resolved
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
-from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, witness
+from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, unbroken, witness
 
 IN_CONFLICT = "rows in conflict"
 
@@ -118,6 +118,21 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         silent=sides.silent,
         writes=(*(sides.physical(column) for column in sides.arriving), sides.marker),
     )
+
+
+def proof(sides: Sides, leg: Leg, moment: Moment) -> Iterator[Check]:
+    """Both sides may be relied on: by their values, or, where those are not compared, by what wrote them."""
+    yield parity(sides, leg, moment)
+    if any(pair.up and not pair.comparable for pair in sides.pairs):
+        yield Check(
+            id=sides.id("sync", "unbroken", str(leg)),
+            leg=leg,
+            database=sides.database,
+            title=f"prove that {sides.relation} was kept in step all the time",
+            query=unbroken(sides).strip(),
+            fix="nothing tells which rows were written meanwhile and not mapped: find out who switches triggers, then"
+            f" `crossfade rollback {sides.migration}`, and begin again",
+        )
 
 
 def parity(sides: Sides, leg: Leg, moment: Moment) -> Check:

@@ -101,6 +101,35 @@ SELECT pg_catalog.bool_and({count} = (SELECT pg_catalog.count(*) FROM pg_trigger
     )
 
 
+def unbroken(sides: Sides) -> str:
+    """A query that counts the triggers of ours which are not as they were made, at one go with their function.
+
+    The catalog tells it by itself: who makes a function notes in that transaction what it depends on, and a trigger
+    that was made or switched in another one was not there, or not on, in between. A partition's came with it.
+    """
+    return (
+        sql.SQL(
+            """
+SELECT pg_catalog.count(*) AS "sync triggers that were off, or not there, for a while"
+  FROM pg_trigger AS t
+ WHERE t.tgname IN ({triggers})
+   AND (t.tgrelid = {table}::regclass::oid
+        OR t.tgrelid IN (SELECT relid::oid FROM pg_catalog.pg_partition_tree({table}::regclass)))
+   AND NOT EXISTS (
+         SELECT FROM pg_depend AS d
+          WHERE d.xmin = t.xmin
+            AND CASE t.tgparentid
+                WHEN 0 THEN d.classid = 'pg_proc'::regclass AND d.objid = t.tgfoid
+                ELSE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid END)"""
+        )
+        .format(
+            table=sql.Literal(sides.sql.as_string(None)),
+            triggers=sql.SQL(", ").join(map(sql.Literal, trigger_names(sides))),
+        )
+        .as_string(None)
+    )
+
+
 def key_json(sides: Sides, row: sql.Composable) -> sql.Composable:
     """The row's key as jsonb, or NULL for a table without one."""
     if not sides.key:

@@ -20,7 +20,7 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
     yield from fill.expand(sides)
     if sides.filled:
         yield fill.backfill(sides)
-        yield fill.parity(sides, VALIDATE, "side by side")
+        yield from fill.proof(sides, VALIDATE, "side by side")
     for pair in sides.pairs:
         for rule in turn.rules_of(sides, pair):
             yield from rule.steps
@@ -31,7 +31,7 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
         yield from numbering.widened(sides)
         yield from as_planned(sides, "cutover")
         if sides.filled:
-            yield fill.parity(sides, stage_leg("cutover"), "side by side")
+            yield from fill.proof(sides, stage_leg("cutover"), "side by side")
         yield turn.turn(sides, "cutover", "side by side", "swapped")
         yield from numbering.handed_over(sides)
         yield from replaced_key.named(sides)
@@ -39,7 +39,7 @@ def transition(sides: Sides) -> Iterator[AnyStep]:
         before: Moment = "swapped" if sides.swaps else "side by side"
         yield from as_planned(sides, "retire")
         if sides.filled:
-            yield fill.parity(sides, stage_leg("retire"), before)
+            yield from fill.proof(sides, stage_leg("retire"), before)
         for mirror in sides.mirrors:
             yield mirrored.parity(mirror, stage_leg("retire"))
         yield turn.turn(sides, "retire", before, "retired")

@@ -65,7 +65,7 @@ def _wanted(mirror: Mirror, side: Side, moment: Moment) -> Iterator[_Trigger]:
     if side == "left" and moment == "turned":
         return
     columns = (*half.key, *half.columns)
-    written = sql.SQL("{} *<> {}").format(record(columns, "new"), record(columns, "old"))
+    written = sql.SQL("pg_catalog.record_image_ne({}, {})").format(record(columns, "new"), record(columns, "old"))
     yield named("upd"), "AFTER UPDATE", written, side
     if not mirror.makes:
         return
