@@ -87,13 +87,13 @@ def shop(scene: Scene, users: int) -> Writers:
     """The tables with so many users, and those who will write them."""
     fill(scene, users)
     scene.sql("CREATE SEQUENCE badge_numbers START 1000000")
-    return Writers(scene.connect, *(make(users) for make in (coming, changing, coming, changing)))
+    return Writers(scene.connect, *(make(users) for make in (coming, changing, coming, changing)), pause=0.02)
 
 
 def test_nobody_fails_while_it_goes_all_the_way_on_a_table_with_three_children(
     scene: Scene,
 ) -> None:
-    writers = shop(scene, 50_000)
+    writers = shop(scene, 20_000)
     spec(scene, *WIDEN)
 
     with writers:
