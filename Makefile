@@ -26,8 +26,8 @@ setup: $(READY)
 demo: $(READY)  ## real migrations on real data, under traffic
 	@$(BIN)/crossfade demo $(ARGS)
 
-test: $(READY)  ## the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+test: $(READY)  ## the whole test suite; three at once keep two cores busy, since some wait for others
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 matrix: $(READY)  ## the tests on PostgreSQL 14 to 18, e.g. ARGS="tests/catalog --versions 14 18"
 	@PYTHONPATH=pipelines:. $(BIN)/python -m tests.matrix $(ARGS)

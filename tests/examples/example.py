@@ -99,7 +99,7 @@ def _started(
     stack: ExitStack, connect: Callable[[], psycopg.Connection[Any]], statements: Sequence[str], version: int
 ) -> Writers:
     writes = [partial(_write, statement, 2 * number + version) for number, statement in enumerate(statements)]
-    return stack.enter_context(Writers(connect, *writes, pause=0.005))
+    return stack.enter_context(Writers(connect, *writes, pause=0.02))
 
 
 def _write(statement: str, series: int, connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:
