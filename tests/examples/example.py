@@ -26,7 +26,7 @@ ROWS = 50_000
 class Example:
     """A spec of migration_specs/examples, and the application around it.
 
-    migration: its id. tables: a script that makes the tables, where ids run from 1 to ROWS (:rows in the script).
+    migration: its id. tables: a script that makes the tables, where ids run from 1 to :rows.
     old, new: what programs of the two versions run all the time, each statement in a session of its own: %(id)s is the
         id of one of those rows, %(n)s a number that nobody used before, %(word)s some text.
     path: the search_path of the new version.
@@ -57,23 +57,23 @@ class Lived:
     longest: float
 
 
-def live(scene: Scene, example: Example) -> Lived:
+def live(scene: Scene, example: Example, rows: int = ROWS) -> Lived:
     """Take the migration through every leg while the programs run, and ask what must hold in the end."""
-    scene.sql(example.tables.replace(":rows", str(ROWS)))
+    scene.sql(example.tables.replace(":rows", str(rows)))
     scene.sql("ANALYZE")
     path = file_of(example.migration)
     for beside in path.parent.glob(f"{example.migration}*.py"):  # functions of a `python` change
         (scene.root / "migration_specs" / beside.name).write_text(beside.read_text())
     (scene.root / "migration_specs" / path.name).write_text(_without_gates(path.read_text()))
     with ExitStack() as old, ExitStack() as new:
-        programs = [_started(old, scene.connect, example.old, 0)]
+        programs = [_started(old, scene.connect, example.old, 0, rows)]
         for leg in [str(leg) for leg in scene.runner().plan(scene.migration(example.migration)).legs]:
             if leg == example.old_until:
                 old.close()
             outcome = scene.up(through=leg, id=example.migration)
             assert outcome.ended in ("reached", "complete"), outcome
             if leg == example.new_from:
-                programs.append(_started(new, partial(_connected, scene, example.path), example.new, 1))
+                programs.append(_started(new, partial(_connected, scene, example.path), example.new, 1, rows))
         while not all(each.statements for each in programs):  # those of the last leg have only just begun
             time.sleep(0.01)
     for query in example.holds:
@@ -96,16 +96,18 @@ def _connected(scene: Scene, path: str) -> psycopg.Connection[Any]:
 
 
 def _started(
-    stack: ExitStack, connect: Callable[[], psycopg.Connection[Any]], statements: Sequence[str], version: int
+    stack: ExitStack, connect: Callable[[], psycopg.Connection[Any]], statements: Sequence[str], version: int, rows: int
 ) -> Writers:
-    writes = [partial(_write, statement, 2 * number + version) for number, statement in enumerate(statements)]
+    writes = [partial(_write, statement, rows, 2 * number + version) for number, statement in enumerate(statements)]
     return stack.enter_context(Writers(connect, *writes, pause=0.02))
 
 
-def _write(statement: str, series: int, connection: psycopg.Connection[Any], dice: random.Random, _number: int) -> None:
+def _write(
+    statement: str, rows: int, series: int, connection: psycopg.Connection[Any], dice: random.Random, _number: int
+) -> None:
     # Numbers that no other program, nor this one before, has taken.
-    new = dice.getrandbits(40) * 64 + series + 10 * ROWS
-    values = {"id": dice.randint(1, ROWS), "n": new, "word": f"Word {dice.getrandbits(32):08X}"}
+    new = dice.getrandbits(40) * 64 + series + 10 * rows
+    values = {"id": dice.randint(1, rows), "n": new, "word": f"Word {dice.getrandbits(32):08X}"}
     connection.execute(trusted(statement), values)
 
 
