@@ -98,14 +98,16 @@ def test_a_view_over_what_the_same_migration_brings_comes_once_it_is_filled(scen
     assert scene.sql("SELECT folded FROM over") == [("a",)]
 
 
-@pytest.mark.parametrize("leg", ["expand", "drop"])
-def test_a_runner_killed_while_views_change_is_gone_on_with(scene: Scene, leg: str) -> None:
+@pytest.mark.parametrize(
+    ("leg", "fault"), [("expand", "before commit:1"), ("expand", "after step:2"), ("drop", "before commit:1")]
+)
+def test_a_runner_killed_while_views_change_is_gone_on_with(scene: Scene, leg: str, fault: str) -> None:
     scene.sql(SCHEMA)
-    spec(scene, CREATE, REPLACE, DROP)
+    spec(scene, REPLACE, CREATE, DROP)
     before = scene.schema()
     if leg == "drop":
         scene.up(through="validate")
-    assert scene.start_process(fault="before commit:1").ending().killed
+    assert scene.start_process(fault=fault).ending().killed
     scene.sql("UPDATE crossfade.migration SET lease_until = now() - interval '1s'")
 
     assert scene.up().ended == "complete"

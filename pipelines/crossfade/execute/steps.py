@@ -102,14 +102,16 @@ def _run_all(site: Site, steps: Sequence[AnyStep]) -> None:
 def _worth_repeating(site: Site, step: AnyStep, rest: Sequence[AnyStep], done: Container[str]) -> bool:
     """On a new run of an unfinished leg: what a check saw may not be so any more, and mended rows are walked again.
 
-    rest: the steps after it. In contract a check is asked for the one that follows, which changes what is asked of.
+    rest: the steps after it. In contract, or where it says so, a check is asked for the one that follows, which changes
+    what is asked of.
     """
     match step:
         case Walk(again=True):
             return True
         case Check():
             follows = next((later for later in rest if not isinstance(later, Check)), None)
-            return step.leg.stage is None or follows is None or follows.id not in done
+            is_repeated = step.leg.stage is None and not step.for_next
+            return is_repeated or follows is None or follows.id not in done
         case Walk(retry=str()):
             return site.ledger.met_conflicts(site.migration)
         case _:

@@ -112,6 +112,7 @@ def followers_as_planned(
         title=f"ask that {', '.join(each.shown for each in asked)} was not altered since the plan was made",
         locks=locks,
         query=query.as_string(None).strip(),
+        for_next=True,
         fix="make it again as it was, let this migration go on, and change it after that; or roll back, and start again"
         " with a new plan; then run `crossfade up` again",
     )

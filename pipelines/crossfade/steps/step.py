@@ -247,6 +247,8 @@ class Check(StepBase):
     settle: where conflicts are open, run first: tries their rows again, and counts those no more that are mended or
         gone. Each statement in a transaction of its own.
     silent: user triggers must not fire for the rows that `settle` writes.
+    for_next: the step behind it changes what is asked of, so that it is not asked again once that one is done; in
+        contract it is so of every one.
     """
 
     kind: Literal["check"] = "check"
@@ -255,6 +257,7 @@ class Check(StepBase):
     witness: str | None = None
     settle: tuple[str, ...] = ()
     silent: bool = False
+    for_next: bool = False
     fix: str
 
 
