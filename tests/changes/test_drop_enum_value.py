@@ -14,6 +14,8 @@ from tests.execute.test_kills import run_until_complete
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
+from crossfade.execute.purge import expired, purge
+
 SCHEMA = """
 CREATE TYPE "Status" AS ENUM ('open', 'lost', 'closed');
 COMMENT ON TYPE "Status" IS 'how far';
@@ -116,6 +118,65 @@ def test_a_runner_that_is_killed_is_gone_on_from(scene: Scene, point: str) -> No
     assert scene.own_objects() == []
 
 
+SEVERAL = """
+CREATE TABLE shelves (id int PRIMARY KEY, state "Status" DEFAULT 'lost', history "Status"[] DEFAULT '{open,lost}');
+CREATE INDEX shelves_history ON shelves USING gin (history);
+INSERT INTO shelves SELECT i, (ARRAY['open', 'lost'])[1 + i % 2]::"Status", ARRAY[NULL, 'lost', 'closed']::"Status"[]
+  FROM generate_series(1, 100) AS i"""
+SHELVES = "SELECT id, state::text, history::text FROM shelves ORDER BY id"
+
+
+def test_columns_of_several_tables_and_arrays_go_over_at_one_instant(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    scene.sql(SEVERAL)
+    before = scene.schema(), scene.sql(ORDERS), scene.sql(SHELVES)
+    spec(scene, CHANGE, more="contract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}")
+
+    def both(connection: psycopg.Connection[Any], dice: random.Random, number: int) -> None:
+        connection.execute(
+            "UPDATE shelves AS s SET state = o.now FROM orders AS o WHERE o.id = s.id AND o.now = 'open'::\"Status\""
+            " AND s.id = %s AND s.history @> ARRAY['closed']::\"Status\"[]",
+            (dice.randrange(100),),
+        )
+        connection.execute(
+            "INSERT INTO shelves (id, history) VALUES (%s, '{open,closed}'::\"Status\"[])",
+            (dice.getrandbits(30) + 200,),
+        )
+
+    with Writers(scene.connect, both, both) as writers:
+        scene.up(through="cutover")
+        assert scene.one("SELECT history::text FROM shelves WHERE id = 1") == "{NULL,closed,closed}"
+        scene.rollback(to="validate")
+        scene.up(through="cutover")
+    assert writers.failures == []
+    scene.sql("DELETE FROM shelves WHERE id > 100; UPDATE shelves SET state = 'open' WHERE id % 2 = 0")
+    scene.sql("UPDATE orders SET now = now WHERE id = 1")
+
+    assert scene.rollback().ended == "undone"
+    assert scene.schema() == before[0]
+    assert scene.sql(ORDERS) == before[1]
+    assert [row[2] for row in scene.sql(SHELVES)] == ["{NULL,lost,closed}"] * 100
+
+    assert scene.up().ended == "complete"
+    assert scene.own_objects() == []
+    assert scene.sql("SELECT DISTINCT history::text FROM shelves") == [("{NULL,closed,closed}",)]
+    assert 'history public."Status"[] DEFAULT \'{open,closed}\'::public."Status"[]' in scene.schema()
+    assert "CREATE INDEX shelves_history ON public.shelves USING gin (history)" in scene.schema()
+
+
+def test_the_old_enum_goes_with_the_old_values(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    spec(scene, CHANGE, more="contract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}")
+    scene.up()
+    kept = "SELECT count(*) FROM pg_type WHERE typtype = 'e' AND typnamespace = 'crossfade'::regnamespace"
+    assert scene.one(kept) == 1
+
+    found = expired(scene.project())
+    assert len([*purge(scene.project(), found, "test", lambda _: None)]) == 2
+
+    assert scene.one(kept) == 0
+
+
 def test_an_enum_that_nothing_uses_is_made_anew_at_once(scene: Scene) -> None:
     whole_way(scene, "CREATE TYPE mood AS ENUM ('a', 'b', 'c')", "drop_enum_value: {enum: mood, value: b}")
 
@@ -125,8 +186,8 @@ def test_an_enum_that_nothing_uses_is_made_anew_at_once(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("made", "change", "what"),
     [
-        ('CREATE TABLE o (s "Status")', CHANGE, "is the type of columns of public.o, public.orders"),
-        ('CREATE TABLE o (s "Status"[])', CHANGE, "is used by table column public.o.s"),
+        ('ALTER TABLE orders ADD s "Status"[] DEFAULT ARRAY[\'open\'::"Status"]', CHANGE, "is no plain value"),
+        ("CREATE MATERIALIZED VIEW v AS SELECT now FROM orders", CHANGE, "is used by"),
         (
             "CREATE FUNCTION f(\"Status\") RETURNS int LANGUAGE sql AS 'SELECT 1'",
             CHANGE,

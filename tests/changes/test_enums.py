@@ -127,7 +127,7 @@ COMMENT ON TYPE mood IS 'how it is';
 REVOKE USAGE ON TYPE mood FROM PUBLIC;
 CREATE DOMAIN short AS varchar(9) DEFAULT 'x' NOT NULL CONSTRAINT not_b CHECK (VALUE <> 'b');
 ALTER DOMAIN short ADD CONSTRAINT not_a CHECK (VALUE <> 'a') NOT VALID;
-GRANT USAGE ON TYPE short TO pg_monitor;
+GRANT USAGE ON TYPE short TO pg_monitor; COMMENT ON CONSTRAINT not_b ON DOMAIN short IS 'no b';
 CREATE TYPE money_amount AS ("Amount" numeric(12,2), currency text)"""
 
 
@@ -151,6 +151,47 @@ def test_a_type_goes_with_the_table_that_used_it(scene: Scene) -> None:
     assert scene.up().ended == "complete"
 
     assert scene.one("SELECT to_regtype('mood') IS NULL")
+
+
+def test_types_are_made_and_used_by_columns_of_one_migration(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, felt text); INSERT INTO items VALUES (1, 'sad'), (2, NULL)")
+    before = scene.schema()
+    spec(
+        scene,
+        'create_enum: {enum: mood, values: [sad, "it\'s", happy]}',
+        "create_domain: {domain: short, type: text, checks: {fits: length(VALUE) < 9}}",
+        "create_type: {type: pair, attributes: [{name: a, type: mood}]}",
+        "create_table: {table: moods, columns: [{name: m, type: mood, default: \"'sad'\"}, {name: s, type: short}]}",
+        "add_column: {table: items, column: mood, type: mood, up: felt::mood, down: {felt: mood::text}}",
+        "add_column: {table: items, column: moods, type: 'mood[]', default: \"'{happy}'\"}",
+        "add_column: {table: items, column: pair, type: pair}",
+        more="gates: {validate: [sql: \"SELECT count(*) = 1 FROM items WHERE mood = 'sad'\"]}",
+    )
+
+    assert scene.up(through="validate").ended == "reached"
+    assert scene.rollback().ended == "undone"
+    assert scene.schema() == before
+    assert scene.up().ended == "complete"
+
+    assert scene.sql("SELECT mood::text, moods::text FROM items ORDER BY id") == [("sad", "{happy}"), (None, "{happy}")]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("add_column: {table: items, column: f, type: mood, default: \"'mad'\"}", "invalid input value for enum mood"),
+        ("add_column: {table: items, column: f, type: short}", "type public.short is a domain with rules"),
+        ("drop_enum_value: {enum: mood, value: sad}", "public.mood is made by this migration"),
+    ],
+)
+def test_what_a_type_of_the_same_migration_cannot_is_refused(scene: Scene, change: str, what: str) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    made = "create_enum: {enum: mood, values: [sad, happy]}"
+    domain = "create_domain: {domain: short, type: text, checks: {fits: length(VALUE) < 9}}"
+
+    (problem,) = refusal(scene, made, domain, change)
+
+    assert what in problem.what
 
 
 def test_a_text_column_becomes_an_enum_and_a_value_that_it_has_not_holds_it_up(scene: Scene) -> None:

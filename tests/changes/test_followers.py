@@ -191,6 +191,107 @@ def test_a_type_that_is_widened_in_place_takes_its_views_along(scene: Scene) -> 
     assert scene.one("SELECT obj_description('codes'::regclass)") == "a note"
 
 
+MORE = """
+CREATE TABLE users (id int PRIMARY KEY, code int, mail text);
+INSERT INTO users SELECT i, i, 'user' || i FROM generate_series(1, 50) AS i;
+CREATE STATISTICS codes (ndistinct, dependencies) ON code, mail FROM users;
+CREATE STATISTICS sums (mcv) ON (code + 1), id FROM users;
+ALTER STATISTICS codes SET STATISTICS 50; COMMENT ON STATISTICS codes IS 'together';
+CREATE MATERIALIZED VIEW empty AS SELECT code, mail FROM users WITH NO DATA;
+CREATE UNIQUE INDEX empty_codes ON empty (code); COMMENT ON MATERIALIZED VIEW empty IS 'not yet'"""
+
+
+@pytest.mark.parametrize(("change", "stage"), [(RENAMED, "retire"), (WIDENED, "cutover")], ids=["renamed", "widened"])
+def test_statistics_and_materialized_views_that_hold_nothing_follow(scene: Scene, change: str, stage: str) -> None:
+    scene.sql(MORE)
+    before = scene.schema()
+    spec(scene, change)
+
+    scene.up(through=stage)
+    sampled = "SELECT count(*) FROM pg_stats_ext WHERE tablename = 'users' AND n_distinct IS NOT NULL"
+    assert scene.one(sampled) == 1
+    assert scene.rollback().ended == "undone"
+    assert scene.schema() == before
+    assert scene.one(sampled) == 1
+
+    assert scene.up().ended == "complete"
+    assert "_cf_" not in scene.schema()
+    assert "COMMENT ON STATISTICS public.codes IS 'together'" in scene.schema()
+    scene.sql("REFRESH MATERIALIZED VIEW empty")
+    assert scene.sql("SELECT code, mail FROM empty WHERE code = 3") == [(3, "user3")]
+
+
+@pytest.mark.parametrize(("change", "stage"), [(RENAMED, "retire"), (WIDENED, "cutover")], ids=["renamed", "widened"])
+def test_a_virtual_generated_column_is_computed_from_the_new_one(scene: Scene, change: str, stage: str) -> None:
+    if scene.connect().info.server_version < 180000:
+        pytest.skip("PostgreSQL 18 brought them")
+    scene.sql(
+        "CREATE TABLE users (id int PRIMARY KEY, code int, mail text, whole text GENERATED ALWAYS AS (mail || code))"
+    )
+    scene.sql("INSERT INTO users SELECT i, i, 'user' FROM generate_series(1, 50) AS i")
+    before = scene.schema()
+    spec(scene, change)
+
+    def read(connection: psycopg.Connection[Any], dice: random.Random, _: int) -> None:
+        number = dice.randint(1, 50)
+        found = connection.execute("SELECT whole FROM users WHERE id = %s", (number,)).fetchone()
+        assert found == (f"user{number}",)
+
+    with Writers(scene.connect, read) as readers:
+        scene.up(through=stage)
+        assert scene.rollback().ended == "undone"
+        assert scene.schema() == before
+        assert scene.up().ended == "complete"
+
+    assert readers.failures == []
+
+
+def test_a_view_that_the_migration_replaces_is_no_obstacle(scene: Scene) -> None:
+    """Nor what is over it, which reads the column through it alone."""
+    scene.sql(
+        "CREATE TABLE users (id int PRIMARY KEY, name text, fax text, a text, b text);"
+        "INSERT INTO users VALUES (1, 'Ada Byron', '1', 'x', 'y');"
+        "CREATE VIEW cards AS SELECT id, name, fax, a || b AS both FROM users;"
+        "CREATE VIEW over AS SELECT name FROM cards; CREATE MATERIALIZED VIEW kept AS SELECT fax FROM cards"
+    )
+    before = scene.schema()
+    spec(
+        scene,
+        "split_column: {table: users, column: name, down: \"concat_ws(' ', first, last)\", into: {"
+        "first: {type: text, up: \"split_part(name, ' ', 1)\"}, last: {type: text, up: \"split_part(name, ' ', 2)\"}}}",
+        "drop_column: {table: users, column: fax}",
+        "merge_columns: {table: users, columns: [a, b], into: {ab: {type: text, up: a || b}},"
+        " down: {a: 'left(ab, 1)', b: 'right(ab, 1)'}}",
+        "replace_view: {view: cards, as: \"SELECT id, concat_ws(' ', first, last) AS name, NULL::text AS fax,"
+        ' ab AS both FROM users"}',
+    )
+
+    def read(connection: psycopg.Connection[Any], _dice: random.Random, _: int) -> None:
+        assert connection.execute("SELECT name FROM over").fetchone() == ("Ada Byron",)
+
+    with Writers(scene.connect, read) as readers:
+        scene.up(through="retire")
+        assert scene.rollback().ended == "undone"
+        assert scene.schema() == before
+        assert scene.up().ended == "complete"
+
+    assert readers.failures == []
+    assert scene.sql("SELECT * FROM cards") == [(1, "Ada Byron", None, "xy")]
+    assert "_cf_" not in scene.schema()
+
+
+def test_a_view_whose_new_query_reads_what_goes_is_refused(scene: Scene) -> None:
+    scene.sql("CREATE TABLE users (id int PRIMARY KEY, fax text, code int); CREATE VIEW v AS SELECT fax FROM users")
+
+    (problem,) = refusal(
+        scene,
+        "drop_column: {table: users, column: fax}",
+        "replace_view: {view: v, as: 'SELECT fax, code FROM users'}",
+    )
+
+    assert problem.what == "replace_view needs public.users.fax, which drop_column in line 6 takes away"
+
+
 REFUSED: dict[str, tuple[str, str]] = {
     "a materialized view": (
         "CREATE MATERIALIZED VIEW v AS SELECT code FROM users",
@@ -199,6 +300,14 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a materialized view over a view": (
         "CREATE VIEW b AS SELECT code FROM users; CREATE MATERIALIZED VIEW v AS SELECT code FROM b",
         "public.users (code) is used by materialized view public.v",
+    ),
+    "a stored generated column": (
+        "ALTER TABLE users ADD next text GENERATED ALWAYS AS (code::text) STORED",
+        "public.users (code) is used by generated column next",
+    ),
+    "statistics that the type does not fit": (
+        "CREATE STATISTICS s (mcv) ON (code & 1), id FROM users",
+        "statistics public.s does not fit code as text: `(code & 1)`: operator does not exist",
     ),
     "a view that the type does not fit": (
         "CREATE VIEW v AS SELECT code & 1 AS odd FROM users",

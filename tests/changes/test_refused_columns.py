@@ -85,12 +85,12 @@ def test_what_exists_already_is_refused(zoo: Scene, change: str, what: str) -> N
 
 
 DEPENDENTS = [
-    ("watched", "materialized view public.some_matview"),
-    ("generating", "generated column made"),
-    ("called", "function public.some_function()"),
-    ("sampled", "statistics public.some_statistics"),
+    ("watched", "materialized view public.some_matview", "would keep everybody waiting"),
+    ("generating", "generated column made", "rewrites the table"),
+    ("called", "function public.some_function()", "names the column itself"),
 ]
 FOLLOWING = [
+    ("sampled", "statistics public.some_statistics"),
     ("viewed", "view public.some_view"),
     ("guarded", "policy some_policy on public.users"),
     ("triggering", "trigger A_watch"),
@@ -98,9 +98,11 @@ FOLLOWING = [
 ]
 
 
-@pytest.mark.parametrize(("column", "named"), DEPENDENTS, ids=[case[0] for case in DEPENDENTS])
+@pytest.mark.parametrize(("column", "named", "why"), DEPENDENTS, ids=[case[0] for case in DEPENDENTS])
 @pytest.mark.parametrize("change", ["drop", "rename", "change"])
-def test_what_depends_on_the_column_is_refused_by_name(zoo: Scene, change: str, column: str, named: str) -> None:
+def test_what_depends_on_the_column_is_refused_by_name(
+    zoo: Scene, change: str, column: str, named: str, why: str
+) -> None:
     body = {
         "drop": f"drop_column: {{table: users, column: {column}}}",
         "rename": f"rename_column: {{table: users, from: {column}, to: b}}",
@@ -110,9 +112,9 @@ def test_what_depends_on_the_column_is_refused_by_name(zoo: Scene, change: str, 
 
     assert problem.what.startswith(f"public.users ({column}) is used by {named}")
     assert problem.why is not None
-    assert "names the column itself" in problem.why
+    assert why in problem.why
     assert problem.fix is not None
-    assert "create it again" in problem.fix
+    assert "again after" in problem.fix
 
 
 @pytest.mark.parametrize(("column", "named"), FOLLOWING, ids=[case[0] for case in FOLLOWING])

@@ -18,7 +18,6 @@ TRIGGER = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.n 
 REFUSED = {
     "materialized view": ("CREATE MATERIALIZED VIEW v AS SELECT n FROM t", "materialized view public.v"),
     "generated column": ("ALTER TABLE t ADD low text GENERATED ALWAYS AS (lower(n)) STORED", "generated column"),
-    "statistics object": ("CREATE STATISTICS s ON id, n FROM t", "statistics"),
     "function": ("CREATE FUNCTION g() RETURNS text RETURN (SELECT n FROM t)", "function"),
     "foreign key": ("ALTER TABLE t ADD UNIQUE (n); CREATE TABLE c (n text REFERENCES t (n))", "foreign key"),
     "primary key": ("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (n)", "primary key"),
@@ -33,6 +32,7 @@ REFUSED = {
 }
 # They follow a column that is replaced, and have nowhere to go when it is dropped.
 REFUSED_TO_DROP = {
+    "statistics object": ("CREATE STATISTICS s ON id, n FROM t", "statistics"),
     "view": ("CREATE VIEW v AS SELECT n FROM t", "view public.v"),
     "rule": ("CREATE RULE r AS ON INSERT TO t WHERE new.n = '' DO INSTEAD NOTHING", "rule"),
     "policy": ("CREATE POLICY p ON t USING (n = CURRENT_USER)", "policy p"),

@@ -15,7 +15,7 @@ from crossfade.catalog import rows as of
 from crossfade.catalog.dependents import Edges, edges_of
 from crossfade.catalog.model import Catalog, Table, TableKind, View
 from crossfade.catalog.objects import ForeignKey, Use
-from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Publication, Rule, Trigger
+from crossfade.catalog.parts import Column, Constraint, Index, Name, Policy, Publication, Rule, Statistics, Trigger
 from crossfade.catalog.rows import ColumnNames, Row, Rows
 
 Part = TypeVar("Part")
@@ -100,6 +100,7 @@ class _Parts:
     triggers: Mapping[int, tuple[Trigger, ...]]
     policies: Mapping[int, tuple[Policy, ...]]
     rules: Mapping[int, tuple[Rule, ...]]
+    statistics: Mapping[int, tuple[Statistics, ...]]
     publications: Mapping[int, tuple[Publication, ...]]
     reads: Mapping[int, frozenset[tuple[Name, str]]]
     dependents: Edges
@@ -120,6 +121,7 @@ def _parts(rows: Rows, columns: Columns, foreign_keys: tuple[ForeignKey, ...]) -
         triggers=_grouped(rows["triggers"], lambda row: of.trigger(row, names)),
         policies=_grouped(rows["policies"], lambda row: of.policy(row, names)),
         rules=_grouped(rows["rules"], of.rule),
+        statistics=_grouped(rows["statistics"], of.statistics),
         publications=_grouped(rows["publications"], lambda row: of.publication(row, names)),
         reads={view: frozenset(found) for view, found in reads.items()},
         dependents=edges_of(rows, names, foreign_keys),
@@ -167,6 +169,7 @@ def _table(row: Row, parts: _Parts, block_size: int) -> Table:
         extension=row.extension,
         publications=parts.publications.get(oid, ()),
         rules=parts.rules.get(oid, ()),
+        statistics=parts.statistics.get(oid, ()),
     )
 
 

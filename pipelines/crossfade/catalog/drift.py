@@ -18,6 +18,7 @@ _NOT_COMPARED: Mapping[str, frozenset[str]] = {
     "table": frozenset(
         {"oid", "size", "rows", "blocks"}
         | {"columns", "constraints", "indexes", "triggers", "policies", "dependents", "publications", "rules"}
+        | {"statistics"}
     ),
     "view": frozenset({"reads", "columns", "indexes", "triggers", "dependents", "rules"}),
     "column": frozenset({"position", "type_name"}),

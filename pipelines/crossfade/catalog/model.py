@@ -34,6 +34,7 @@ from crossfade.catalog.parts import (
     Policy,
     Publication,
     Rule,
+    Statistics,
     Trigger,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "Rule",
     "Sequence",
     "Server",
+    "Statistics",
     "Table",
     "TableKind",
     "Trigger",
@@ -105,6 +107,7 @@ class Table:
     extension: str | None = None  # the extension it belongs to
     publications: tuple[Publication, ...] = ()  # of itself; one of a partitioned table is listed there alone
     rules: tuple[Rule, ...] = ()
+    statistics: tuple[Statistics, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

@@ -62,6 +62,7 @@ class Domain:
     grants: tuple[str, ...] = ()
     comment: str | None = None
     uses: tuple[Use, ...] = ()
+    rule_comments: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)  # by the rule's name
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,23 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """Extended statistics of a table; `definition` is pg_get_statisticsobjdef's."""
+
+    name: Name
+    definition: str
+    expressions: tuple[str, ...]  # those that are no plain columns
+    owner: str
+    target: int | None  # only when set
+    comment: str | None = None
+
+    @property
+    def told_target(self) -> str:
+        """As the server prints it."""
+        return "" if self.target is None else str(self.target)
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """A publication that carries a table, to subscribers and whoever else decodes it."""
 

@@ -29,6 +29,7 @@ from crossfade.catalog.parts import (
     Policy,
     Publication,
     Rule,
+    Statistics,
     Trigger,
 )
 from crossfade.catalog.volatility import is_volatile
@@ -192,6 +193,18 @@ def rule(row: Row) -> Rule:
     return Rule(name=row.name, definition=row.definition, enabled=row.enabled, comment=row.comment)
 
 
+def statistics(row: Row) -> Statistics:
+    """Extended statistics. A target of -1, which PostgreSQL 16 and older keep, is none."""
+    return Statistics(
+        name=name(row),
+        definition=row.definition,
+        expressions=tuple(row.expressions or ()),
+        owner=row.owner,
+        target=None if row.target in (None, -1) else row.target,
+        comment=row.comment,
+    )
+
+
 def publication(row: Row, names: ColumnNames) -> Publication:
     """A publication as one table is in it."""
     return Publication(
@@ -237,6 +250,9 @@ def domain(row: Row, uses: tuple[Use, ...]) -> Domain:
         default=row.default,
         collation=name_or_none(row.collation_schema, row.collation_name),
         constraints=tuple(zip(row.rule_names, row.rules, strict=True)),
+        rule_comments={
+            rule: said for rule, said in zip(row.rule_names, row.rule_comments, strict=True) if said is not None
+        },
         owner=row.owner,
         grants=grants(row),
         comment=row.comment,

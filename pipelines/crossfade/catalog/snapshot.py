@@ -56,6 +56,7 @@ _QUERIES = (
     "triggers",
     "policies",
     "rules",
+    "statistics",
     "sequences",
     "types",
     "uses",

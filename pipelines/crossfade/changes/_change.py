@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from crossfade.catalog.model import Constraint, Index, Name, Table
+from crossfade.catalog.model import Composite, Constraint, Domain, Enum, Index, Name, Policy, Table
 from crossfade.errors import CrossfadeError
 from crossfade.spec.values import SpecModel
 from crossfade.steps.mirror import Mirror
@@ -70,7 +70,9 @@ class Compiled:
     mirrors: where columns of a pair without a new side go: to another table, with which they are kept in step.
     adds: columns it adds by itself (table, column, type); those of pairs are known from the pairs.
     creates: tables it makes, as the catalog will have them; made in expand, as what it adds.
-    indexes, constraints: those it makes, each with its table, under the names and over the columns of the new shape.
+    indexes, constraints, policies: those it makes, each with its table, under the names and over the columns of the new
+        shape.
+    types: those it makes; made in expand too.
     shows: views it makes, each with its columns and their types. defines: functions it makes, as `schema.name(types)`.
     takes: tables whose names it takes away, which no other change of the migration may touch.
     drops: those of them that are dropped in the end; hidden until then, each is its own archive.
@@ -86,6 +88,8 @@ class Compiled:
     creates: tuple[Table, ...] = ()
     indexes: tuple[tuple[Name, Index], ...] = ()
     constraints: tuple[tuple[Name, Constraint], ...] = ()
+    policies: tuple[tuple[Name, Policy], ...] = ()
+    types: tuple[Enum | Domain | Composite, ...] = ()
     shows: tuple[tuple[Name, Mapping[str, str]], ...] = ()
     defines: tuple[str, ...] = ()
     takes: tuple[Name, ...] = ()
@@ -101,6 +105,11 @@ class Change(SpecModel):
     """One change of the vocabulary."""
 
     database: str | None = Field(None, description="The database, when it is not the migration's.")
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        """Views that it gives another query before contract hides anything, by the names as written."""
+        return ()
 
     @abstractmethod
     def compile(self, context: Context) -> Compiled:

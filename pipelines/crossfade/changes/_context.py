@@ -125,11 +125,14 @@ class Arrival:
 class Context:
     """One change of one migration on one database.
 
-    catalog: the database as it is now, and the tables that earlier changes make, as they will be.
-    created: the names of those tables. They are empty when expand has made them, and no application knows them: what is
-    done to them is done in expand, in the plainest way, and goes with them when they are dropped again.
+    catalog: the database as it is now, and the tables, policies and types that earlier changes make, as they will be.
+    made_types: the names of those types. created: of those tables. They are empty when expand has made them, and no
+    application knows them: what is done to them is done in expand, in the plainest way, and goes with them when they
+    are dropped again.
     dropped: tables that earlier changes of the same migration drop in the end.
     shown: views that earlier changes make, with their columns and types. defined: functions that they make.
+    rewritten: views that any change of the migration gives another query, which reads nothing that the migration takes
+    away.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
 
@@ -144,9 +147,11 @@ class Context:
     index: int  # the change's place in the spec, from 0
     created: Collection[Name]
     arrivals: Mapping[Name, Mapping[str, Arrival]]
+    made_types: frozenset[Name]
     dropped: frozenset[Name]
     shown: Mapping[Name, Mapping[str, str]]
     defined: frozenset[str]
+    rewritten: frozenset[str]
     places: Mapping[Path, Position]
 
     def name(self, table: str) -> Name:
@@ -245,6 +250,10 @@ class Context:
                 fix="leave it out; to allow one NULL, add a unique index over an expression such as (code IS NULL)"
                 " WHERE code IS NULL",
             )
+
+    def is_rewritten(self, view: Name) -> bool:
+        """A change of the migration, wherever it stands, gives the view another query."""
+        return any(self.name(written) == view for written in self.rewritten)
 
     def is_new(self, table: Table) -> bool:
         """An earlier change of the migration makes it."""

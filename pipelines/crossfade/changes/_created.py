@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from crossfade.catalog.model import Name
+from crossfade.catalog.grants import LETTERS
+from crossfade.catalog.model import Composite, Domain, Enum, Name
 from crossfade.changes._change import Compiled
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
@@ -31,10 +32,20 @@ def new_name(context: Context, written: str, key: str) -> Name:
     return name
 
 
+def usable_by_all(context: Context) -> tuple[str, ...]:
+    """What PostgreSQL grants on a type that the role makes, as the catalog has it."""
+    return (f"={LETTERS['USAGE']}/{context.catalog.role.name}",)
+
+
 def made(
-    context: Context, name: Name, word: str, statements: Sequence[sql.Composable], comment: str | None
+    context: Context,
+    name: Name,
+    word: str,
+    statements: Sequence[sql.Composable],
+    comment: str | None,
+    type_: Enum | Domain | Composite | None = None,
 ) -> Compiled:
-    """In expand. word: what it is, as SQL calls it: TYPE, DOMAIN, SEQUENCE."""
+    """In expand. word: what it is, as SQL calls it: TYPE, DOMAIN, SEQUENCE. type_: as the catalog will have it."""
     told = [sql.SQL("COMMENT ON {} {} IS {}").format(trusted(word), identifier(name), sql.Literal(comment))]
     called = word.lower()
     step = instant(
@@ -46,7 +57,11 @@ def made(
         [sql.SQL("DROP {} IF EXISTS {}").format(trusted(word), identifier(name))],
         f"drop {called} {name}",
     )
-    return Compiled(steps=(step,), hazards=missing_right(context, name.schema, f"a {called}"))
+    return Compiled(
+        steps=(step,),
+        types=(type_,) if type_ is not None else (),
+        hazards=missing_right(context, name.schema, f"a {called}"),
+    )
 
 
 def refuse_missing(context: Context, what: str, name: Name, known: Iterable[Name], key: str) -> NoReturn:

@@ -1,4 +1,6 @@
-"""What follows a column to the one that replaces it: views, rules, policies, triggers; and what cannot, by name."""
+"""What follows a column to the one that replaces it: views, rules, policies, triggers, extended statistics, virtual
+generated columns; and what cannot, by name.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,16 @@ from typing import Protocol
 from crossfade.catalog.model import Catalog, Column, Dependent, Name, Table, Trigger, View
 from crossfade.changes._change import Hazard, Refused
 from crossfade.changes._context import Context
+from crossfade.changes._mapping import expect
 from crossfade.changes._obstacles import refuse_dependents
 from crossfade.changes._stand_ins import Row, over_stand_ins, when_over_stand_ins
 from crossfade.spec.fragment import Expression
 from crossfade.steps.followers import (
     Follower,
+    following_generated,
     following_policy,
     following_rule,
+    following_statistics,
     following_trigger,
     following_view,
 )
@@ -47,7 +52,7 @@ def following(
     """
     catalog = context.catalog
     retyped = wanted != column.type
-    heights = _views(catalog, table, column, through=retyped)
+    heights = _views(context, table, column, through=retyped)
     found: dict[str, Follower] = {}
     seen: list[Dependent] = []
     for part in catalog.tree(table.name):
@@ -57,7 +62,7 @@ def following(
             # A view that is replaced as it stands keeps what is over it.
             if not retyped and column.name not in dependent.named:
                 seen.append(dependent)
-            elif follower := _follower(context, dependent, column.name, heights, retyped=retyped):
+            elif follower := _follower(context, part, dependent, column.name, heights, retyped=retyped):
                 found[follower.shown] = follower
                 seen.append(dependent)
             elif _comes_along(part, dependent, heights, retyped=retyped):
@@ -69,16 +74,16 @@ def following(
     return Following(followers, (*hazards, *_told(table, column, followers, stage)))
 
 
-def _views(catalog: Catalog, table: Table, column: Column, *, through: bool) -> dict[Name, int]:
+def _views(context: Context, table: Table, column: Column, *, through: bool) -> dict[Name, int]:
     """The views that read the column, each with how many views stand between; `through`: those over these, too."""
+    catalog = context.catalog
     trees = {part.name for part in catalog.tree(table.name)}
-    heights = {
-        view.name: 0 for view in catalog.views.values() if any((part, column.name) in view.reads for part in trees)
-    }
+    views = [view for view in catalog.views.values() if not context.is_rewritten(view.name)]
+    heights = {view.name: 0 for view in views if any((part, column.name) in view.reads for part in trees)}
     grown = bool(heights) and through
     while grown:
         grown = False
-        for view in catalog.views.values():
+        for view in views:
             below = [heights[read] for read, _ in view.reads if read in heights and read != view.name]
             height = max(below, default=-1) + 1
             if below and heights.get(view.name, -1) < height <= len(catalog.views):
@@ -88,10 +93,14 @@ def _views(catalog: Catalog, table: Table, column: Column, *, through: bool) -> 
 
 
 def _follower(
-    context: Context, dependent: Dependent, column: str, heights: Mapping[Name, int], *, retyped: bool
+    context: Context, part: Table, dependent: Dependent, column: str, heights: Mapping[Name, int], *, retyped: bool
 ) -> Follower | None:
     """None: it cannot be made again, or is no thing of its own."""
     catalog, of = context.catalog, dependent.of
+    if dependent.kind == "statistics":
+        return next(following_statistics(part.name, e) for e in part.statistics if str(e.name) == dependent.name)
+    if dependent.kind == "generated column":
+        return _following_generated(part, part.by_name[dependent.name])
     if of is None:
         return None
     called = dependent.name.removesuffix(f" on {of}")
@@ -100,6 +109,9 @@ def _follower(
     match dependent.kind, relation:
         case "view", View() if of in heights and relation.extension is None:
             return following_view(relation, heights[of], rebuilt=retyped)
+        case "materialized view", View() if of in heights and relation.extension is None and not relation.populated:
+            # Nobody can read it as it is; what is over it would hinder the drop where it is not rebuilt too.
+            return following_view(relation, heights[of], rebuilt=True) if retyped or not _users(relation) else None
         case "rule", View() | Table() if not retyped:
             return next(following_rule(of, each) for each in relation.rules if each.name == called)
         case "policy", Table() if named:
@@ -111,10 +123,25 @@ def _follower(
             return None
 
 
+def _users(view: View) -> list[Dependent]:
+    """What stands over it, functions that only say its name aside."""
+    return [each for each in view.dependents if each.kind != "function body"]
+
+
+def _following_generated(table: Table, column: Column) -> Follower | None:
+    """Where another expression is a matter of the catalog alone."""
+    checked = any(constraint.kind == "check" for constraint in table.constraints)
+    if column.generated != "virtual" or column.not_null or checked or table.publications or table.partition_of:
+        return None
+    return following_generated(table.name, column)
+
+
 def _comes_along(part: Table, dependent: Dependent, heights: Mapping[Name, int], *, retyped: bool) -> bool:
-    """A rule with the view that is rebuilt, the copy of a trigger with that of the partitioned table."""
+    """A rule with the view that is rebuilt, a trigger or generated column with that of the partitioned table."""
     if dependent.kind == "rule":
         return retyped and dependent.of in heights
+    if dependent.kind == "generated column":
+        return part.partition_of is not None
     copies = (f"{trigger.name} on {part.name}" for trigger in part.triggers if trigger.inherited)
     return dependent.kind == "trigger" and dependent.name in copies
 
@@ -142,6 +169,22 @@ def _refuse_misfits(context: Context, table: Table, column: Column, wanted: str,
                 if condition is not None:
                     with _told_of(context, f"policy {policy.name} of {part.name}", column, wanted):
                         context.probe.expression(Expression(condition), table=part.name.name, row=row)
+        for made in (each for each in part.columns if each.generated and each.default is not None):
+            generated = Expression(made.default or "")
+            if column.name in generated.columns(part.name.name):
+                with _told_of(context, f"generated column {part.name}.{made.name}", column, wanted):
+                    expect(
+                        context,
+                        generated,
+                        table=part.name.name,
+                        row=row,
+                        wanted=made.type,
+                        field=f"the value of {made.name}",
+                    )
+        for statistics in part.statistics:
+            for text in statistics.expressions:
+                with _told_of(context, f"statistics {statistics.name}", column, wanted):
+                    context.probe.expression(Expression(text), table=part.name.name, row=row)
         for trigger in part.user_triggers:
             if asked := when_over_stand_ins(trigger.definition, row):
                 with _told_of(context, f"trigger {trigger.name} of {part.name}", column, wanted):

@@ -1,4 +1,4 @@
-"""A change of the catalog alone: one short transaction, and the one that takes it back."""
+"""A change in one transaction, of the catalog alone nearly always, and the one that takes it back."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ def instant(
     back_locks: tuple[Lock, ...] | None = None,
     guards: tuple[Guard, ...] = (),
     back_guards: tuple[Guard, ...] = (),
+    scans: bool = False,
+    back_scans: bool = False,
 ) -> Ddl:
     """The step with its undo.
 
-    back_title: what takes it back, for people. back_locks: of the undo, where they are not the same.
+    back_title: what takes it back, for people. back_locks: of the undo, where they are not the same. scans,
+    back_scans: it, or the undo, reads whole tables under weak locks.
     """
     undo = Ddl(
         id=f"{step_id}/undo",
@@ -36,6 +39,7 @@ def instant(
         locks=locks if back_locks is None else back_locks,
         statements=text(*back),
         guards=back_guards,
+        scans=back_scans,
     )
     return Ddl(
         id=step_id,
@@ -45,6 +49,7 @@ def instant(
         locks=locks,
         statements=text(*forth),
         guards=guards,
+        scans=scans,
         undo=(undo,),
         undo_title=back_title,
     )

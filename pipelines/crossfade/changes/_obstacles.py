@@ -37,11 +37,16 @@ def refuse_taken_name(context: Context, table: Table, name: str) -> None:
 
 
 def refuse_taken_relation(context: Context, table: Table, name: str) -> None:
-    """The name of a new index, or of a constraint that has one: tables, views and indexes of a schema share names."""
-    catalog, qualified = context.catalog, Name(table.name.schema, name)
+    """The name of a new index, or of a constraint that has one."""
+    refuse_taken_index(context, table.name.schema, name)
+
+
+def refuse_taken_index(context: Context, schema: str, name: str) -> None:
+    """Tables, views and indexes of a schema share names."""
+    catalog, qualified = context.catalog, Name(schema, name)
     if qualified in catalog.tables or qualified in catalog.views or qualified in catalog.sequences:
         context.refuse(f"a relation {qualified} exists already", fix="choose another name", at=("name",))
-    beside = (other for other in catalog.tables.values() if other.name.schema == table.name.schema)
+    beside = (each for each in (*catalog.tables.values(), *catalog.views.values()) if each.name.schema == schema)
     if any(index.name == name for other in beside for index in other.indexes):
         fix = "choose another name, or drop_index it first"
         context.refuse(f"an index {name} exists already", fix=fix, at=("name",))
@@ -125,7 +130,8 @@ def _refuse_used(context: Context, table: Table, columns: frozenset[str], beside
     """The same of one table or partition: each has dependents and rules of its own."""
     refuse_kept_in_step(context, table, columns)
     apart = ("function body", "foreign key")
-    blocking = [d for d in table.dependents if d.columns & columns and d.kind not in apart and d not in besides]
+    named = [d for d in table.dependents if d.columns & columns and d.kind not in apart and d not in besides]
+    blocking = [d for d in named if not _is_let_go(context, table, columns, d)]
     if blocking:
         _refuse_dependent(context, table, columns, blocking)
     for index in table.indexes:
@@ -149,12 +155,57 @@ def _refuse_used(context: Context, table: Table, columns: frozenset[str], beside
         )
 
 
+def _is_let_go(context: Context, table: Table, columns: frozenset[str], dependent: Dependent) -> bool:
+    """It reads the columns through views alone that the migration gives another query, or is one of these."""
+    views = context.catalog.views
+    if not context.rewritten:
+        return False
+    reading = {
+        name
+        for name, view in views.items()
+        if not context.is_rewritten(name) and any((table.name, column) in view.reads for column in columns)
+    }
+    grown = bool(reading)
+    while grown:
+        above = {name for name, view in views.items() if any(read in reading for read, _ in view.reads)}
+        above = {name for name in above - reading if not context.is_rewritten(name)}
+        reading |= above
+        grown = bool(above)
+    if dependent.of in views and dependent.kind in ("view", "materialized view"):
+        return dependent.of not in reading
+    return not dependent.named & columns and not reading
+
+
+# Why it cannot follow a column, and the way out, by the kind of what reads it.
+_NO_WAY: dict[str, tuple[str, str]] = {
+    "view": (
+        "it would keep reading the old column, and hinder its drop",
+        "give it another query in this migration (replace_view), over the columns that stay",
+    ),
+    "materialized view": (
+        "to fill it anew in the transaction that replaces the column would keep everybody waiting",
+        "drop it before this migration (drop_view) and create it again after it (create_materialized_view)",
+    ),
+    "generated column": (
+        "PostgreSQL rewrites the table for a stored one; a virtual one can follow where there are no checks",
+        "drop the generated column before this migration and add it again after it (add_generated_column)",
+    ),
+    "statistics": (
+        "they would go with the old column without a word",
+        "drop them before this migration, and create them again over the columns that stay, with `sql` changes",
+    ),
+}
+
+
 def _refuse_dependent(context: Context, table: Table, columns: frozenset[str], blocking: list[Dependent]) -> NoReturn:
-    context.refuse(
-        f"{table.name} ({', '.join(sorted(columns))}) is used by {_named(blocking)}",
-        why=f"the {blocking[0].kind} names the column itself: it would keep reading the old one, and hinder its drop",
-        fix="drop it before and create it again after this migration, with `sql` changes or in your own tool",
+    why, fix = _NO_WAY.get(
+        blocking[0].kind,
+        (
+            f"the {blocking[0].kind} names the column itself: it would keep reading the old one, and hinder its drop",
+            "drop it before and create it again after this migration, with `sql` changes or in your own tool",
+        ),
     )
+    context.refuse(f"{table.name} ({', '.join(sorted(columns))}) is used by {_named(blocking)}", why=why, fix=fix)
 
 
 def refuse_kept_in_step(context: Context, table: Table, columns: frozenset[str]) -> None:

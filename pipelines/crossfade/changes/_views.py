@@ -15,8 +15,8 @@ from crossfade.steps.compose import identifier
 from crossfade.steps.followers import Follower, following_view, ordered
 
 
-def found_view(context: Context, view: str, *, materialized: bool) -> View:
-    """The view as it is now; refuses one that does not exist, is of the other sort, or belongs to an extension."""
+def found_view(context: Context, view: str, *, materialized: bool | None = None) -> View:
+    """The view as it is now; refuses one that does not exist, is not of the sort wanted, or belongs to an extension."""
     name = context.name(view)
     found = context.catalog.views.get(name)
     what = "materialized view" if materialized else "view"
@@ -27,9 +27,8 @@ def found_view(context: Context, view: str, *, materialized: bool) -> View:
             fix=f"views here: {known}" if known else f"the schema {name.schema} has no views",
             at=("view",),
         )
-    if found.materialized is not materialized:
-        kind = "materialized_view" if found.materialized else "view"
-        context.refuse(f"{name} is a {found.kind}", fix=f"use the kind of change for a {kind}", at=("view",))
+    if materialized is not None and found.materialized is not materialized:
+        context.refuse(f"{name} is a {found.kind}, no {what}", at=("view",))
     if found.extension is not None:
         context.refuse(
             f"{name} belongs to the extension {found.extension}", why="it comes and goes with it", at=("view",)
@@ -86,7 +85,9 @@ def text_hazards(view: View) -> Iterator[Hazard]:
             yield Hazard("function-body", "warning", what)
 
 
-def bypass_hazards(context: Context, name: Name, query: str, *, invoker: bool) -> Iterator[Hazard]:
+def bypass_hazards(
+    context: Context, name: Name, query: str, *, invoker: bool = False, materialized: bool = False
+) -> Iterator[Hazard]:
     """A view reads its tables as its owner, whom policies may not bind."""
     guarded = [
         read
@@ -99,8 +100,16 @@ def bypass_hazards(context: Context, name: Name, query: str, *, invoker: bool) -
             "warning",
             f"{name} reads {', '.join(map(str, guarded))} as its owner: policies that hide rows there from who reads"
             " the view do not bind it",
-            "say `security_invoker: true` (PostgreSQL 15), or see that the owner is one whom the policies bind",
+            "see that its query gives only what all of its readers may see"
+            if materialized
+            else "say `security_invoker: true` (PostgreSQL 15), or see that the owner is one whom the policies bind",
         )
+
+
+def no_unique_index(name: Name) -> Hazard:
+    """Of a materialized view."""
+    what = f"{name} has no unique index: whoever reads it waits while it is refreshed"
+    return Hazard("no-unique-index", "note", what, "add a unique index over columns that tell its rows apart")
 
 
 def created(name: Name, query: str, options: dict[str, str], *, replace: bool = False) -> sql.Composable:

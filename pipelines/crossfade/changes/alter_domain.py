@@ -19,6 +19,7 @@ from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.step import AnyStep, Check, Ddl, Leg, Lock, stage_leg
+from crossfade.steps.types import rule_comment
 
 _VALIDATES_ONLINE = 180000  # before, VALIDATE takes SHARE on every table that has a column of the domain
 Stored = tuple[Table, Column]
@@ -213,14 +214,15 @@ def _drop(context: Context, domain: Domain, rule: str, stored: Sequence[Stored])
             at=("drop",),
         )
     unproved = definition.endswith(" NOT VALID")
-    again = _added(domain, rule, definition.removesuffix(" NOT VALID"))
+    again = [_added(domain, rule, definition.removesuffix(" NOT VALID"))]
+    again += [rule_comment(domain, rule, domain.rule_comments[rule])] if rule in domain.rule_comments else []
     gone = instant(
         context,
         leg,
         f"{domain.name}/rule/{rule}/drop",
         f"drop the rule {rule} of {domain.name}",
         [_dropped(domain, rule)],
-        [again],
+        again,
         "add the rule again",
     )
     provable = context.catalog.server.version >= _VALIDATES_ONLINE or not stored

@@ -36,13 +36,14 @@ class ChangeColumn(Change):
     like any other type, unless `strategy: in_place` says that they shall be done at once and, from `cutover` on,
     for good ([decision 12](../decisions/0012-what-cannot-come-back-in-the-catalog-is-copied.md)).
 
-    Where values change (another type, or `up` or `down` is given), a new column is filled beside the old one and
-    names are swapped at `cutover`. Indexes, unique constraints, checks and foreign keys of the column are built for
-    the new one first. Its statistics target and options stay; its storage and compression do where the type stays
-    or both are texts. Views that read it, views over these, rules, policies and triggers are made again over the new
-    one in the transaction of `cutover`, and over the old one when that is undone. In `up`, the column's name means
-    the old value; in `down`, the new one. The default goes over where the new type takes it; `'new'::text` becomes
-    the enum's `'new'`.
+    Where values change (another type, or `up` or `down` is given), a new column is filled beside the old one and names
+    are swapped at `cutover`. Indexes, unique constraints, checks and foreign keys of the column are built for the new
+    one first. Its statistics target and options stay; its storage and compression do where the type stays or both are
+    texts. Views that read it, views over these, rules, policies, triggers, extended statistics (sampled again after
+    that), virtual generated columns (PostgreSQL 18) and materialized views that hold no rows are made again over the
+    new one in the transaction of `cutover`, and over the old one when that is undone. In `up`, the column's name means
+    the old value; in `down`, the new one. The default goes over where the new type takes it; `'new'::text` becomes the
+    enum's `'new'`.
 
     With `strategy: versions` each version of the application works with the column as it knows it, from expand to
     `retire`: by views in a schema of its own, which its `search_path` names ([versions](../versions.md)).
@@ -76,9 +77,11 @@ class ChangeColumn(Change):
     ## Hazards
 
     After `cutover` the column stands last in the table. Statements prepared as `SELECT *` are refused once after
-    expand, `cutover` and `drop`. A materialized view that reads the column is refused: drop it in a migration before
-    this one and create it again in one after. What depends on the column and cannot be carried over is refused by
-    name when planned. `taken-as-utc`: a time without a zone is taken for one in UTC where no `up` says otherwise.
+    expand, `cutover` and `drop`. A materialized view that holds rows and reads the column is refused, since to fill it
+    again at `cutover` would keep everybody waiting: drop it in a migration before this one and create it again in one
+    after. So is a stored generated column that is computed from it. What depends on the column and cannot be carried
+    over is refused by name when planned. `taken-as-utc`: a time without a zone is taken for one in UTC where no `up`
+    says otherwise.
 
     ## Example
 

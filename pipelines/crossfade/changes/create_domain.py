@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from crossfade.catalog.model import Domain
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._created import made, new_name
+from crossfade.changes._created import made, new_name, usable_by_all
 from crossfade.changes._mapping import expect
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
@@ -37,6 +38,9 @@ class CreateDomain(Change):
 
     A column of a domain with rules makes PostgreSQL rewrite its table, so `add_column` and `change_column` refuse it:
     give the column the plain type and the rules as `check` and `nullable` there. New tables may have such columns.
+
+    When changes stand below it, planning makes the type in a transaction that is rolled back, to ask PostgreSQL what
+    they mean by it: the role that plans needs CREATE on the schema, on a server that takes writes.
 
     ## Example
 
@@ -74,7 +78,17 @@ class CreateDomain(Change):
             refuse_unsound(context, condition, over, "checks", rule)
             clauses.append(sql.SQL("CONSTRAINT {} CHECK ({})").format(sql.Identifier(rule), trusted(str(condition))))
         statement = sql.SQL("CREATE DOMAIN {} AS {}").format(identifier(name), sql.SQL(" ").join(clauses))
-        return made(context, name, "DOMAIN", [statement], self.comment)
+        type_ = Domain(
+            name=name,
+            type=over,
+            not_null=not self.nullable,
+            default=f"({self.default})" if self.default is not None else None,
+            collation=None,
+            constraints=tuple((rule, f"CHECK ({condition})") for rule, condition in self.checks.items()),
+            owner=context.catalog.role.name,
+            grants=usable_by_all(context),
+        )
+        return made(context, name, "DOMAIN", [statement], self.comment, type_)
 
 
 def refuse_unsound(context: Context, condition: Expression, over: str, *at: str) -> None:

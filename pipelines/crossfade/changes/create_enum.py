@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from crossfade.catalog.model import Enum
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._created import made, new_name
+from crossfade.changes._created import made, new_name, usable_by_all
 from crossfade.changes._enum import Word
 from crossfade.spec.values import Identifier
 from crossfade.steps.types import made_enum
@@ -17,8 +18,7 @@ from crossfade.steps.types import made_enum
 class CreateEnum(Change):
     """Create an enum.
 
-    A type whose values are the words given, in this order. Columns of it come with a migration that names this one
-    under `after`: when that one is planned, the type is there to be looked at.
+    A type whose values are the words given, in this order. Changes below this one may make columns of it.
 
     ## Old and new versions
 
@@ -35,6 +35,9 @@ class CreateEnum(Change):
     ## Hazards
 
     A name that a type, table, view or sequence has is refused, for a table is a type too.
+
+    When changes stand below it, planning makes the type in a transaction that is rolled back, to ask PostgreSQL what
+    they mean by it: the role that plans needs CREATE on the schema, on a server that takes writes.
 
     ## Example
 
@@ -61,4 +64,5 @@ class CreateEnum(Change):
     def compile(self, context: Context) -> Compiled:
         """One statement in expand."""
         name = new_name(context, self.enum, "enum")
-        return made(context, name, "TYPE", [made_enum(name, self.values)], self.comment)
+        type_ = Enum(name, self.values, context.catalog.role.name, usable_by_all(context))
+        return made(context, name, "TYPE", [made_enum(name, self.values)], self.comment, type_)

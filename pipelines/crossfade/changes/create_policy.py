@@ -90,7 +90,7 @@ class CreatePolicy(Change):
         conditions = [each for each in (self.using, self.with_check) if each is not None]
         read = {column for each in conditions for column in each.columns(table.name.name)}
         needs = tuple(Need(table.name, column, follows=False) for column in sorted(read & table.by_name.keys()))
-        return Compiled(steps=(step,), needs=needs, hazards=self._hazards(table))
+        return Compiled(steps=(step,), policies=((table.name, policy),), needs=needs, hazards=self._hazards(table))
 
     def _refuse_unsound(self, context: Context, table: Table) -> None:
         row = context.row_types(table)
@@ -106,7 +106,7 @@ class CreatePolicy(Change):
         found: list[Hazard] = []
         if not table.row_security:
             what = f"{table.name} has no row security: policy {self.name} does nothing until it is enabled"
-            found.append(Hazard("policy-asleep", "note", what, f"ALTER TABLE {table.name} ENABLE ROW LEVEL SECURITY"))
+            found.append(Hazard("policy-asleep", "note", what, "enable it with set_row_security, below this change"))
         if self.restrictive:
             what = f"policy {self.name} takes rows of {table.name} away from the old version too, from expand on"
             found.append(Hazard("policy-hides-rows", "danger", what, "name roles in `to` that the old version has not"))

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from crossfade.catalog.model import Composite
 from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._created import made, new_name
+from crossfade.changes._created import made, new_name, usable_by_all
 from crossfade.composing import sql
 from crossfade.spec.fragment import TypeName, trusted
 from crossfade.spec.values import Identifier, SpecModel
@@ -44,6 +45,9 @@ class CreateType(Change):
 
     A name that a type, table, view or sequence has is refused, for a table is a type too.
 
+    When changes stand below it, planning makes the type in a transaction that is rolled back, to ask PostgreSQL what
+    they mean by it: the role that plans needs CREATE on the schema, on a server that takes writes.
+
     ## Example
 
     ```yaml
@@ -73,4 +77,6 @@ class CreateType(Change):
             seen.add(attribute.name)
             parts.append(sql.SQL("{} {}").format(sql.Identifier(attribute.name), trusted(spelled)))
         statement = sql.SQL("CREATE TYPE {} AS ({})").format(identifier(name), sql.SQL(", ").join(parts))
-        return made(context, name, "TYPE", [statement], self.comment)
+        attributes = tuple(part.as_string(None) for part in parts)
+        type_ = Composite(name, attributes, context.catalog.role.name, usable_by_all(context))
+        return made(context, name, "TYPE", [statement], self.comment, type_)

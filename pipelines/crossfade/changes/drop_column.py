@@ -41,8 +41,9 @@ class DropColumn(Change):
 
     ## Hazards
 
-    Views, functions, policies and what else depends on the column is refused by name when planned. Indexes and
-    constraints over it go with it.
+    Views, functions, policies and what else depends on the column is refused by name when planned, but for views that a
+    [replace_view](replace_view.md) of the same migration gives another query. Indexes and constraints over it go with
+    it.
 
     ## Example
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import LiteralString
 
 from pydantic import Field
 
@@ -18,6 +20,7 @@ from crossfade.changes._triggers import readers, refuse_late_triggers
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
+from crossfade.steps.aside import forgotten, noted
 from crossfade.steps.compose import identifier
 from crossfade.steps.rows import NewColumn, Pair, RenamedType
 from crossfade.steps.step import EXPAND, AnyStep, stage_leg
@@ -25,14 +28,16 @@ from crossfade.steps.tuning import Tuning
 from crossfade.steps.types import made_again
 
 _OWN = "crossfade"  # where types wait while they have no name of the user's
+_PLAIN_ARRAY = re.compile(r"'\{([^'\"{}\\]*)\}'::.*")
 
 
 class DropEnumValue(Change):
     """Drop a value of an enum.
 
-    PostgreSQL takes no value out of an enum. So the enum is made anew without it, and each column of it gets a column
-    of the new enum beside it, kept in step and filled in batches. At `cutover`, in one short transaction, the columns
-    swap names and so do the two types: casts to the enum's name go on working.
+    PostgreSQL takes no value out of an enum. So the enum is made anew without it, and each column of it, or of an array
+    of it, gets a column of the new enum beside it, kept in step and filled in batches. At `cutover`, in one short
+    transaction over all of their tables, the columns swap names and so do the two types: casts to the enum's name go on
+    working.
 
     ## Old and new versions
 
@@ -47,17 +52,18 @@ class DropEnumValue(Change):
 
     ## Locks
 
-    ACCESS EXCLUSIVE on the table for an instant, in expand, at cutover, archive and drop. Rows are walked in batches,
-    and validated by scans that let reads and writes go on.
+    ACCESS EXCLUSIVE on a table for an instant, in expand, at archive and drop; on all tables with columns of the enum
+    at once for an instant, at cutover. Rows are walked in batches, and validated by scans that let reads and writes go
+    on.
 
     ## Hazards
 
     - `removed-word`: from cutover on a statement that sends the value fails.
     - `prepared-statements`, `column-order`, `copies-column`: as with [change_column](change_column.md).
 
-    Refused: an enum that columns of several tables have, for all of them would have to go over at the same instant;
-    arrays of it, functions, views, checks, index conditions and other types that use it, by name; a default that is the
-    value which goes, unless `to` says what it becomes. The old enum stays in the schema `crossfade` with the archive.
+    Refused: functions, views, checks, index conditions and other types that use it, by name; a default that is the
+    value which goes, unless `to` says what it becomes; an enum that the same migration makes. The old enum stays in the
+    schema `crossfade` with the archive, and goes with it by `crossfade purge`.
 
     ## Example
 
@@ -69,7 +75,9 @@ class DropEnumValue(Change):
 
     enum: Identifier = Field(description="The enum's name, in the `schema` of the database, or `schema.name`.")
     value: Word = Field(description="The word that goes.")
-    to: Word | None = Field(None, description="What rows that hold it get; without it they are in conflict.")
+    to: Word | None = Field(
+        None, description="What rows that hold it get, in arrays too; without it they are in conflict."
+    )
 
     def compile(self, context: Context) -> Compiled:
         """A new type and two functions in expand, a pair for each column, the functions gone in drop."""
@@ -87,16 +95,18 @@ class DropEnumValue(Change):
             values=tuple(value for value in enum.values if value != self.value),
         )
         old = Name(_OWN, context.own("enum_old", enum.name.schema, enum.name.name))
-        maps = _Maps(context, enum, new, old, self.value, self.to)
+        maps = _Maps(context, enum, new, old, self.value, self.to, arrays=any(_is_array(c) for _, c in stored))
         if not stored:
             return Compiled(steps=(_at_once(context, enum, new),))
-        table = stored[0][0]
-        refuse_branched(context, table)
-        columns = frozenset(column.name for _, column in stored)
-        hazards = [*refuse_dependents(context, table, columns)]
-        refuse_late_triggers(context, table, columns)
+        tables = list({table.name: table for table, _ in stored}.values())
+        hazards: list[Hazard] = []
+        for table in tables:
+            refuse_branched(context, table)
+            columns = frozenset(column.name for its, column in stored if its is table)
+            hazards += refuse_dependents(context, table, columns)
+            refuse_late_triggers(context, table, columns)
         pairs: list[tuple[Name, Pair]] = []
-        for _, column in stored:
+        for table, column in stored:
             refuse_lost_with_column(context, table, column)
             read = readers(context, table, column, new.name.name)
             hazards += read.hazards
@@ -105,7 +115,7 @@ class DropEnumValue(Change):
         return Compiled(
             steps=tuple(maps.steps()),
             pairs=tuple(pairs),
-            hazards=(*hazards, *self._hazards(enum, table)),
+            hazards=(*hazards, self._removed(enum), *(told for table in tables for told in _hazards(enum, table))),
             maps=tuple(
                 Mapped(name, column.name, pair.old, pair.up[column.name].text)
                 for name, pair in pairs
@@ -114,15 +124,19 @@ class DropEnumValue(Change):
         )
 
     def _stored(self, context: Context, enum: Enum) -> Sequence[tuple[Table, Column]]:
-        """The columns of the enum, all of one table; refuses by name whatever else uses it."""
+        """The columns of the enum and of arrays of it; refuses by name whatever else uses it."""
+        if enum.name in context.made_types:
+            context.refuse(
+                f"{enum.name} is made by this migration", fix="leave the value out there, and this change", at=("enum",)
+            )
+        paths = {use.path for use in enum.uses if use.kind == "table column"}
         stored = [
             (table, column)
             for table in context.catalog.tables.values()
             if table.partition_of is None
             for column in table.columns
-            if column.type_name == enum.name
+            if (table.name.schema, table.name.name, column.name) in paths
         ]
-        tables = {table.name for table, _ in stored}
         own = {
             (part.name.schema, part.name.name, column.name)
             for table, column in stored
@@ -137,81 +151,94 @@ class DropEnumValue(Change):
                 fix="drop it before this migration and create it again after it",
                 at=("enum",),
             )
-        if len(tables) > 1:
-            context.refuse(
-                f"{enum.name} is the type of columns of {', '.join(sorted(map(str, tables)))}",
-                why="all of them would have to go over at the same instant, or a cast to the enum would fail for some",
-                fix="change the columns of all tables but one to another enum (create_enum, then change_column), first",
-                at=("enum",),
-            )
         return stored
 
     def _default(self, context: Context, enum: Enum, table: Table, column: Column) -> str | None:
-        """The default of the new column: the same word, or what it becomes."""
+        """The default of the new column: the same words, or what they become."""
         if column.default is None:
             return None
-        words = {f"{sql.Literal(value).as_string(None)}::{column.type}": value for value in enum.values}
-        word = words.get(column.default)
-        if word is None:
+        words = _words(column, enum)
+        if words is None:
             context.refuse(
-                f"the default of {table.name}.{column.name} is not a word: {column.default}",
+                f"the default of {table.name}.{column.name} is no plain value: {column.default}",
                 why="it is of the type that goes",
-                fix="give the column a plain word as its default first, or none",
+                fix="give the column a plain value as its default first, or none",
                 at=("enum",),
             )
-        kept = self.to if word == self.value else word
-        if kept is None:
+        if self.value in words and self.to is None:
             context.refuse(
-                f"the default of {table.name}.{column.name} is {word}, which goes",
+                f"the default of {table.name}.{column.name} is {self.value}, which goes",
                 fix="say under `to` what it becomes, or give the column another default first",
                 at=("value",),
             )
-        return sql.SQL("{}::{}").format(sql.Literal(kept), identifier(enum.name)).as_string(None)
+        kept = [self.to if word == self.value and self.to is not None else word for word in words]
+        written = "{" + ",".join(kept) + "}" if _is_array(column) else kept[0]
+        return sql.SQL("{}::{}").format(sql.Literal(written), _typed(enum.name, _suffix(column))).as_string(None)
 
-    def _hazards(self, enum: Enum, table: Table) -> tuple[Hazard, ...]:
+    def _removed(self, enum: Enum) -> Hazard:
         outcome = f"becomes {self.to}" if self.to else "is in conflict, and cutover waits until it holds another"
-        return (
-            Hazard(
-                "removed-word",
-                "warning",
-                f"a row with {self.value} {outcome}; from cutover on a statement that sends {self.value} to {enum.name}"
-                " fails",
-                "let a gate hold cutover back until no version sends it",
-            ),
-            Hazard(
-                "copies-column",
-                "note",
-                f"every row of {table.name} is written once: PostgreSQL takes no value out of an enum",
-            ),
-            Hazard(
-                "column-order",
-                "note",
-                f"after cutover the columns of {enum.name} stand last in {table.name}: an INSERT without column names"
-                " would write the hidden old ones",
-                "name the columns in INSERT",
-            ),
-            prepared_hazard(table, "warning", "after expand, cutover and drop"),
+        what = f"a row with {self.value} {outcome}; from cutover on a statement that sends {self.value} to {enum.name}"
+        return Hazard(
+            "removed-word", "warning", f"{what} fails", "let a gate hold cutover back until no version sends it"
         )
 
 
+def _hazards(enum: Enum, table: Table) -> tuple[Hazard, ...]:
+    copied = f"every row of {table.name} is written once: PostgreSQL takes no value out of an enum"
+    last = f"after cutover the columns of {enum.name} stand last in {table.name}: an INSERT without column names"
+    return (
+        Hazard("copies-column", "note", copied),
+        Hazard("column-order", "note", f"{last} would write the hidden old ones", "name the columns in INSERT"),
+        prepared_hazard(table, "warning", "after expand, cutover and drop"),
+    )
+
+
+def _words(column: Column, enum: Enum) -> list[str] | None:
+    """The words of a default that is a plain value of the enum, or a plain array of its values."""
+    for value in enum.values:
+        if column.default == f"{sql.Literal(value).as_string(None)}::{column.type}":
+            return [value]
+    plain = _PLAIN_ARRAY.fullmatch(column.default or "")
+    words = [word for word in plain[1].split(",") if word] if plain and _is_array(column) else None
+    return words if words is not None and set(words) <= set(enum.values) else None
+
+
+def _is_array(column: Column) -> bool:
+    return column.type.endswith("[]")
+
+
+def _suffix(column: Column) -> LiteralString:
+    return "[]" if _is_array(column) else ""
+
+
+def _typed(name: Name, suffix: LiteralString) -> sql.Composable:
+    """The type, or arrays of it."""
+    return sql.SQL("{}{}").format(identifier(name), sql.SQL(suffix))
+
+
 class _Maps:
-    """The new type, and the two functions that make a value of one type one of the other.
+    """The new type, and the functions that make a value of one type one of the other.
 
     They hold on to the types themselves, so that they go on meaning the same when these get other names.
     """
 
-    def __init__(self, context: Context, enum: Enum, new: Enum, old: Name, value: str, to: str | None) -> None:
+    def __init__(
+        self, context: Context, enum: Enum, new: Enum, old: Name, value: str, to: str | None, *, arrays: bool
+    ) -> None:
         self._context, self._enum, self._new, self._old = context, enum, new, old
         self._value, self._to = value, to
+        self._suffixes: tuple[LiteralString, ...] = ("", "[]") if arrays else ("",)
         self._up, self._down = (
             Name(_OWN, context.own(purpose, enum.name.schema, enum.name.name)) for purpose in ("up", "down")
         )
 
     def steps(self) -> list[AnyStep]:
         context, maker = self._context, self._context.catalog.role.name
+        keep, subject = context.head.contract.keep, str(self._enum.name)
         made = [*made_again(self._new, maker=maker), *self._functions(self._enum.name, self._new.name)]
-        gone = [self._drop(self._up), self._drop(self._down)]
         drop_type = sql.SQL("DROP TYPE IF EXISTS {}").format(identifier(self._new.name))
+        # The archives of the columns need it as long as they are kept, and are noted before.
+        note = noted(context.migration, subject, self._old.name, (self._value,), stage_leg("drop"), keep)
         return [
             instant(
                 context,
@@ -219,22 +246,22 @@ class _Maps:
                 f"{self._enum.name}/value/{self._value}/type",
                 f"make {self._enum.name} anew without {self._value}, under another name",
                 made,
-                [*gone, drop_type],
+                [*self._gone(self._enum.name, self._new.name), drop_type],
                 "drop the new type",
             ),
             instant(
                 context,
                 stage_leg("drop"),
                 f"{self._enum.name}/value/{self._value}/functions",
-                f"drop what maps values of the old {self._enum.name}",
-                gone,
-                list(self._functions(self._old, self._enum.name)),
+                f"drop what maps values of the old {self._enum.name}, and keep that as long as its values",
+                [*self._gone(self._old, self._enum.name), note],
+                [*self._functions(self._old, self._enum.name), forgotten(self._old.name)[1]],
                 "make the mapping again",
             ),
         ]
 
     def pair(self, column: Column, default: str | None, read: tuple[str, ...]) -> Pair:
-        new_type = identifier(self._new.name).as_string(None)
+        new_type = _typed(self._new.name, _suffix(column)).as_string(None)
         return Pair(
             title=f"{self._enum.name} of {column.name}",
             old=(column.name,),
@@ -259,21 +286,29 @@ class _Maps:
             ),
         )
 
-    def _functions(self, old: Name, new: Name) -> list[sql.Composable]:
+    def _functions(self, old: Name, new: Name) -> Iterator[sql.Composable]:
         """By the names that the types have when they are made."""
-        kept = sql.SQL("value::text")
-        if self._to is not None:
-            kept = sql.SQL("CASE value::text WHEN {} THEN {} ELSE value::text END").format(
-                sql.Literal(self._value), sql.Literal(self._to)
-            )
         made = sql.SQL(
-            "CREATE FUNCTION {}(value {}) RETURNS {} LANGUAGE sql STABLE PARALLEL SAFE RETURN ({})::text::{}"
+            "CREATE FUNCTION {}(value {}) RETURNS {} LANGUAGE sql STABLE PARALLEL SAFE RETURN ({})::text{}::{}"
         )
-        up, down, here, there = map(identifier, (self._up, self._down, old, new))
-        return [made.format(up, here, there, kept, there), made.format(down, there, here, sql.SQL("value"), here)]
+        for suffix in self._suffixes:
+            here, there, text_ = _typed(old, suffix), _typed(new, suffix), sql.SQL(suffix)
+            yield made.format(identifier(self._up), here, there, self._kept(suffix), text_, there)
+            yield made.format(identifier(self._down), there, here, sql.SQL("value"), text_, here)
 
-    def _drop(self, function: Name) -> sql.Composable:
-        return sql.SQL("DROP FUNCTION IF EXISTS {}").format(identifier(function))
+    def _kept(self, suffix: LiteralString) -> sql.Composable:
+        """The value as text, with what takes the place of the word that goes."""
+        if self._to is None:
+            return sql.SQL("value")
+        words = (sql.Literal(self._value), sql.Literal(self._to))
+        if suffix:
+            return sql.SQL("pg_catalog.array_replace(value::text[], {}::text, {}::text)").format(*words)
+        return sql.SQL("CASE value::text WHEN {} THEN {} ELSE value::text END").format(*words)
+
+    def _gone(self, old: Name, new: Name) -> Iterator[sql.Composable]:
+        for suffix in self._suffixes:
+            for function, takes in ((self._up, old), (self._down, new)):
+                yield sql.SQL("DROP FUNCTION IF EXISTS {}({})").format(identifier(function), _typed(takes, suffix))
 
     def _called(self, function: Name, column: Column) -> Expression:
         call = sql.SQL("{}({})").format(identifier(function), sql.Identifier(column.name))

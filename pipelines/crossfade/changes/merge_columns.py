@@ -60,8 +60,9 @@ class MergeColumns(Change):
     `old-rule-binds-new` names their rules: they bind what the new version writes too, through `down`, until they are
     dropped. `prepared-statements`: see `rename_column`.
 
-    Refused: what else names one of the columns (a view, a policy, a foreign key, a trigger), by name, with the way
-    out; a column in the primary key.
+    Refused: what else names one of the columns (a policy, a foreign key, a trigger, a materialized view, a generated
+    column), by name, with the way out; a view, unless a [replace_view](replace_view.md) in the same migration gives it
+    another query; a column in the primary key.
 
     ## Example
 

@@ -33,9 +33,10 @@ class RenameColumn(Change):
 
     Both names hold the same value from expand to `archive`, whoever writes. Every row is written once, because each
     name needs a value of its own. Indexes, checks, foreign keys, default, comment, NOT NULL, statistics target,
-    storage, compression and options such as `n_distinct` go over to the new name. So do views, rules, policies and
-    triggers that read the column, at `retire` and in the same transaction: a view goes on giving it under the name that
-    it had there, with its owner, grants, comments and options untouched.
+    storage, compression and options such as `n_distinct` go over to the new name. So do views, rules, policies,
+    triggers, extended statistics, virtual generated columns and empty materialized views that read the column, at
+    `retire` and in the same transaction: a view goes on giving it under the name that it had there, with its owner,
+    grants, comments and options untouched.
 
     With `strategy: versions` no row is written. The column is one and the same, and each version sees it under the
     name it knows, by views in a schema that its `search_path` names ([versions](../versions.md)). The table's own

@@ -30,6 +30,9 @@ class ReplaceView(Change):
 
     With `at: cutover` the query is replaced in that stage, for a view whose rows mean something else afterwards.
 
+    A view that reads a column which another change of the same migration splits, merges, renames or drops is replaced
+    so: by a query over the columns that take its place. It is in place before the old column is hidden.
+
     ## Old and new versions
 
     Until it is replaced, in expand or at `cutover`, both read the old query, then both read the new one. A query that
@@ -62,6 +65,11 @@ class ReplaceView(Change):
     view: Identifier = Field(description="Its name, or `schema.name`.")
     as_: Query = Field(alias="as", description="The SELECT it is made of from then on.")
     at: Literal["expand", "cutover"] = Field("expand", description="When it is replaced.")
+
+    @property
+    def rewrites(self) -> tuple[str, ...]:
+        """What it reads then, no change of the migration may take away."""
+        return (self.view,)
 
     def compile(self, context: Context) -> Compiled:
         """CREATE OR REPLACE, which keeps all else; the way back may need the view dropped."""

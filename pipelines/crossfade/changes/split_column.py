@@ -59,8 +59,9 @@ class SplitColumn(Change):
     `old-rule-binds-new` names its rules: they bind what the new version writes too, through `down`, until it is
     dropped. `prepared-statements`: see `rename_column`.
 
-    Refused: what else names the column (a view, a policy, a foreign key, a trigger), by name, with the way out; a
-    column in the primary key.
+    Refused: what else names the column (a policy, a foreign key, a trigger, a materialized view, a generated
+    column), by name, with the way out; a view, unless a [replace_view](replace_view.md) in the same migration gives it
+    another query; a column in the primary key.
 
     ## Example
 

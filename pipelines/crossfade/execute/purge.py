@@ -38,7 +38,7 @@ SELECT %(database)s, a.migration, a.relation, a.columns, a.stored_in, a.keep_unt
 
 @dataclass(frozen=True)
 class Expired:
-    """A table of old values of `relation`, in the schema crossfade, that need not be kept any more."""
+    """A table of old values of `relation`, or their type, in the schema crossfade, that need not be kept any more."""
 
     database: str
     migration: str
@@ -112,6 +112,8 @@ def _drop(old: Expired) -> Ddl:
         title=f"drop the old values of {old.relation}",
         statements=text(
             sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("crossfade", old.stored_in)),
+            # Or a type whose values others kept: these were noted before it, and are gone by now.
+            sql.SQL("DROP TYPE IF EXISTS {}").format(sql.Identifier("crossfade", old.stored_in)),
             sql.SQL("UPDATE crossfade.archive SET purged_at = pg_catalog.now() WHERE stored_in = {}").format(stored_in),
             sql.SQL(
                 "SELECT crossfade.append_event(migration, 'old values purged',"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 
 from crossfade.catalog.model import Catalog, Name
@@ -20,7 +21,7 @@ from crossfade.plan.clashes import (
 )
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
-from crossfade.plan.created import created_tables
+from crossfade.plan.created import created_tables, with_made
 from crossfade.plan.following import with_following
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
@@ -31,13 +32,14 @@ from crossfade.plan.probe import ServerProbe
 from crossfade.plan.publications import publication_hazards, refuse_unidentified
 from crossfade.plan.rights import ending_hazards, rights_hazards
 from crossfade.plan.target import Target
+from crossfade.plan.types_there import types_there
 from crossfade.plan.unindexed import unindexed_hazards
 from crossfade.plan.versions import schemas_of, told_of, version_hazards, versions_of
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
 from crossfade.steps.rows import Pair, Sides, shadow_name
 from crossfade.steps.step import VALIDATE, AnyStep, Relation, stage_leg
-from crossfade.steps.transition import transition
+from crossfade.steps.transition import transitions
 
 
 def databases_of(migration: Migration) -> tuple[str, ...]:
@@ -51,10 +53,17 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
 
     open_target: raises KeyError for a name that databases.yaml does not give. root: of the project, with its suites.
     """
+    with ExitStack() as known:
+        return _compiled(migration, open_target, root, known)
+
+
+def _compiled(migration: Migration, open_target: Callable[[str], Target], root: Path, known: ExitStack) -> Plan:
+    """known: keeps what PostgreSQL has to know of the changes so far."""
     databases = databases_of(migration)
     targets = {name: open_target(name) for name in databases}
     catalogs = {name: target.catalog for name, target in targets.items()}
     compiled: list[CompiledChange] = []
+    there = Counter[str]()  # by database: of how many changes PostgreSQL knows the types by now
     problems: list[Problem] = []
     for index, entry in enumerate(migration.changes):
         change = _change(entry)
@@ -62,6 +71,9 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
         before = [earlier for earlier in compiled if earlier.database == database]
         context = _context(migration, entry, index, targets[database], before)
         try:
+            for made in before[there[database] :]:
+                there[database] += 1
+                known.enter_context(types_there(targets[database], made.result.types, made.entry.where))
             compiled.append(CompiledChange(entry, database, change.compile(context)))
         except Refused as refused:
             problems.extend(refused.problems)
@@ -77,7 +89,7 @@ def compile_plan(migration: Migration, open_target: Callable[[str], Target], roo
     whole = [
         *_own_steps(compiled),
         *(step for each in versions for step in each.old_closed()),
-        *(step for each in sides for step in transition(each)),
+        *transitions(sides),
         *(step for each in versions for step in (each.opened(), *each.new_closed())),
     ]
     assert_distinct(whole)
@@ -141,22 +153,28 @@ def _arrivals(migration: Migration, before: list[CompiledChange], catalog: Catal
 
 def _context(migration: Migration, entry: Entry, index: int, target: Target, before: list[CompiledChange]) -> Context:
     """before: the changes above it, on the same database."""
-    created = created_tables(target.database, before)
     return Context(
         migration=migration.id,
         head=migration.head,
         database=target.database,
         schema=target.schema,
-        catalog=replace(target.catalog, tables={**target.catalog.tables, **created}),
+        catalog=with_made(target.catalog, target.database, before),
         probe=ServerProbe(target.connection, search_path(target.schema), entry.where),
         rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
         where=entry.where,
         index=index,
-        created=created.keys(),
+        created=created_tables(target.database, before).keys(),
         arrivals=_arrivals(migration, before, target.catalog),
+        made_types=frozenset(type_.name for change in before for type_ in change.result.types),
         dropped=frozenset(table for change in before for table in change.result.drops),
         shown={name: columns for change in before for name, columns in change.result.shows},
         defined=frozenset(signature for change in before for signature in change.result.defines),
+        rewritten=frozenset(
+            view
+            for other in map(_change, migration.changes)
+            if (other.database or migration.head.database) == target.database
+            for view in other.rewrites
+        ),
         places={
             path[3:]: where for path, where in migration.where.items() if path[:3] == ("changes", index, entry.kind)
         },

@@ -1,11 +1,11 @@
-"""The tables that changes of a migration make, as they will be: what later changes of it may name."""
+"""What changes of a migration make, as it will be: what later changes of it may name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crossfade.catalog.model import Name, Table
+from crossfade.catalog.model import Catalog, Composite, Domain, Enum, Name, Table
 from crossfade.changes import plain_column
 from crossfade.plan.compiled import CompiledChange
 
@@ -26,3 +26,21 @@ def created_tables(database: str, compiled: Sequence[CompiledChange]) -> dict[Na
             if table := found.get(name):
                 found[name] = replace(table, constraints=(*table.constraints, constraint))
     return found
+
+
+def with_made(catalog: Catalog, database: str, compiled: Sequence[CompiledChange]) -> Catalog:
+    """The catalog with the tables, policies and types that the changes given bring to the database."""
+    tables = {**catalog.tables, **created_tables(database, compiled)}
+    types: list[Enum | Domain | Composite] = []
+    for result in (change.result for change in compiled if change.database == database):
+        types.extend(result.types)
+        for name, policy in result.policies:
+            tables[name] = replace(tables[name], policies=(*tables[name].policies, policy))
+    return replace(
+        catalog,
+        tables=tables,
+        types=catalog.types | {type_.name for type_ in types},
+        enums={**catalog.enums, **{type_.name: type_ for type_ in types if isinstance(type_, Enum)}},
+        domains={**catalog.domains, **{type_.name: type_ for type_ in types if isinstance(type_, Domain)}},
+        composites={**catalog.composites, **{type_.name: type_ for type_ in types if isinstance(type_, Composite)}},
+    )

@@ -268,7 +268,7 @@ SELECT n.nspname, c.collname,
         ).fetchall()
         guess = nearest(name.rpartition(".")[2].strip('"'), [known for (known,) in rows])
         meant = f"did you mean `{guess}`? otherwise " if guess else ""
-        return f"{meant}create the type first (`create_enum`, `create_domain`, `create_type`) in a migration before"
+        return f"{meant}create the type first (`create_enum`, `create_domain`, `create_type`), above this change"
 
     def _format(self, oid: int, modifier: int) -> str:
         """As the catalog prints it: with an empty search_path, so that the two can be compared."""

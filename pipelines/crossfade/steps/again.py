@@ -1,4 +1,4 @@
-"""What the catalog knows of views, rules, triggers, policies and functions, as statements that make them again.
+"""What the catalog knows of views, rules, triggers, policies and statistics, as statements that make them again.
 
 Definitions are as pg_dump prints them: names qualified, so that they mean the same under any search_path.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import LiteralString
 
-from crossfade.catalog.model import Name, Policy, Rule, Trigger, View
+from crossfade.catalog.model import Name, Policy, Rule, Statistics, Trigger, View
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.carry import told_of_index
@@ -133,6 +133,18 @@ def _conditions(found: Policy) -> sql.Composable:
         if condition is not None
     ]
     return sql.Composed(said)
+
+
+def statistics(found: Statistics) -> tuple[sql.Composable, ...]:
+    """Those that are not there."""
+    kind, name = sql.SQL("STATISTICS"), identifier(found.name)
+    target = sql.SQL("ALTER STATISTICS {} SET STATISTICS {}").format(name, sql.Literal(found.target))
+    return (
+        trusted(found.definition),
+        *([target] if found.target is not None else []),
+        sql.SQL("ALTER STATISTICS {} OWNER TO {}").format(name, sql.Identifier(found.owner)),
+        *comment(kind, name, found.comment),
+    )
 
 
 def comment(kind: sql.Composable, named: sql.Composable, said: str | None) -> Sequence[sql.Composable]:

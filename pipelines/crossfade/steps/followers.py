@@ -1,8 +1,8 @@
 """What reads a column that is replaced, and is made again so that it reads the one that takes its place.
 
-A view, rule, policy or trigger holds on to a column by its number in the table, whatever that is called. So once a
-turn has changed names, each is told its definition of before again, while the names in it mean the new columns; on the
-way back, while they mean the old ones. No definition is rewritten.
+A view, rule, policy, trigger, virtual generated column or extended statistics holds on to a column by its number in the
+table, whatever that is called. So once a turn has changed names, each is told its definition of before again, while the
+names in it mean the new columns; on the way back, while they mean the old ones. No definition is rewritten.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from crossfade.catalog.model import Name, Policy, Rule, Trigger, View
+from crossfade.catalog.model import Column, Name, Policy, Rule, Statistics, Trigger, View
 from crossfade.composing import sql
+from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import again
 from crossfade.steps.compose import identifier, lock, text
@@ -25,7 +26,7 @@ class Follower:
 
     shown: what it is, for people. relation: what is locked for it. height: how many views stand between it and the
     table. drop: what takes it away before any is made again; empty where it is replaced as it stands. told: facts of
-    it, each beginning with its kind, as `facts` asks for them.
+    it, each beginning with its kind, as `facts` asks for them. sampled: it is empty until the table is analysed.
     """
 
     shown: str
@@ -35,6 +36,7 @@ class Follower:
     facts: sql.Composable
     told: tuple[str, ...]
     drop: tuple[str, ...] = ()
+    sampled: bool = False
 
 
 def following_view(view: View, height: int, *, rebuilt: bool) -> Follower:
@@ -47,11 +49,13 @@ def following_view(view: View, height: int, *, rebuilt: bool) -> Follower:
         told += [f"grant on {c.name} {item}" for c in view.columns for item in c.grants]
         told += [f"trigger {t.enabled} {t.comment} {t.definition}" for t in view.triggers]
         told += [f"rule {r.enabled} {r.comment} {r.definition}" for r in view.rules]
+        told += [f"index {i.comment} {i.definition}" for i in view.indexes]
+    kind = trusted(view.kind.upper())
     return Follower(
-        shown=f"view {view.name}",
+        shown=f"{view.kind} {view.name}",
         relation=view.name,
         height=height,
-        drop=text(sql.SQL("DROP VIEW {}").format(identifier(view.name))) if rebuilt else (),
+        drop=text(sql.SQL("DROP {} {}").format(kind, identifier(view.name))) if rebuilt else (),
         make=again.view(view) if rebuilt else (again.replaced(view),),
         facts=sql.SQL(_ALL_OF_VIEW if rebuilt else _QUERY_OF_VIEW).format(_oid(view.name)),
         told=tuple(told),
@@ -104,6 +108,46 @@ def following_trigger(table: Name, trigger: Trigger, *, rebuilt: bool) -> Follow
     )
 
 
+def following_statistics(table: Name, found: Statistics) -> Follower:
+    """Extended statistics, which PostgreSQL would drop with any of their columns."""
+    return Follower(
+        shown=f"statistics {found.name}",
+        relation=table,
+        height=_LAST,
+        drop=text(sql.SQL("DROP STATISTICS {}").format(identifier(found.name))),
+        make=text(*again.statistics(found)),
+        facts=sql.SQL(
+            "SELECT pg_catalog.concat('statistics ', pg_catalog.pg_get_userbyid(s.stxowner), ' ',"
+            " nullif(s.stxstattarget, -1), ' ', pg_catalog.obj_description(s.oid, 'pg_statistic_ext'), ' ',"
+            " pg_catalog.pg_get_statisticsobjdef(s.oid))"
+            " FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace"
+            " WHERE n.nspname = {} AND s.stxname = {}"
+        ).format(sql.Literal(found.name.schema), sql.Literal(found.name.name)),
+        told=(f"statistics {found.owner} {found.told_target} {found.comment or ''} {found.definition}",),
+        sampled=True,
+    )
+
+
+def following_generated(table: Name, column: Column) -> Follower:
+    """A virtual generated column, of which no row holds a value."""
+    return Follower(
+        shown=f"generated column {table}.{column.name}",
+        relation=table,
+        height=_LAST,
+        make=text(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET EXPRESSION AS ({})").format(
+                identifier(table), sql.Identifier(column.name), trusted(column.default or "")
+            )
+        ),
+        facts=sql.SQL(
+            "SELECT 'generated as ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef AS d"
+            " JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
+            " WHERE d.adrelid = {} AND a.attname = {}"
+        ).format(_oid(table), sql.Literal(column.name)),
+        told=(f"generated as {column.default}",),
+    )
+
+
 _LAST = 1000  # after every view: it may read one that is made again
 
 _QUERY_OF_VIEW = """
@@ -138,7 +182,11 @@ UNION ALL
 SELECT pg_catalog.concat('rule ', r.ev_enabled, ' ',
                          coalesce(pg_catalog.obj_description(r.oid, 'pg_rewrite'), 'None'), ' ',
                          pg_catalog.pg_get_ruledef(r.oid))
-  FROM pg_rewrite AS r WHERE r.ev_class = {{0}} AND r.rulename <> '_RETURN'"""
+  FROM pg_rewrite AS r WHERE r.ev_class = {{0}} AND r.rulename <> '_RETURN'
+UNION ALL
+SELECT pg_catalog.concat('index ', coalesce(pg_catalog.obj_description(i.indexrelid, 'pg_class'), 'None'), ' ',
+                         pg_catalog.pg_get_indexdef(i.indexrelid))
+  FROM pg_index AS i WHERE i.indrelid = {{0}}"""
 
 
 def _oid(relation: Name) -> sql.Composable:

@@ -67,7 +67,7 @@ class UniqueRule:
 
 @dataclass(frozen=True)
 class RenamedType:
-    """A type of a column that gets another name, and maybe another schema. spelled: as the column has it before."""
+    """A type that gets another name, maybe in another schema. spelled: as a column has it before, or an array of it."""
 
     before: Name
     after: Name
@@ -313,7 +313,9 @@ class Sides:
     def spelled(self, pair: Pair, type_: str, moment: Moment) -> str:
         """The type of a column of the pair, by the name that it has at the moment."""
         after = next((renamed.after for renamed in pair.renamed if renamed.spelled == type_), None)
-        return identifier(after).as_string(None) if after is not None and pair.turned(moment) else type_
+        if after is None or not pair.turned(moment):
+            return type_
+        return identifier(after).as_string(None) + ("[]" if type_.endswith("[]") else "")
 
     def up(self, pair: Pair, column: str, row: str, moment: Moment) -> sql.Composable:
         """`up` of a new column over the old row, as it is named at the moment."""

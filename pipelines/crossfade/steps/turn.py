@@ -6,7 +6,8 @@ way the old side goes on following the new one, so turning back is the same shor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import LiteralString
 
 from crossfade.composing import sql
@@ -52,58 +53,141 @@ def rules_of(sides: Sides, pair: Pair) -> tuple[Rule, ...]:
     return tuple(found)
 
 
-def turn(sides: Sides, stage: Stage, before: Moment, after: Moment) -> Ddl:
-    """The step that turns all pairs which turn at `stage`."""
-    turning = tuple(pair for pair in sides.pairs if pair.turns_at == stage)
+def turn(together: Sequence[Sides], stage: Stage, before: Moment, after: Moment) -> Ddl:
+    """The step that turns all pairs which turn at `stage`.
+
+    together: the table; or several, whose columns are of a type that changes its name with the turn.
+    """
+    ways = [_Way.of(sides, stage, after) for sides in together]
     leg = stage_leg(stage)
-    forth = [statement for pair in turning for statement in _forth(sides, pair)]
-    back = [statement for pair in reversed(turning) for statement in _back(sides, pair)]
-    for names_forth, names_back in carry.renames(sides, stage):
-        forth.extend(names_forth)
-        back = [*names_back, *back]
-    if stage == "cutover":
-        (first, last), (first_back, last_back) = replaced_key.turned(sides), replaced_key.turned_back(sides)
-        forth, back = [*first, *forth, *last], [*first_back, *back, *last_back]
-    forth = [*_types_renamed(turning, forth=True), *forth]
-    back = [*_types_renamed(turning, forth=False), *back]
-    following = followers(turning)
-    # First, since a view that groups by a key holds on to it.
-    forth = [*taken_away(following), *forth, *carried_over(sides, stage, forth=True)]
-    back = [*taken_away(following), *back, *carried_over(sides, stage, forth=False)]
-    locks = (*lock(sides.relation, "ACCESS EXCLUSIVE"), *lock_followers(sides.relation, following))
-    named = ", ".join(sorted({name for pair in turning for name in (*pair.old, *(c.name for c in pair.new))}))
+    turning = tuple(pair for way in ways for pair in way.turning)
+    forth = (
+        *(each for way in ways for each in way.sync_ends),
+        *_types_renamed(turning, forth=True),
+        *(each for way in ways for each in way.forth),
+        *(each for way in ways for each in way.goes_on(after)),
+    )
+    back = (
+        *(each for way in ways for each in way.sync_ends),
+        *_types_renamed(turning, forth=False),
+        *(each for way in reversed(ways) for each in way.back),
+        *(each for way in ways for each in way.goes_on(before)),
+    )
+    tables = [sides.relation for sides in together]
+    locks = (
+        *(found for each in tables for found in lock(each, "ACCESS EXCLUSIVE")),
+        *(found for found in lock_followers(None, followers(turning)) if found.relation not in tables),
+    )
+    first = together[0]
     return Ddl(
-        id=sides.id(stage),
+        id=first.id(stage),
         leg=leg,
-        database=sides.database,
-        title=f"swap names in {sides.relation}: the new {named} takes over"
-        if stage == "cutover"
-        else f"let the new shape of {sides.relation} take over ({named})"
-        if named
-        else f"have the new version alone write {sides.relation}",
+        database=first.database,
+        title="; ".join(way.title for way in ways),
         locks=locks,
-        statements=(*_around_sync(sides, forth, after), *_mirrored(sides, stage, after)),
-        guards=(*turn_guards(sides), *_guards_of_mirrors(sides, stage, before)),
-        witnessed_by=_witnesses(sides, stage),
+        statements=forth,
+        guards=tuple(each for way in ways for each in way.guards(before)),
+        witnessed_by=tuple(each for sides in together for each in _witnesses(sides, stage)),
         undo=(
-            *_ask_conflicts(sides, stage, turning or sides.pairs, leg),
-            *(mirrored.ask_before_turning_back(mirror, leg) for mirror in _turning_mirrors(sides, stage, after)),
-            *(numbering.asks(sides) if stage == "cutover" else ()),
-            *(replaced_key.made_ready(sides) if stage == "cutover" else ()),
+            *(step for way in ways for step in way.before_back()),
             Ddl(
-                id=sides.id(stage, "undo"),
+                id=first.id(stage, "undo"),
                 leg=leg,
-                database=sides.database,
-                title=f"give {sides.relation} its old names back",
+                database=first.database,
+                title="; ".join(f"give {each} its old names back" for each in tables),
                 locks=locks,
-                statements=(*_around_sync(sides, back, before), *_mirrored(sides, stage, before)),
-                guards=(*turn_guards(sides), *_guards_of_mirrors(sides, stage, after)),
+                statements=back,
+                guards=tuple(each for way in ways for each in way.guards(after)),
             ),
-            *_old_not_null_again(sides, turning, leg),
-            *_made_again(sides, stage, turning),
-            *carry.checks_again(sides.table, [name for pair in turning for name in pair.sheds], _place(sides, leg)),
+            *(step for way in ways for step in way.after_back()),
         ),
         undo_title="turn back at once: the old side was kept in step",
+    )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One table's part of a turn. forth, back: statements between the end of the sync and its going on."""
+
+    sides: Sides
+    stage: Stage
+    after: Moment
+    turning: tuple[Pair, ...]
+    forth: tuple[str, ...]
+    back: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sides: Sides, stage: Stage, after: Moment) -> _Way:
+        turning = tuple(pair for pair in sides.pairs if pair.turns_at == stage)
+        forth = [statement for pair in turning for statement in _forth(sides, pair)]
+        back = [statement for pair in reversed(turning) for statement in _back(sides, pair)]
+        for names_forth, names_back in carry.renames(sides, stage):
+            forth.extend(names_forth)
+            back = [*names_back, *back]
+        if stage == "cutover":
+            (first, last), (first_back, last_back) = replaced_key.turned(sides), replaced_key.turned_back(sides)
+            forth, back = [*first, *forth, *last], [*first_back, *back, *last_back]
+        # What follows goes first, since a view that groups by a key holds on to it.
+        taken = [*taken_away(followers(turning))]
+        forth = [*taken, *forth, *carried_over(sides, stage, forth=True)]
+        back = [*taken, *back, *carried_over(sides, stage, forth=False)]
+        return cls(sides, stage, after, turning, tuple(forth), tuple(back))
+
+    @property
+    def title(self) -> str:
+        sides = self.sides
+        named = ", ".join(sorted({name for pair in self.turning for name in (*pair.old, *(c.name for c in pair.new))}))
+        if self.stage == "cutover":
+            return f"swap names in {sides.relation}: the new {named} takes over"
+        if named:
+            return f"let the new shape of {sides.relation} take over ({named})"
+        return f"have the new version alone write {sides.relation}"
+
+    @property
+    def sync_ends(self) -> tuple[str, ...]:
+        """Triggers go before the columns they name."""
+        return remove_sync(self.sides) if self.sides.synced else ()
+
+    def goes_on(self, moment: Moment) -> Iterator[str]:
+        """They come back, for the names of the moment."""
+        if self.sides.synced:
+            yield from install_sync(self.sides, moment)
+        yield from _mirrored(self.sides, self.stage, moment)
+
+    def guards(self, moment: Moment) -> Iterator[Guard]:
+        yield from turn_guards(self.sides)
+        yield from _guards_of_mirrors(self.sides, self.stage, moment)
+
+    def before_back(self) -> Iterator[AnyStep]:
+        """What the turn back wants to be asked and made first."""
+        sides, leg = self.sides, stage_leg(self.stage)
+        yield from _ask_conflicts(sides, self.stage, self.turning or sides.pairs, leg)
+        for mirror in _turning_mirrors(sides, self.stage, self.after):
+            yield mirrored.ask_before_turning_back(mirror, leg)
+        if self.stage == "cutover":
+            yield from numbering.asks(sides)
+            yield from replaced_key.made_ready(sides)
+
+    def after_back(self) -> Iterator[AnyStep]:
+        sides, leg = self.sides, stage_leg(self.stage)
+        yield from _old_not_null_again(sides, self.turning, leg)
+        yield from _made_again(sides, self.stage, self.turning)
+        shed = [name for pair in self.turning for name in pair.sheds]
+        yield from carry.checks_again(sides.table, shed, _place(sides, leg))
+        if any(each.sampled for each in followers(self.turning)):
+            yield analysed(sides, self.stage, "undo")
+
+
+def analysed(sides: Sides, stage: Stage, *more: str) -> Ddl:
+    """Extended statistics that were made again are empty until then."""
+    return Ddl(
+        id=sides.id(stage, *more, "analyze"),
+        leg=stage_leg(stage),
+        database=sides.database,
+        title=f"sample {sides.relation} for the statistics that were made again",
+        locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
+        statements=text(sql.SQL("ANALYZE {}").format(sides.sql)),
+        scans=True,
     )
 
 
@@ -144,13 +228,6 @@ def _ask_conflicts(sides: Sides, stage: Stage, turning: tuple[Pair, ...], leg: L
         silent=sides.silent,
         fix="write these rows with values that the old column can hold, then roll back again",
     )
-
-
-def _around_sync(sides: Sides, statements: list[str], after: Moment) -> tuple[str, ...]:
-    """Triggers go before the columns they name, and come back for the names of the moment after."""
-    if not sides.synced:
-        return tuple(statements)
-    return (*remove_sync(sides), *statements, *install_sync(sides, after))
 
 
 def _turning_mirrors(sides: Sides, stage: Stage, moment: Moment) -> tuple[Mirror, ...]:

@@ -55,6 +55,14 @@ def _domain(domain: Domain) -> Iterator[sql.Composable]:
         yield sql.SQL("ALTER DOMAIN {} ADD CONSTRAINT {} {}").format(
             identifier(domain.name), sql.Identifier(name), trusted(rule)
         )
+    for name, said in domain.rule_comments.items():
+        yield rule_comment(domain, name, said)
+
+
+def rule_comment(domain: Domain, rule: str, said: str) -> sql.Composable:
+    return sql.SQL("COMMENT ON CONSTRAINT {} ON DOMAIN {} IS {}").format(
+        sql.Identifier(rule), identifier(domain.name), sql.Literal(said)
+    )
 
 
 def renamed_type(before: Name, after: Name) -> Iterator[sql.Composable]:

@@ -13,6 +13,8 @@ SELECT n.nspname AS schema,
                FROM pg_constraint k WHERE k.contypid = t.oid ORDER BY k.conname) AS rule_names,
        ARRAY(SELECT pg_get_constraintdef(k.oid)
                FROM pg_constraint k WHERE k.contypid = t.oid ORDER BY k.conname) AS rules,
+       ARRAY(SELECT obj_description(k.oid, 'pg_constraint')
+               FROM pg_constraint k WHERE k.contypid = t.oid ORDER BY k.conname) AS rule_comments,
        ARRAY(SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
                FROM pg_attribute a
               WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
