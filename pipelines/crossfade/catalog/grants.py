@@ -19,26 +19,32 @@ LETTERS: Mapping[str, str] = {
     "USAGE": "U",
     "CREATE": "C",
 }
-_ITEM = re.compile(r'(?:"((?:[^"]|"")*)"|([^"=]*))=([A-Za-z*]*)/')
+_ROLE = r'(?:"((?:[^"]|"")*)"|([^"=]*))'
+_ITEM = re.compile(rf"{_ROLE}=([A-Za-z*]*)/{_ROLE}")
 
 
 @dataclass(frozen=True)
 class Granted:
-    """What somebody may do. grantee: "" = everybody."""
+    """What somebody may do. grantee: "" = everybody. grantor: who said so, the owner nearly always."""
 
     grantee: str
     privileges: frozenset[str]
     grantable: bool
+    grantor: str
 
 
 def granted(items: Iterable[str], privileges: Collection[str]) -> Iterator[Granted]:
     """Of these privileges, those that the items give: what may be granted on and what may not, apart."""
     for item in items:
         if match := _ITEM.match(item):
-            quoted, plain, letters = match.groups()
-            grantee = plain if quoted is None else quoted.replace('""', '"')
+            quoted, plain, letters, *by = match.groups()
+            grantee, grantor = _role(quoted, plain), _role(*by)
             held = frozenset(name for name in privileges if LETTERS[name] in letters)
             grantable = frozenset(name for name in held if f"{LETTERS[name]}*" in letters)
             for some, may in ((held - grantable, False), (grantable, True)):
                 if some:
-                    yield Granted(grantee, some, may)
+                    yield Granted(grantee, some, may, grantor)
+
+
+def _role(quoted: str | None, plain: str) -> str:
+    return plain if quoted is None else quoted.replace('""', '"')

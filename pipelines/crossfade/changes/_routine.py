@@ -11,7 +11,7 @@ import postgast
 from postgast import pg_query_pb2 as pg
 from pydantic import AfterValidator
 
-from crossfade.catalog.model import Name
+from crossfade.catalog.model import Function, Name
 from crossfade.changes._context import Context
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
@@ -53,6 +53,26 @@ def _parse_body(text: str, statement: pg.CreateFunctionStmt) -> None:
 
 
 Definition = Annotated[str, AfterValidator(_one_routine)]
+
+
+def _signature(text: str) -> str:
+    try:
+        statements = postgast.parse(_as_definition(text)).stmts
+    except postgast.PgQueryError:
+        statements = ()
+    if len(statements) != 1 or not statements[0].stmt.HasField("create_function_stmt"):
+        raise ValueError(
+            "a function is named with its argument types, as in full_name(text, text), or by its name alone"
+        )
+    return text.strip()
+
+
+def _as_definition(signature: str) -> str:
+    arguments = "" if "(" in signature else "()"
+    return f"CREATE FUNCTION {signature}{arguments} RETURNS void LANGUAGE sql AS ''"
+
+
+Signature = Annotated[str, AfterValidator(_signature)]
 
 
 @dataclass(frozen=True)
@@ -119,3 +139,24 @@ def replaced_text(text: str) -> str:
     tree = postgast.parse(text)
     tree.stmts[0].stmt.create_function_stmt.replace = True
     return postgast.deparse(tree)
+
+
+def found_routine(context: Context, signature: str) -> Function:
+    """By its name alone where there is one of that name; refuses one that is not there."""
+    asked = named_routine(context, signature)
+    named = [each for each in context.catalog.functions.values() if each.name == asked.name]
+    only = named[0] if len(named) == 1 else None
+    exact = context.catalog.functions.get(str(asked)) if "(" in signature else only
+    if exact is None:
+        context.refuse(
+            f"function {signature} does not exist in schema {asked.name.schema} of {context.database}"
+            if not named or "(" in signature
+            else f"there are {len(named)} functions {asked.name}",
+            fix=f"there are: {'; '.join(map(str, named))}" if named else None,
+        )
+    return exact
+
+
+def named_routine(context: Context, signature: str) -> Routine:
+    """What a signature names, whether it is there or not."""
+    return Routine.of(context, _as_definition(signature))

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import postgast
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from crossfade.catalog.dependents import words
-from crossfade.catalog.model import Function
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
-from crossfade.changes._routine import Routine
+from crossfade.changes._routine import Routine, Signature, found_routine
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import again
 from crossfade.steps.privileges import privileges_again
 from crossfade.steps.step import stage_leg
-
-
-def _signature(text: str) -> str:
-    try:
-        statements = postgast.parse(_as_definition(text)).stmts
-    except postgast.PgQueryError:
-        statements = ()
-    if len(statements) != 1 or not statements[0].stmt.HasField("create_function_stmt"):
-        raise ValueError(
-            "a function is named with its argument types, as in full_name(text, text), or by its name alone"
-        )
-    return text.strip()
-
-
-def _as_definition(signature: str) -> str:
-    arguments = "" if "(" in signature else "()"
-    return f"CREATE FUNCTION {signature}{arguments} RETURNS void LANGUAGE sql AS ''"
 
 
 class DropFunction(Change):
@@ -67,14 +46,14 @@ class DropFunction(Change):
     ```
     """
 
-    function: Annotated[str, AfterValidator(_signature)] = Field(
+    function: Signature = Field(
         description="Its name with the types of its arguments; by its name alone where there is one of that name."
     )
 
     def compile(self, context: Context) -> Compiled:
         """One statement; its undo is from the catalog."""
         with context.at("function"):
-            found = self._found(context)
+            found = found_routine(context, self.function)
             routine = Routine.of(context, found.definition)
             if users := context.probe.users_of(routine.sql.as_string(None)):
                 context.refuse(
@@ -106,19 +85,3 @@ class DropFunction(Change):
             for other in naming
         )
         return Compiled(steps=(dropped,), hazards=told)
-
-    def _found(self, context: Context) -> Function:
-        asked = Routine.of(context, _as_definition(self.function))
-        named = [each for each in context.catalog.functions.values() if each.name == asked.name]
-        if "(" in self.function:
-            exact = context.catalog.functions.get(str(asked))
-        else:
-            exact = named[0] if len(named) == 1 else None
-        if exact is None:
-            context.refuse(
-                f"function {self.function} does not exist in schema {asked.name.schema} of {context.database}"
-                if not named or "(" in self.function
-                else f"there are {len(named)} functions {asked.name}",
-                fix=f"there are: {'; '.join(map(str, named))}" if named else None,
-            )
-        return exact

@@ -1,4 +1,4 @@
-"""drop_view: a view nobody needs any more."""
+"""drop_view: a view or materialized view nobody needs any more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crossfade.steps.step import stage_leg
 
 
 class DropView(Change):
-    """Drop a view.
+    """Drop a view or materialized view.
 
     It goes in the stage `drop`.
 
@@ -30,11 +30,12 @@ class DropView(Change):
     ## Undo
 
     Creates the view again as it was: query, options, owner, grants in their order, comments, defaults, rules and
-    triggers.
+    triggers; a materialized view with its indexes, and filled again where it was filled.
 
     ## Locks
 
-    ACCESS EXCLUSIVE on the view for an instant. The tables it reads are not locked.
+    ACCESS EXCLUSIVE on the view for an instant. The tables it reads are not locked. To fill a materialized view again,
+    its undo reads them for as long as its query takes: reads and writes go on.
 
     ## Hazards
 
@@ -54,7 +55,7 @@ class DropView(Change):
 
     def compile(self, context: Context) -> Compiled:
         """One statement; its undo is from the catalog."""
-        view = found_view(context, self.view, materialized=False)
+        view = found_view(context, self.view)
         refuse_used(context, view)
         leg, locks = stage_leg("drop"), lock(relation(view.name), "ACCESS EXCLUSIVE")
         asked = followers_as_planned(
@@ -64,11 +65,12 @@ class DropView(Change):
             context,
             leg,
             f"{view.name}/view/drop",
-            f"drop view {view.name}",
-            (sql.SQL("DROP VIEW {}").format(identifier(view.name)),),
+            f"drop {view.kind} {view.name}",
+            (sql.SQL("DROP {} {}").format(trusted(view.kind.upper()), identifier(view.name)),),
             map(trusted, again.view(view)),
-            f"create view {view.name} again",
+            f"create {view.kind} {view.name} again",
             locks=locks,
             back_locks=(),
+            back_scans=view.materialized and view.populated,
         )
         return Compiled(steps=(asked, dropped), hazards=tuple(text_hazards(view)))
