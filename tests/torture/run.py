@@ -133,6 +133,10 @@ class Run:
             self.scene.spec(self.scenario.spec(self.fault.locks))
             with self.admin() as admin:
                 self.fault.prepare(admin, self.database)
+                if script := self.scenario.kind.beside(self.scenario.shape):
+                    admin.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(MIGRATOR)))
+                    admin.execute(sql.SQL(script))  # pyright: ignore[reportArgumentType]
+                    admin.execute("RESET ROLE")
                 self.model = Model(self.scenario.shape, self.scenario.kind, _rows(admin, self.scenario.shape))
         except BaseException:
             self._stack.close()

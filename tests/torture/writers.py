@@ -197,6 +197,8 @@ class _Writer:
     def _made(self, column: str, *, clean: bool) -> Value:
         dice = self._dice
         pair = next((p for p in self._kind.pairs if p.new == column and not p.swap), None)
+        if column in self._kind.values:
+            return dice.choice(self._kind.values[column])
         match pair.old if pair is not None else column:
             case "age":
                 return dice.choice((None, *range(90)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class Kind:
     fits: it can be done to the shape at all.
     views: the new version sees the table by views, each of its columns as it knows it from expand on.
     once: a query whose answer says how often something was done that must be done once.
+    beside: a script of what there is besides the shape's own, before the migration.
+    values: what writers write into a column, in place of what they do otherwise.
     """
 
     name: str
@@ -62,6 +64,8 @@ class Kind:
     fits: Callable[[Shape], bool] = lambda shape: True
     views: bool = False
     once: str | None = None
+    beside: Callable[[Shape], str] = lambda shape: ""
+    values: Mapping[str, Sequence[Value]] = field(default_factory=dict[str, Sequence[Value]])
 
     @property
     def leaves(self) -> bool:
