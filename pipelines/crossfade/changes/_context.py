@@ -60,9 +60,24 @@ class Probe(Protocol):
     """Asks the server, without touching a table."""
 
     def expression(
+        self,
+        expression: Expression,
+        *,
+        table: str,
+        row: Mapping[str, str],
+        wanted: str | None = None,
+        beside: str | None = None,
+    ) -> Facts:
+        """Resolve an expression over columns of the given types; raises Refused with the server's reason.
+
+        beside: what it calls another row with the same columns.
+        """
+        ...
+
+    def windowed(
         self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
     ) -> Facts:
-        """Resolve an expression over columns of the given types; raises Refused with the server's reason."""
+        """The same of one that may have window functions, over rows of which this is one."""
         ...
 
     def query(self, text: str) -> Columns:

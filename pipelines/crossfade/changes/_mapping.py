@@ -33,23 +33,47 @@ def checked(
     wanted: str,
     field: str,
     at: Path = (),
+    beside: str | None = None,
 ) -> Facts:
     """Refuse an expression that the server does not accept for the wanted type, or that we could not carry over.
 
-    field: what it is called. at: the path to it from the change, where that is not its name.
+    field: what it is called. at: the path to it from the change, where that is not its name. beside: what it calls
+    another row of the table.
     """
     with context.at(*(at or (field,))):
         _refuse_captured(context, table, expression, field)
-        return expect(context, expression, table=table.name.name, row=row, wanted=wanted, field=field)
+        return expect(context, expression, table=table.name.name, row=row, wanted=wanted, field=field, beside=beside)
+
+
+def checked_over_group(
+    context: Context, table: Table, expression: Expression, *, wanted: str, field: str, at: Path
+) -> Facts:
+    """The same of an expression that may have window functions, over rows of the table."""
+    with context.at(*at):
+        _refuse_captured(context, table, expression, field)
+        row = context.row_types(table)
+        facts = context.probe.windowed(expression, table=table.name.name, row=row, wanted=wanted)
+        return _assigned(context, expression, facts, wanted=wanted, field=field)
 
 
 def expect(
-    context: Context, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str, field: str
+    context: Context,
+    expression: Expression,
+    *,
+    table: str,
+    row: Mapping[str, str],
+    wanted: str,
+    field: str,
+    beside: str | None = None,
 ) -> Facts:
     """The same for a table that need not exist yet."""
     if field.startswith(("check", "default")) and "SubLink" in expression.nodes:
         context.refuse(f"{field} has a sub-select", why="PostgreSQL takes none there: it looks at one row only")
-    facts = context.probe.expression(expression, table=table, row=row, wanted=wanted)
+    facts = context.probe.expression(expression, table=table, row=row, wanted=wanted, beside=beside)
+    return _assigned(context, expression, facts, wanted=wanted, field=field)
+
+
+def _assigned(context: Context, expression: Expression, facts: Facts, *, wanted: str, field: str) -> Facts:
     if not facts.assignable:
         context.refuse(
             f"{field} gives {facts.type}, the column wants {wanted}",

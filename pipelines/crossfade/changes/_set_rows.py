@@ -19,6 +19,11 @@ from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Function, Walk
 
+GIVEN_BACK = (
+    "give the rows their old values back, by key, where nobody has written since; a key used again with the values set"
+    " here passes for the row before"
+)
+
 
 class Given(Protocol):
     """Values that come from outside the database, batch by batch."""
@@ -73,13 +78,22 @@ class SetRows:
         values: over the row `t` and what is carried in `batch`. looks_elsewhere: they come from other rows.
         """
         walk = self._walk(values, given, looks_elsewhere=looks_elsewhere)
-        return self._make_room(), walk, self._complete(walk)
+        return self.make_room(), walk, self.complete()
 
-    def _same_key(self, left: str, right: str) -> sql.Composable:
+    @property
+    def id(self) -> str:
+        return f"{self.table.name}/update/{self.context.index}"
+
+    @property
+    def place(self) -> sql.Identifier:
+        """Where the old values are kept, by key, and the new ones under names of ours."""
+        return sql.Identifier("crossfade", self._stored())
+
+    def same_key(self, left: str, right: str) -> sql.Composable:
         return same_key(self.table.key, {column.name: column.type for column in self.table.columns}, left, right)
 
     @cached_property
-    def _silent(self) -> bool:
+    def silent(self) -> bool:
         """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
         if not is_silent(
             self.context.catalog, self.context.head, self.table.name, where=self.context.where, done="set"
@@ -105,18 +119,17 @@ class SetRows:
     def _stored(self) -> str:
         return own_name(self.context.migration, "before", str(self.table.name), str(self.context.index))
 
-    def _new(self, column: str) -> str:
+    def new(self, column: str) -> str:
         """Where the archive keeps the value we set, to see whether somebody has written since."""
         return own_name("set", column)
 
-    def _make_room(self) -> Ddl:
+    def make_room(self) -> Ddl:
         stored = self._stored()
-        place = sql.Identifier("crossfade", stored)
         columns = sql.SQL(", ").join(
-            sql.SQL("{c}, {c} AS {n}").format(c=sql.Identifier(name), n=sql.Identifier(self._new(name)))
+            sql.SQL("{c}, {c} AS {n}").format(c=sql.Identifier(name), n=sql.Identifier(self.new(name)))
             for name in self.columns
         )
-        step_id = f"{self.table.name}/update/{self.context.index}/keep"
+        step_id = f"{self.id}/keep"
         return Ddl(
             id=step_id,
             leg=BACKFILL,
@@ -124,9 +137,9 @@ class SetRows:
             title=f"make room for the old values of {self.table.name} ({', '.join(self.columns)})",
             statements=text(
                 sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} WITH NO DATA").format(
-                    place, names(self.table.key), columns, identifier(self.table.name)
+                    self.place, names(self.table.key), columns, identifier(self.table.name)
                 ),
-                sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(place, names(self.table.key)),
+                sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(self.place, names(self.table.key)),
                 noted(
                     self.context.migration,
                     str(self.table.name),
@@ -148,13 +161,38 @@ class SetRows:
             undo_title="drop the kept values",
         )
 
-    def _unset(self) -> sql.Composable:
-        """The row `t` is to be set and was not."""
-        return sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(
-            self.where.render(self.table.name.name, "t") if self.where is not None else sql.SQL("true"),
-            sql.Identifier("crossfade", self._stored()),
-            self._same_key("a", "t"),
+    def unset(self, row: str) -> sql.Composable:
+        """The row is to be set and was not."""
+        return sql.SQL("({}) AND NOT {}").format(self._matches(row), self._was_set(row))
+
+    def is_set(self, row: str) -> sql.Composable:
+        """The contrary, so that it can be looked up row by row."""
+        if self.where is None:
+            return self._was_set(row)
+        return sql.SQL("({} IS NOT TRUE OR {})").format(self._matches(row), self._was_set(row))
+
+    def _matches(self, row: str) -> sql.Composable:
+        return self.where.render(self.table.name.name, row) if self.where is not None else sql.SQL("true")
+
+    def _was_set(self, row: str) -> sql.Composable:
+        return sql.SQL("EXISTS (SELECT FROM {} AS a WHERE {})").format(self.place, self.same_key("a", row))
+
+    @property
+    def due(self) -> sql.Composable:
+        """The same of the row `t`, which is in no conflict."""
+        return sql.SQL("{} AND NOT EXISTS ({} AND c.resolved_at IS NULL)").format(self.unset("t"), self._conflict())
+
+    def noted(self, which: sql.Composable) -> str:
+        """A Walk's `conflict`, of the rows `t` that it names."""
+        statement = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {}").format(
+            sql.Literal(self.context.migration), sql.Literal(str(self.table.name)), self._key_json(), any_leaf(), which
         )
+        return per_leaf(statement)
+
+    @property
+    def retried(self) -> str:
+        """A Walk's `retry`."""
+        return resolved(self.context.migration, str(self.table.name)).as_string(None)
 
     def _conflict(self) -> sql.Composable:
         """The note of a conflict of the row `t`, open or not."""
@@ -168,10 +206,8 @@ class SetRows:
         )
 
     def _walk(self, values: Mapping[str, sql.Composable], given: Given | None, *, looks_elsewhere: bool) -> Walk:
-        place = sql.Identifier("crossfade", self._stored())
         key = self.table.key
-        key_json = self._key_json()
-        due = sql.SQL("{} AND NOT EXISTS ({} AND c.resolved_at IS NULL)").format(self._unset(), self._conflict())
+        due = self.due
         in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
         # What other rows say is asked once the row is locked: a count of its children, say, while they come and go.
         locked = sql.SQL("SELECT FROM {} AS t WHERE {} AND {} FOR UPDATE SKIP LOCKED").format(any_leaf(), in_range, due)
@@ -186,32 +222,27 @@ INSERT INTO {place} ({key}, {old}, {new})
 SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
         ).format(
             key=names(key),
-            same=self._same_key("batch", "w"),
+            same=self.same_key("batch", "w"),
             key_t=names(key, of="t"),
             key_b=names(key, of="batch"),
             old=names(self.columns),
             old_t=names(self.columns, of="t"),
             old_b=names(self.columns, of="batch"),
             old_w=names(self.columns, of="w"),
-            new=names(self._new(name) for name in self.columns),
+            new=names(self.new(name) for name in self.columns),
             leaf=any_leaf(),
             in_range=in_range,
             mine=ours("t") if looks_elsewhere else sql.SQL("true"),
             due=due,
-            place=place,
+            place=self.place,
             values=sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in values.items()
             ),
             carried=given.carried if given is not None else sql.SQL(""),
             joined=given.joined if given is not None else sql.SQL(""),
         )
-        conflict = sql.SQL("SELECT crossfade.note_conflict({}, {}, {}, $3) FROM {} AS t WHERE {} AND {}").format(
-            sql.Literal(self.context.migration), sql.Literal(str(self.table.name)), key_json, any_leaf(), in_range, due
-        )
-        retried = resolved(self.context.migration, str(self.table.name))
-        step_id = f"{self.table.name}/update/{self.context.index}"
         return Walk(
-            id=step_id,
+            id=self.id,
             leg=BACKFILL,
             database=self.context.database,
             title=f"set {', '.join(self.columns)} of {self.table.name}",
@@ -220,8 +251,8 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
             first=(per_leaf(locked),) if looks_elsewhere else (),
             batch=per_leaf(batch),
             function=given.function(sql.SQL("{} AND {}").format(in_range, due)) if given is not None else None,
-            conflict=per_leaf(conflict),
-            retry=retried.as_string(None),
+            conflict=self.noted(sql.SQL("{} AND {}").format(in_range, due)),
+            retry=self.retried,
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(self.table.name), due)
             .as_string(None),
@@ -231,22 +262,17 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_range, due)
             ),
-            silent=self._silent,
+            silent=self.silent,
             writes=self.columns,
-            undo=(self._walk_back(place, step_id),),
-            undo_title="give the rows their old values back, by key, where nobody has written since; a key used again"
-            " with the values set here passes for the row before",
+            undo=(self.walk_back(),),
+            undo_title=GIVEN_BACK,
         )
 
-    def _walk_back(
-        self,
-        place: sql.Identifier,
-        step_id: str,
-    ) -> Walk:
+    def walk_back(self) -> Walk:
         in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
-        same = self._same_key("a", "t")
+        same = self.same_key("a", "t")
         untouched = sql.SQL("ROW({})::record *= ROW({})::record").format(
-            names(self.columns, of="t"), names((self._new(name) for name in self.columns), of="a")
+            names(self.columns, of="t"), names((self.new(name) for name in self.columns), of="a")
         )
         source = sql.SQL("{} AS t JOIN {} AS a ON {} AND {}")
         # The kept value we set is emptied into the old one, so that a second pass finds nothing left to give back.
@@ -260,7 +286,7 @@ WITH batch AS MATERIALIZED (
 UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_range}"""
         ).format(
             old_a=names(self.columns, of="a"),
-            source=source.format(any_leaf(), place, same, untouched),
+            source=source.format(any_leaf(), self.place, same, untouched),
             in_range=in_range,
             changed=changed,
             leaf=any_leaf(),
@@ -269,7 +295,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             ),
         )
         return Walk(
-            id=f"{step_id}/undo",
+            id=f"{self.id}/undo",
             leg=BACKFILL,
             database=self.context.database,
             title=f"give {', '.join(self.columns)} of {self.table.name} their old values back",
@@ -277,25 +303,26 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             relation=relation(self.table.name),
             batch=per_leaf(batch),
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}")
-            .format(source.format(identifier(self.table.name), place, same, untouched), changed)
+            .format(source.format(identifier(self.table.name), self.place, same, untouched), changed)
             .as_string(None),
             pending_rows=per_leaf(
                 sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
-                    source.format(any_leaf(), place, same, untouched), in_range, changed
+                    source.format(any_leaf(), self.place, same, untouched), in_range, changed
                 )
             ),
-            silent=self._silent,
+            silent=self.silent,
             writes=self.columns,
         )
 
-    def _complete(self, walk: Walk) -> Check:
+    def complete(self) -> Check:
+        """The question whether every row could be set."""
         # Of the row and not of the note, which anybody may have taken back. Without a note the walk has proved it, and
         # a row that an application brings later is none of its own.
         unset = sql.SQL(
             'SELECT pg_catalog.count(*) AS "rows that could not be set" FROM {} AS t WHERE EXISTS ({}) AND {}'
-        ).format(identifier(self.table.name), self._conflict(), self._unset())
+        ).format(identifier(self.table.name), self._conflict(), self.unset("t"))
         return Check(
-            id=f"{walk.id}/complete",
+            id=f"{self.id}/complete",
             leg=BACKFILL,
             database=self.context.database,
             title=f"ask that every row of {self.table.name} could be set",

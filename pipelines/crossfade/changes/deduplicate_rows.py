@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -19,7 +19,7 @@ from crossfade.changes._obstacles import refuse_branched
 from crossfade.changes._silence import is_silent
 from crossfade.spec.databases import search_path
 from crossfade.spec.fragment import Expression
-from crossfade.spec.values import Identifier
+from crossfade.spec.values import Identifier, listed
 from crossfade.steps.aside import Aside
 from crossfade.steps.keep_out import KeepOut
 from crossfade.steps.merge import Duplicates, Merge
@@ -40,10 +40,6 @@ def _split(text: str) -> tuple[Expression, str]:
 def _checked(text: str) -> str:
     _split(text)
     return text
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 Ordering = Annotated[str, AfterValidator(_checked), Field(examples=["updated_at DESC NULLS LAST"])]
@@ -114,7 +110,7 @@ class DeduplicateRows(Change):
     by: Annotated[tuple[Expression, ...], Field(min_length=1)] = Field(
         description="SQL over the row: rows for which all of them are equal are duplicates."
     )
-    keep: Annotated[tuple[Ordering, ...], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = Field(
+    keep: Annotated[tuple[Ordering, ...], BeforeValidator(listed, json_schema_input_type=str | list[str])] = Field(
         (), description="ORDER BY: the first of the duplicates is kept; then by the key."
     )
     where: Expression | None = Field(None, description="SQL over the row: which rows count; without it all.")

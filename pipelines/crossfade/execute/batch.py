@@ -158,6 +158,14 @@ class Walker:
     def _run(
         self, work: psycopg.Connection[Any], leaf: Relation, first: str, last: str, statement: str, *more: str
     ) -> int:
+        rows = written = self._run_once(work, leaf, first, last, statement, *more)
+        while written and self._step.in_order and statement == self._step.batch:
+            rows += (written := self._run_once(work, leaf, first, last, statement))
+        return rows
+
+    def _run_once(
+        self, work: psycopg.Connection[Any], leaf: Relation, first: str, last: str, statement: str, *more: str
+    ) -> int:
         # $1 and $2 are the server's own placeholders: fragments may hold any % they like.
         cursor = psycopg.RawCursor(work)
         for each in (*self._step.first, statement) if statement == self._step.batch else (statement,):

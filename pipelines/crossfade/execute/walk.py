@@ -123,7 +123,7 @@ class _Crew:
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=20)
 
     def work(self) -> None:
-        count = min(self._site.settings.workers, len(self._units))
+        count = 1 if self._step.in_order else min(self._site.settings.workers, len(self._units))
         threads = [threading.Thread(target=self._worker, name=f"worker {n}", daemon=True) for n in range(count)]
         for thread in threads:
             thread.start()

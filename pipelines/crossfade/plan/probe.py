@@ -78,25 +78,53 @@ class ServerProbe:
         return self._format(oid, -1 if is_domain else modifier)
 
     def expression(
-        self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
+        self,
+        expression: Expression,
+        *,
+        table: str,
+        row: Mapping[str, str],
+        wanted: str | None = None,
+        beside: str | None = None,
     ) -> Facts:
         """Resolve an expression over columns of the given types; raises Refused with the server's reason."""
-        # Under names of ours, so that a bare name in a sub-select, which would not be carried over, is not found.
-        names = {column: f"_cf_{number}" for number, column in enumerate(row)}
-        columns = [
-            sql.SQL("CAST(NULL AS {}) AS {}").format(trusted(type_), sql.Identifier(names[column]))
-            for column, type_ in row.items()
-        ]
         # LIMIT 0 with NULLs: planned and described, nothing computed. In WHERE, aggregates, window functions and
         # set-returning functions are refused by PostgreSQL itself.
-        source = sql.SQL("(SELECT {}) AS {}").format(sql.SQL(", ").join(columns), sql.Identifier(table))
-        value = expression.render(table, table, names)
-        question = sql.SQL("SELECT {value} FROM {source} WHERE ({value}) IS NULL LIMIT 0").format(
-            value=value, source=source
+        question = sql.SQL("SELECT {value} FROM {source} WHERE ({value}) IS NULL LIMIT 0")
+        return self._facts(expression, question, table, row, wanted, beside)
+
+    def windowed(
+        self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
+    ) -> Facts:
+        """The same of one that may have window functions over rows of its group."""
+        # In CASE, set-returning functions are refused; beside columns, an aggregate that is no window function.
+        question = sql.SQL("SELECT CASE WHEN true THEN {value} END, {row}.* FROM {source} LIMIT 0")
+        return self._facts(expression, question, table, row, wanted)
+
+    def _facts(
+        self,
+        expression: Expression,
+        question: sql.SQL,
+        table: str,
+        row: Mapping[str, str],
+        wanted: str | None,
+        beside: str | None = None,
+    ) -> Facts:
+        # Under names of ours, so that a bare name in a sub-select, which would not be carried over, is not found.
+        names = {column: f"_cf_{number}" for number, column in enumerate(row)}
+        columns = sql.SQL(", ").join(
+            sql.SQL("CAST(NULL AS {}) AS {}").format(trusted(type_), sql.Identifier(names[column]))
+            for column, type_ in row.items()
         )
+        value = expression.render(table, table, names)
+        if beside is not None:
+            value = Expression(value.as_string(None)).render(beside, beside, names)
+        source = sql.SQL(", ").join(
+            sql.SQL("(SELECT {}) AS {}").format(columns, sql.Identifier(each)) for each in (table, beside) if each
+        )
+        asked = question.format(value=value, row=sql.Identifier(table), source=source)
         missing = sorted(expression.columns(table) - row.keys())
         near = did_you_mean(missing[0], [*row]) if missing and row else None
-        oid, modifier = self._described(question, f"`{expression}`", bare=table, near=near)
+        oid, modifier = self._described(asked, f"`{expression}`", bare=table, near=near)
         given = self._format(oid, modifier)
         return Facts(
             type=given,

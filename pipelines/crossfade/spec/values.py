@@ -112,6 +112,11 @@ def check_id(value: Any) -> str:
     return value
 
 
+def listed(value: Any) -> Any:
+    """One word stands for a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration, json_schema_input_type=str),

@@ -202,6 +202,8 @@ class Walk(StepBase):
         others hold, for which it locks each row before it writes it.
     first: run before `batch` with the same range, in its transaction, one after the other. What locks rows there lets
         those behind it see all that was committed before the lock, in other tables too (`ours`).
+    in_order: a row may be written when another one is, mostly one that stands before it: one worker goes through the
+        relation, and a batch is repeated in its transaction until it writes none.
     function: its values stand in `batch` as a table in parentheses of ctids and columns, in the order of its `types`.
     waiting: does the same rows at nearly half the cost, since it waits for those that others hold; the engine gives
         it milliseconds for that, and falls back on `batch`.
@@ -226,6 +228,7 @@ class Walk(StepBase):
     pending_rows: str
     due: str | None = None
     first: tuple[str, ...] = ()
+    in_order: bool = False
     function: Function | None = None
     waiting: str | None = None
     careful: str | None = None
