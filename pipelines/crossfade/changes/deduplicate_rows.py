@@ -79,7 +79,9 @@ class DeduplicateRows(Change):
 
     ## Hazards
 
-    - `merges-rows`: what only the merged rows held (their other columns) is in the archive alone.
+    - `merges-rows`: what only the merged rows held (their other columns) is in the archive alone. What the kept row
+      shall have of it, an [update_rows](update_rows.md) above it says: `group_by: email`, `set: {visits: sum(visits)
+      OVER ()}`.
     - `unindexed-foreign-key`: such a table is read once for every row that goes; create the index first.
     - A child that would break a unique rule of its own is a conflict: with `conflicts: refuse` both stay and backfill
       stops, with `delete` the kept row's child stays.
@@ -152,7 +154,7 @@ class DeduplicateRows(Change):
             "warning",
             f"of duplicates in {table.name} only what the kept row holds stays; the others are put aside, and gone once"
             " the archive is purged",
-            "take over what matters with an update_rows in a migration that comes before",
+            "take over what matters with an update_rows that stands above it, by `group_by`: a sum, the first value",
         )
         return Compiled(steps=tuple(steps), hazards=(hazard, *unindexed_hazards(context.catalog, incoming)))
 
