@@ -64,6 +64,7 @@ class Constraint:
     referenced_columns: tuple[str, ...] = ()
     inherited: bool = False
     comment: str | None = None
+    needed_by: tuple[str, ...] = ()  # views and functions that PostgreSQL holds to it: they group by a primary key
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,7 @@ def constraint(row: Row, names: ColumnNames) -> Constraint:
         referenced_columns=named(row.referenced_positions or (), names[row.referenced]),
         inherited=row.inherited,
         comment=row.comment,
+        needed_by=tuple(row.needed_by or ()),
     )
 
 

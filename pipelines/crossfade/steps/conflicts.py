@@ -6,6 +6,7 @@ from crossfade.composing import sql
 
 # Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
 BOTH_WRITTEN = "CF001"
+NOT_FILLED = "23CF2"  # of the class of broken foreign keys, which it is one kind of
 
 
 def open_conflicts(migration: str, relation: str) -> sql.Composable:

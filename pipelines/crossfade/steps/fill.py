@@ -10,7 +10,7 @@ from crossfade.steps.agreement import agrees
 from crossfade.steps.compose import any_leaf, lock, per_leaf, text
 from crossfade.steps.conflicts import open_conflicts, resolved
 from crossfade.steps.rows import Moment, Sides
-from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, Check, Ddl, Guard, Leg, Walk
+from crossfade.steps.step import BACKFILL, EXPAND, VALIDATE, AnyStep, Check, Ddl, Guard, Leg, Walk
 from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, unbroken, witness
 
 IN_CONFLICT = "rows in conflict"
@@ -63,6 +63,15 @@ def expand(sides: Sides) -> Iterator[AnyStep]:
 
 def backfill(sides: Sides) -> Walk:
     """Existing rows get their new values; rows that others hold are skipped and visited again."""
+    return _walk(sides, BACKFILL, sides.id("backfill"), f"fill {_arriving(sides)} of {sides.relation}")
+
+
+def gather(sides: Sides) -> Walk:
+    """Rows of transactions that began before what they refer to was filled, and ended after the walk had gone by."""
+    return _walk(sides, VALIDATE, sides.id("gather"), f"fill what came late into {sides.relation}")
+
+
+def _walk(sides: Sides, leg: Leg, step_id: str, title: str) -> Walk:
     marker = sql.Identifier(sides.marker)
     names = sides.new_names("side by side")
     values = [
@@ -98,10 +107,10 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         relation=sql.Literal(str(sides.relation)),
     )
     return Walk(
-        id=sides.id("backfill"),
-        leg=BACKFILL,
+        id=step_id,
+        leg=leg,
         database=sides.database,
-        title=f"fill {_arriving(sides)} of {sides.relation}",
+        title=title,
         locks=lock(sides.relation, "ROW EXCLUSIVE"),
         undo_title="the new values go with their columns",
         relation=sides.relation,

@@ -89,6 +89,9 @@ class Pair:
     fits: where both columns hold the same values, under one name, and differ in how many there can be: true of a new
     row whose value the old column holds too. Such a column tells rows apart by its name, whichever side is in place.
     sheds: checks over the old columns that bind the old version only, and go at the turn.
+    seen_to: constraints over the old columns that the change itself brings over, or lets go.
+    waits: `up` reads rows of another table. Where those are not filled yet it says so (NOT_FILLED), and the row is not
+    mapped until they are.
     renamed: types that change names with the turn, before all else.
     """
 
@@ -107,6 +110,8 @@ class Pair:
     followers: tuple[Follower, ...] = ()
     fits: Expression | None = None
     sheds: tuple[str, ...] = ()
+    seen_to: tuple[str, ...] = ()
+    waits: bool = False
     renamed: tuple[RenamedType, ...] = ()
 
     @property
@@ -199,8 +204,13 @@ class Sides:
 
     @cached_property
     def shed(self) -> frozenset[str]:
-        """Checks that go at the turn, and are not carried over."""
-        return frozenset(name for pair in self.pairs for name in pair.sheds)
+        """Constraints that go at the turn or before, and are not carried over."""
+        return frozenset(name for pair in self.pairs for name in (*pair.sheds, *pair.seen_to))
+
+    @property
+    def waits(self) -> bool:
+        """A row may have to be left unmapped until rows of another table are filled."""
+        return any(pair.waits for pair in self.pairs)
 
     @cached_property
     def arriving(self) -> tuple[NewColumn, ...]:

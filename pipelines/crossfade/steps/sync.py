@@ -10,7 +10,7 @@ from __future__ import annotations
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import agrees, agrees_function, agrees_signature, asks_by_function
-from crossfade.steps.conflicts import BOTH_WRITTEN
+from crossfade.steps.conflicts import BOTH_WRITTEN, NOT_FILLED
 from crossfade.steps.pair_block import block
 from crossfade.steps.plpgsql import commented, quoted, settings
 from crossfade.steps.rows import Moment, Pair, Sides
@@ -149,7 +149,7 @@ DECLARE
   new_wrote boolean;
   failed text;     -- SQLSTATE of a value that could not be mapped, or {disagree}: both sides written, and they disagree
 BEGIN
-{blocks}
+{blocks}{waiting}
   new.{marker} := failed IS NULL;
   IF failed IS NOT NULL THEN
     PERFORM crossfade.note_conflict({id}, {relation}, {key}, failed);
@@ -166,6 +166,7 @@ END
         title=trusted(commented(str(sides.table.name))),
         migration=trusted(sides.migration),
         blocks=blocks,
+        waiting=_waiting(sides),
         marker=marker,
         id=sql.Literal(sides.migration),
         relation=sql.Literal(str(sides.table.name)),
@@ -176,6 +177,18 @@ END
     return sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql {} AS {}").format(
         name, settings(sides), quoted(body)
     )
+
+
+def _waiting(sides: Sides) -> sql.Composable:
+    if not sides.waits:
+        return sql.SQL("")
+    return sql.SQL(
+        """
+  IF failed = {} THEN
+    new.{} := NULL;  -- not mapped yet: the walk comes by when there is something to map it to
+    RETURN new;
+  END IF;"""
+    ).format(sql.Literal(NOT_FILLED), sql.Identifier(sides.marker))
 
 
 def _in_order(sides: Sides, moment: Moment) -> list[Pair]:

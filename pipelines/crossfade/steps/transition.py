@@ -65,6 +65,8 @@ def _up_to_turn(sides: Sides) -> Iterator[AnyStep]:
     yield from fill.expand(sides)
     if sides.filled:
         yield fill.backfill(sides)
+        if sides.waits:
+            yield fill.gather(sides)
         yield from fill.proof(sides, VALIDATE, "side by side")
     for pair in sides.pairs:
         for rule in turn.rules_of(sides, pair):

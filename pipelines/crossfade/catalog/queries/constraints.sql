@@ -19,7 +19,16 @@ SELECT k.conrelid AS relation,
        child.relname AS child,
        pn.nspname AS parent_schema,
        parent.relname AS parent,
-       comment.description AS comment
+       comment.description AS comment,
+       CASE WHEN k.contype = 'p' THEN
+            ARRAY(SELECT DISTINCT coalesce(format('view %%s.%%s', vn.nspname, v.relname),
+                                           pg_describe_object(d.classid, d.objid, 0))
+                    FROM pg_depend d
+                    LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
+                    LEFT JOIN pg_class v ON v.oid = w.ev_class
+                    LEFT JOIN pg_namespace vn ON vn.oid = v.relnamespace
+                   WHERE d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid AND d.deptype = 'n')
+       END AS needed_by
   FROM pg_constraint k
   JOIN pg_class child ON child.oid = k.conrelid
   JOIN pg_namespace cn ON cn.oid = child.relnamespace
