@@ -46,7 +46,8 @@ class Scenario:
     course: Course
 
     def spec(self, locks: dict[str, str]) -> str:
-        keep = "1h" if self.shape.key else "100ms"  # without a key, `drop` waits until that is over
+        # Without a key, or where what is hidden is the archive itself, `drop` waits until that is over.
+        keep = "1h" if self.shape.key and self.kind.back_until is None else "100ms"
         body: dict[str, Any] = {
             "changes": self.kind.changes(self.shape),
             "backfill": {"target": "20ms"},
@@ -58,6 +59,8 @@ class Scenario:
     @property
     def last_leg(self) -> str | None:
         """How far it goes before it turns back, or ends; None: to the end."""
+        if self.course == "restore" and self.kind.back_until is not None:
+            return self.kind.back_until
         if self.course != "restore" or not self.kind.leaves or self.shape.key:
             return None
         # Where a table has no key the values are gone with the hidden column; where nothing is in step, no sync ends.

@@ -35,7 +35,7 @@ def refuse_late_triggers(context: Context, table: Table, columns: frozenset[str]
         for trigger in part.user_triggers:
             if not (trigger.before and trigger.row and trigger.name > OWN_PREFIX and trigger.events & _WRITES):
                 continue
-            assigned = _assigned(trigger)
+            assigned = may_assign(trigger)
             touched = ", ".join(sorted(columns if assigned is None else columns & assigned))
             does = "assigns" if assigned is not None else "may assign"
             if touched:
@@ -47,7 +47,7 @@ def refuse_late_triggers(context: Context, table: Table, columns: frozenset[str]
                 )
 
 
-def _assigned(trigger: Trigger) -> frozenset[str] | None:
+def may_assign(trigger: Trigger) -> frozenset[str] | None:
     """The columns that it may assign; None: any of them."""
     if trigger.language in ("c", "internal") and trigger.body in _BOUND_BY_ARGUMENTS:
         return frozenset(trigger.arguments)

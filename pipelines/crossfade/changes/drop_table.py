@@ -10,13 +10,12 @@ from crossfade.catalog.model import ForeignKey, Table
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context, relation
 from crossfade.changes._instant import instant
+from crossfade.changes._let_go import let_go
 from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_part, uses
 from crossfade.composing import sql
-from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
-from crossfade.steps import rules
 from crossfade.steps.compose import identifier, lock, text
-from crossfade.steps.step import AnyStep, Ddl, Relation, stage_leg
+from crossfade.steps.step import Ddl, Relation, stage_leg
 
 _RETIRE, _DROP = stage_leg("retire"), stage_leg("drop")
 _BLOCKS = ("view", "materialized view", "rule", "policy", "function", "column")
@@ -90,7 +89,7 @@ class DropTable(Change):
         self._refuse_unprovable(context, table, outgoing)
         return Compiled(
             steps=(
-                *(_let_go(context, table, key) for key in outgoing),
+                *(let_go(context.place(table, _RETIRE), table, key) for key in outgoing),
                 _hide(context, table, hidden),
                 _drop(context, table, hidden),
             ),
@@ -135,46 +134,6 @@ class DropTable(Change):
                 why="before PostgreSQL 18 an undo could add it again only while nobody writes either table",
                 fix="drop its foreign keys in a migration that comes before",
             )
-
-
-def _let_go(context: Context, table: Table, key: ForeignKey) -> Ddl:
-    """Dropping the table with its foreign keys would lock all of their parents at once."""
-    place = context.place(table, _RETIRE)
-    step_id = f"{table.name}/foreign_key/{key.name}"
-    parent = relation(key.parent)
-    gone = rules.drop_constraint(place, key.name, f"{step_id}/drop", (parent,))
-    return gone.model_copy(
-        update={
-            "title": f"drop foreign key {key.name} of {table.name} to {key.parent}",
-            "undo": tuple(_bind_again(context, table, key)),
-            "undo_title": "add the foreign key again, proved without a blocking scan",
-        }
-    )
-
-
-def _bind_again(context: Context, table: Table, key: ForeignKey) -> Iterator[AnyStep]:
-    place = context.place(table, _RETIRE)
-    parent = relation(key.parent)
-    statement = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-        identifier(table.name), sql.Identifier(key.name), trusted(key.definition.removesuffix(" NOT VALID"))
-    )
-    add, validate = rules.constrain(
-        place,
-        key.name,
-        statement.as_string(None) + " NOT VALID",
-        subject=f"foreign_key/{key.name}/undo",
-        shown=f"foreign key {key.name}",
-        parents=(parent,),
-    )
-    comment = next((c.comment for c in table.constraints if c.name == key.name), None)
-    if comment is not None:
-        told = sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-            sql.Identifier(key.name), identifier(table.name), sql.Literal(comment)
-        )
-        add = add.model_copy(update={"statements": (*add.statements, *text(told))})
-    yield add
-    if key.validated:
-        yield validate
 
 
 def _hide(context: Context, table: Table, hidden: Relation) -> Ddl:

@@ -12,7 +12,7 @@ import postgast
 from google.protobuf.message import Message
 from postgast import pg_query_pb2 as pg
 
-from crossfade.catalog.model import Constraint, Index, Table, View
+from crossfade.catalog.model import Constraint, ForeignKey, Index, Table, View
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.model import Stage
@@ -221,7 +221,11 @@ def using_index(on: Relation, table: Table, index: Index, name: str) -> sql.Comp
 
 def moment_of(table: Table, constraint: str | None) -> str:
     """When the constraint is checked, as behind USING INDEX."""
-    definition = next(found.definition for found in table.constraints if found.name == constraint)
+    return when_checked(next(found.definition for found in table.constraints if found.name == constraint))
+
+
+def when_checked(definition: str) -> str:
+    """The same of a definition; nothing where it is at once, and always."""
     checked = _constraint(postgast.parse(f"ALTER TABLE t ADD {definition}"))
     return f"{' DEFERRABLE' if checked.deferrable else ''}{' INITIALLY DEFERRED' if checked.initdeferred else ''}"
 
@@ -252,15 +256,16 @@ def carried_index(
 
 def carried_constraint(
     table: Relation,
-    constraint: Constraint,
+    constraint: Constraint | ForeignKey,
     *,
     name: str,
     columns: Mapping[str, str],
     referenced: Mapping[str, str] | None = None,
+    parent: Relation | None = None,
 ) -> str:
     """ALTER TABLE ... ADD CONSTRAINT ... NOT VALID for the same check or foreign key over other columns.
 
-    referenced: the same for the columns of a foreign key's parent.
+    referenced: the same for the columns of a foreign key's parent. parent: another one.
     """
     text = (
         sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} ")
@@ -274,6 +279,8 @@ def carried_constraint(
     for attribute in definition.pk_attrs:
         attribute.string.sval = (referenced or {}).get(attribute.string.sval, attribute.string.sval)
     _rename_references(definition.raw_expr, columns)
+    if parent is not None:
+        definition.pktable.schemaname, definition.pktable.relname = parent.schema_name, parent.name
     definition.skip_validation = True
     definition.initially_valid = False
     return postgast.deparse(tree)

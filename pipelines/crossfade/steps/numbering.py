@@ -124,14 +124,14 @@ def given_again(sides: Sides, *, new: bool) -> tuple[str, ...]:
                 column.name,
                 sql.SQL("ALWAYS" if column.identity == "always" else "BY DEFAULT"),
                 name,
-                _options(sequence, type_),
+                options(sequence, type_),
             ),
             sql.SQL(
                 "SELECT pg_catalog.setval({}::regclass, pg_catalog.split_part(kept.it, ' ', 1)::bigint,"
                 " pg_catalog.split_part(kept.it, ' ', 2)::boolean)"
                 " FROM (SELECT pg_catalog.current_setting({})) AS kept (it)"
             ).format(sql.Literal(name.as_string(None)), _setting(number)),
-            *grants(sql.SQL("SEQUENCE {}").format(name), _of_others(sequence)),
+            *grants(sql.SQL("SEQUENCE {}").format(name), of_others(sequence)),
         ]
         if sequence.comment is not None:
             found.append(sql.SQL("COMMENT ON SEQUENCE {} IS {}").format(name, sql.Literal(sequence.comment)))
@@ -163,7 +163,7 @@ def _owned_by(sides: Sides, sequence: Sequence, column: str) -> sql.Composable:
     return sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(identifier(sequence.name), owner)
 
 
-def _options(sequence: Sequence, type_: str) -> sql.Composable:
+def options(sequence: Sequence, type_: str) -> sql.Composable:
     """As it is; limits that are those of its type become those of the other one."""
     limit = _MOST[sequence.type]
     up = sequence.increment > 0
@@ -182,6 +182,6 @@ def _options(sequence: Sequence, type_: str) -> sql.Composable:
     return sql.SQL(" ").join(parts)
 
 
-def _of_others(sequence: Sequence) -> list[str]:
+def of_others(sequence: Sequence) -> list[str]:
     """Who makes it has all anyway."""
     return [item for item in sequence.grants if not item.startswith((f"{sequence.owner}=", f'"{sequence.owner}"='))]

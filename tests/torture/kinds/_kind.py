@@ -53,6 +53,7 @@ class Kind:
     once: a query whose answer says how often something was done that must be done once.
     beside: a script of what there is besides the shape's own, before the migration.
     values: what writers write into a column, in place of what they do otherwise.
+    back_until: the last leg from which it can be taken back; None: from the end.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Kind:
     once: str | None = None
     beside: Callable[[Shape], str] = lambda shape: ""
     values: Mapping[str, Sequence[Value]] = field(default_factory=dict[str, Sequence[Value]])
+    back_until: str | None = None
 
     @property
     def leaves(self) -> bool:
