@@ -8,6 +8,7 @@ import pytest
 from tests.examples import (
     columns,
     duplicates,
+    keys,
     logic,
     meanings,
     reshaped,
@@ -27,7 +28,7 @@ from crossfade.gates import GATES
 from crossfade.spec import load_project
 
 PROJECT = load_project(FOLDER.parent, changes=CHANGES, gates=GATES)
-GROUPS = (columns, duplicates, logic, meanings, reshaped, rows, rules, shared, tables, types, values, versions)
+GROUPS = (columns, duplicates, keys, logic, meanings, reshaped, rows, rules, shared, tables, types, values, versions)
 EXAMPLES: list[Example] = [example for group in GROUPS for example in group.EXAMPLES]
 
 
