@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 from typing import Any
 
 import psycopg
@@ -105,8 +104,8 @@ def test_what_is_left_of_a_rebuild_that_was_cut_off_is_dropped_and_nobody_elses(
         holder.execute("UPDATE items SET w = w WHERE id = 1")
         process = scene.start_process()
         until(scene, "SELECT to_regclass('byv_ccnew1') IS NOT NULL")
-        process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.kill()
+        assert process.ending().killed
         scene.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'REINDEX INDEX CONC%'")
     run_out_leases(scene)
     oid = scene.one("SELECT 'byv'::regclass::oid::bigint")
