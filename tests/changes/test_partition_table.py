@@ -1,8 +1,9 @@
-"""partition_table: the whole way, with everything a table may have; refusals; more partitions later."""
+"""partition_table with everything a table may have: all of it goes over, and all of it comes back."""
 
 from __future__ import annotations
 
-from tests.changes.life import whole_way
+import pytest
+from tests.changes.life import rows, spec, whole_way
 from tests.scene import Scene
 
 EVENTS = """
@@ -33,6 +34,7 @@ CREATE TRIGGER log AFTER INSERT OR UPDATE OR DELETE ON events FOR EACH ROW EXECU
 COMMENT ON TRIGGER log ON events IS 'who';
 CREATE ROLE {role};
 GRANT SELECT, INSERT ON events TO {role} WITH GRANT OPTION;
+GRANT UPDATE (kind) ON events TO {role};
 ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON events TO {role} USING (account = 1);
 """
@@ -74,9 +76,29 @@ def test_everything_of_the_table_goes_over(scene: Scene) -> None:
     assert line("ALTER TABLE public.events ENABLE ROW LEVEL SECURITY")
     assert line(f"CREATE POLICY own ON public.events TO {role} USING ((account = 1))")
     assert line(f"GRANT SELECT,INSERT ON TABLE public.events TO {role} WITH GRANT OPTION")
+    assert line(f"GRANT UPDATE(kind) ON TABLE public.events TO {role}")
     assert not line("events_2024_q1 TO")  # rights on a partition
     assert scene.one("SELECT count(*) FROM recent") == 33
     assert scene.sql("INSERT INTO events (account, size) VALUES (1, 4) RETURNING id, number, twice") == [(401, 401, 8)]
     assert scene.sql("SELECT * FROM audit") == [(1, 401, "INSERT")]
     assert scene.one("SELECT count(*) FROM events_2024_q1") == 91
+    scene.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("leg", ["cutover", "archive"])
+def test_everything_of_the_table_comes_back(scene: Scene, leg: str) -> None:
+    role = f"reader_{scene.one('SELECT current_database()')}"
+    scene.sql(EVENTS.replace("{role}", role))
+    spec(scene, BY_QUARTER, more=SOON)
+    before = scene.schema(), rows(scene)
+    scene.up(through=leg)
+    scene.sql("INSERT INTO events (account, size) VALUES (1, 4)")
+
+    assert scene.rollback().ended == "undone"
+
+    assert scene.one("DELETE FROM events WHERE id = 401 RETURNING twice") == 8
+    scene.sql("TRUNCATE audit")
+    assert (scene.schema(), rows(scene)) == before
+    assert scene.own_objects() == []
+    assert scene.sql("INSERT INTO events (account) VALUES (1) RETURNING id, number") == [(402, 402)]
     scene.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -18,7 +18,7 @@ from crossfade.steps.step import EXPAND, AnyStep, Check, Ddl, Guard, Leg, Lock, 
 
 
 def expand(mirror: Mirror) -> Iterator[Ddl]:
-    """From here on both sides follow each other; rows that existed are mapped by `fill`."""
+    """From here on both sides follow each other; rows that existed are mapped by the walk."""
     for part in _parts(mirror, "side by side"):
         yield part.ddl(mirror, EXPAND, part.on, undo=(part.ddl(mirror, EXPAND, part.off, undone=True),))
 

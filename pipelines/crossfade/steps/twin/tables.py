@@ -62,7 +62,7 @@ class Twin:
         return _relation(self.other(moment))
 
     def own(self, purpose: str, *subject: str) -> str:
-        return own_name(self.migration, purpose, *subject, str(self.table))
+        return own_name(self.migration, purpose, *subject, str(self.table), self.table.name)
 
     def id(self, *parts: str) -> str:
         """A step's id."""
