@@ -17,8 +17,6 @@ from crossfade.steps.mirror.tables import record
 from crossfade.steps.plpgsql import commented, quoted
 from crossfade.steps.rekey.tables import Referring, Rekeyed
 
-_NEW = sql.Identifier("new_key")
-
 
 def made(key: Rekeyed) -> Iterator[sql.Composable]:
     """Statements that make the view and the functions, of a table that others refer to."""
@@ -28,7 +26,7 @@ def made(key: Rekeyed) -> Iterator[sql.Composable]:
         sql.SQL("{} AS {}").format(sql.Identifier(column.name), _old(number)) for number, column in enumerate(key.old)
     )
     yield sql.SQL("CREATE VIEW {} AS SELECT {} AS {}, {} FROM {}").format(
-        _keys(key), sql.Identifier(key.column), _NEW, olds, key.sql
+        _keys(key), sql.Identifier(key.column), _new(), olds, key.sql
     )
     given = [sql.SQL("${}").format(sql.Literal(number + 1)) for number in range(len(key.old))]
     same = sql.SQL(" AND ").join(
@@ -39,9 +37,9 @@ def made(key: Rekeyed) -> Iterator[sql.Composable]:
   ELSIF answer IS NULL THEN
     RAISE SQLSTATE {} USING MESSAGE = 'the row has no new key yet';"""
     ).format(sql.Literal(NOT_FILLED))
-    yield from _function(key, _to_new(key), _types(key), trusted(key.type), _NEW, same, waits)
+    yield from _function(key, _to_new(key), _types(key), trusted(key.type), _new(), same, waits)
     for number, column in enumerate(key.old):
-        same = equal(key.type, sql.SQL("v.{}").format(_NEW), sql.SQL("$1"))
+        same = equal(key.type, sql.SQL("v.{}").format(_new()), sql.SQL("$1"))
         yield from _function(
             key, _to_old(key, number), [trusted(key.type)], _type(column), _old(number), same, sql.SQL("")
         )
@@ -117,7 +115,7 @@ def adopt(key: Rekeyed, *, retired: bool) -> Iterator[sql.Composable]:
                 view=_view(key, child, "late"),
                 keys=_keys(key),
                 is_new=_is_new(key),
-                new=_NEW,
+                new=_new(),
                 same_old=same_old,
                 olds=_olds_of(key),
                 same_new=_same_new(key),
@@ -142,7 +140,7 @@ def _view_of(
     return sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} AS {}, {}{} FROM {}").format(
         _view(key, child, purpose),
         sql.Identifier(child.column),
-        _NEW,
+        _new(),
         olds,
         more or sql.SQL(""),
         identifier(child.table.name),
@@ -155,11 +153,11 @@ def _olds_of(key: Rekeyed) -> sql.Composable:
 
 def _is_new(key: Rekeyed) -> sql.Composable:
     """`k` is the row for which a trigger fires."""
-    return equal(key.type, sql.SQL("k.{}").format(_NEW), sql.SQL("new.{}").format(sql.Identifier(key.column)))
+    return equal(key.type, sql.SQL("k.{}").format(_new()), sql.SQL("new.{}").format(sql.Identifier(key.column)))
 
 
 def _same_new(key: Rekeyed) -> sql.Composable:
-    return equal(key.type, sql.SQL("c.{}").format(_NEW), sql.SQL("k.{}").format(_NEW))
+    return equal(key.type, sql.SQL("c.{}").format(_new()), sql.SQL("k.{}").format(_new()))
 
 
 def _trigger(
@@ -236,6 +234,10 @@ def _type(column: Column) -> sql.Composable:
 
 def _types(key: Rekeyed) -> list[sql.Composable]:
     return [_type(column) for column in key.old]
+
+
+def _new() -> sql.Identifier:
+    return sql.Identifier("new_key")
 
 
 def _old(number: int) -> sql.Identifier:
