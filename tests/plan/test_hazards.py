@@ -66,7 +66,7 @@ OF_TEAM = "name: f, foreign_key: {columns: [team_id], references: {table: teams}
         ("drop_column: {table: items, column: seen}", "prepared-statements", "note"),
         ("add_column: {table: items, column: extra, type: text}", "columns-by-position", "warning"),
         ("rename_column: {table: items, from: seen, to: at}", "columns-by-position", "warning"),
-        ("sql: {up: SELECT 1, down: SELECT 1}", "sql-locks-unknown", "warning"),
+        ("sql: {up: SELECT now(), down: SELECT 1}", "sql-locks-unknown", "warning"),
         ("sql: {up: SELECT 1}", "sql-no-down", "danger"),
     ],
 )

@@ -127,7 +127,7 @@ def test_what_cannot_be_undone_is_said_so_and_is_a_risk(scene: Scene) -> None:
 
     assert plan_json(plan)["risk"] == "danger"
     assert "undo: cannot be undone: not possible: no `down` is given" in printed(plan)
-    assert "locks not known" in printed(plan)
+    assert "reads and writes of public.users wait until it is done" in " ".join(printed(plan).split())
 
 
 def test_a_new_table_keeps_nobody_waiting(scene: Scene) -> None:

@@ -30,17 +30,15 @@ class IndexesOf:
     child: Referring
 
     def made(self) -> tuple[tuple[BuildIndex, ...], tuple[Hazard, ...]]:
-        """Steps that build them; and what is said of those that nothing replaces, or that are there twice."""
+        """Steps that build them; and what is said of those that nothing replaces."""
         child = self.child
         alone = len(child.columns) == 1 and bool(child.leaving)
         made: list[BuildIndex] = []
-        told: list[Hazard] = []
+        lost: list[Hazard] = []
         led = False
         for index in child.table.indexes:
             if index.primary or not index.valid or not index.reads & set(child.leaving):
                 continue
-            if index.unique:
-                told.append(_race(child, index))
             if alone:  # those of a column that one other replaces are built again for that
                 self._refuse_unfit(index)
                 led = led or (index.columns[:1] == child.columns and index.predicate is None)
@@ -50,10 +48,10 @@ class IndexesOf:
             elif index.unique:
                 self._refuse_parted(index)
             else:
-                told.append(_goes(child, index))
+                lost.append(_goes(child, index))
         if not led:
             made.append(self._plain(made))
-        return tuple(made), tuple(told)
+        return tuple(made), tuple(lost)
 
     def _refuse_unfit(self, index: Index) -> None:
         said = postgast.parse(index.definition).stmts[0].stmt.index_stmt.index_params
@@ -120,17 +118,6 @@ def _reads_elsewhere(child: Referring, index: Index) -> bool:
     read = {name for text in carry.index_texts(index) for name in Expression(text).columns(table)}
     included = postgast.parse(index.definition).stmts[0].stmt.index_stmt.index_including_params
     return bool(set(child.columns) & {*read, *(part.index_elem.name for part in included)})
-
-
-def _race(child: Referring, index: Index) -> Hazard:
-    return Hazard(
-        "on-conflict-race",
-        "note",
-        f"from validate to drop INSERT ... ON CONFLICT by {index.name} of {child.table.name} may raise a unique"
-        f" violation of the index over {child.column} where another session inserts the same values at the same"
-        " instant",
-        "let the application try again on SQLSTATE 23505, as it may have to after 40001",
-    )
 
 
 def _goes(child: Referring, index: Index) -> Hazard:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import postgast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context
+from crossfade.changes._context import Context, relation
+from crossfade.changes._script_locks import ScriptLocks, script_locks
 from crossfade.spec.model import Phase, Stage
-from crossfade.steps.step import AnyStep, Autocommit, Check, Ddl, Leg, stage_leg
+from crossfade.steps.step import AnyStep, Autocommit, Check, Ddl, Leg, Lock, Script, stage_leg
 
 _TRANSACTION_WORDS = "transaction_stmt"
 
@@ -27,7 +29,7 @@ def _parsed(text: str) -> str:
     return text
 
 
-Script = Annotated[str, AfterValidator(_parsed)]
+Statements = Annotated[str, AfterValidator(_parsed)]
 
 
 class Sql(Change):
@@ -52,14 +54,20 @@ class Sql(Change):
 
     ## Locks
 
-    The plan cannot know all locks that such statements take, and says so. It names ALTER TABLE, LOCK, VACUUM FULL,
-    CLUSTER, and CREATE INDEX and REINDEX without CONCURRENTLY, with what they lock and what does the same without
-    keeping others waiting.
+    Those that the text and the catalog tell: the plan shows them as it does for every step, and in a transaction they
+    are taken before the first statement, in an order that nobody is ended for, within `locks.timeout`, and tried again
+    as long as `locks.budget` allows. They are held until the step is done.
+
+    What they do not tell is named: what DO, CALL and functions do, whatever CASCADE reaches, tables of schemas that
+    the project does not name.
 
     ## Hazards
 
-    A statement that scans or rewrites a table holds its locks for as long. Split it, or use the kind of change that
-    does the same step by step.
+    - `sql-locks`: a statement takes a lock under which clients wait, with the kind of change that does the same and
+      lets them go on. One that scans or rewrites the table holds it for as long.
+    - `sql-holds-rows`: UPDATE, DELETE or MERGE; every row that they write is held until the step is done.
+    - `sql-locks-unknown`: what is locked cannot be told.
+    - `sql-no-down`: it cannot be taken back.
 
     ## Example
 
@@ -75,11 +83,11 @@ class Sql(Change):
     ```
     """
 
-    up: Script = Field(description="One or more statements.")
-    down: Script | None = Field(
+    up: Statements = Field(description="One or more statements.")
+    down: Statements | None = Field(
         None, description="What takes it back; without it the migration cannot be undone past here."
     )
-    verify: Script | None = Field(None, description="A query that gives true when `up` has had its effect.")
+    verify: Statements | None = Field(None, description="A query that gives true when `up` has had its effect.")
     transaction: bool = Field(
         True, description="`up` runs in one transaction with its ledger row; `false`: each statement by itself."
     )
@@ -98,7 +106,7 @@ class Sql(Change):
         return value
 
     def compile(self, context: Context) -> Compiled:
-        """The statements as one step; the plan cannot know their locks."""
+        """The statements as one step, which takes what they are known to lock before it begins."""
         if not self.transaction and self.verify is None and self.reason is None:
             context.refuse(
                 "sql without a transaction needs `verify`",
@@ -110,17 +118,21 @@ class Sql(Change):
         title = self.title or f"run SQL: {' '.join(self.up.split())[:60]}"
         shared: dict[str, Any] = {"leg": leg, "database": context.database}
         statements, back = _split(self.up), _split(self.down) if self.down else ()
+        found = script_locks(statements, context.catalog, context.schema)
         undo: tuple[AnyStep, ...] = ()
         if back:
+            undone = script_locks(back, context.catalog, context.schema)
+            told: dict[str, Any] = shared | {
+                "id": f"{step_id}/undo",
+                "title": f"take back: {title}",
+                **_locking(undone),
+            }
             undo = (
-                Ddl(id=f"{step_id}/undo", title=f"take back: {title}", statements=back, **shared)
-                if self.transaction
-                else Autocommit(
-                    id=f"{step_id}/undo", title=f"take back: {title}", statements=back, done=None, **shared
-                ),
+                Ddl(statements=back, **told) if self.transaction else Autocommit(statements=back, done=None, **told),
             )
         undo_title = "run `down`" if back else "not possible: no `down` is given"
         shared |= {"id": step_id, "title": title, "undo": undo, "undo_title": undo_title, "irreversible": not back}
+        shared |= _locking(found)
         step: AnyStep = (
             Ddl(statements=statements, **shared)
             if self.transaction
@@ -138,18 +150,42 @@ class Sql(Change):
                     fix="see why `verify` does not give true",
                 )
             )
-        unknown = Hazard(
-            "sql-locks-unknown",
-            "warning",
-            "the plan does not know which locks these statements take, nor for how long",
-            "keep each statement to one table, or use a kind of change that says",
-        )
-        hazards = [unknown]
+        hazards = [*_hazards(found)]
         if not back:
             hazards.append(
                 Hazard("sql-no-down", "danger", "there is no `down`: this cannot be taken back", "give `down`")
             )
         return Compiled(steps=tuple(steps), hazards=tuple(hazards))
+
+
+def _locking(found: ScriptLocks) -> dict[str, Any]:
+    return {"locks": found.locks(), "script": Script(unknown_locks=found.unknown)}
+
+
+def _hazards(found: ScriptLocks) -> Iterator[Hazard]:
+    for taken in found.taken:
+        lock = Lock(relation=relation(taken.relation), mode=taken.mode)
+        if lock.blocks_clients:
+            yield Hazard(
+                "sql-locks",
+                "warning",
+                f"{taken.by} takes {taken.mode} on {taken.relation}: {lock.blocks} of it wait until the step is done",
+                taken.safer or "keep what comes after it in the same step short",
+            )
+    for held in found.holds:
+        yield Hazard(
+            "sql-holds-rows",
+            "warning",
+            f"{held.by} holds every row that it writes until the step is done",
+            f"use `{held.kind}`, which writes in batches",
+        )
+    if found.unknown:
+        yield Hazard(
+            "sql-locks-unknown",
+            "warning",
+            f"the plan cannot tell what is locked by {', '.join(found.unknown)}, nor for how long",
+            "keep each statement to one table, or use a kind of change that says",
+        )
 
 
 def _split(script: str) -> tuple[str, ...]:

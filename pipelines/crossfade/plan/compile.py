@@ -26,7 +26,6 @@ from crossfade.plan.following import with_following
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
 from crossfade.plan.isolation import isolation_hazards
-from crossfade.plan.locking import locking_hazards
 from crossfade.plan.plan import Lineage, Plan, PlannedHazard, Settings, Size
 from crossfade.plan.probe import ServerProbe
 from crossfade.plan.publications import publication_hazards, refuse_unidentified
@@ -111,7 +110,6 @@ def _compiled(migration: Migration, open_target: Callable[[str], Target], root: 
         gates=gates_of(migration, legs, catalogs, compiled),
         hazards=(
             *_hazards_of_changes(compiled),
-            *locking_hazards(compiled),
             *unindexed_hazards(catalogs, compiled),
             *(h for name, catalog in catalogs.items() for h in rights_hazards(name, catalog, steps)),
             *(h for name, catalog in catalogs.items() for h in ending_hazards(migration, name, catalog)),

@@ -15,7 +15,7 @@ from crossfade.report.estimate import estimate
 from crossfade.report.measures import said_seconds
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import given_values, table
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, RebuildIndex, Walk
+from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, RebuildIndex, Script, Walk
 
 Risk = Literal["none", "note", "warning", "danger"]
 RISKS: tuple[Risk, ...] = ("none", "note", "warning", "danger")
@@ -130,14 +130,19 @@ def _line(plan: Plan, step: AnyStep, number: int) -> Line:
 
 def _waits(plan: Plan, step: AnyStep) -> str:
     """Who waits because of the step, and for how long at most."""
-    made_to_wait = [f"{lock.blocks} of {lock.relation}" for lock in step.locks if not lock.blocks.startswith("nobody")]
+    made_to_wait = [f"{lock.blocks} of {lock.relation}" for lock in step.locks if lock.blocks_clients]
     match step:
         case Walk() if any(lock.mode == "ROW EXCLUSIVE" for lock in step.locks):
             return f"a writer of a row in the batch waits up to {said_seconds(plan.settings.batch_target)}"
         case Walk() | Check():
             return "nobody waits"
+        case Ddl(script=Script() as script) | Autocommit(script=Script() as script):
+            said = [f"{' and '.join(made_to_wait)} wait until it is done"] if made_to_wait else []
+            if script.unknown_locks:
+                said.append("other locks not known" if step.locks else "locks not known")
+            return "; ".join(said) or "nobody waits"
         case Ddl() | Autocommit() if not step.locks:
-            return "locks not known" if _is_of_an_author(step) else "nobody waits"
+            return "nobody waits"
         case Ddl(works_locked=True):
             return f"{' and '.join(made_to_wait)} wait until it is done"
         case _ if made_to_wait:
@@ -145,11 +150,6 @@ def _waits(plan: Plan, step: AnyStep) -> str:
             return f"{' and '.join(made_to_wait)} wait up to {patience} for the lock, then an instant"
         case _:
             return "only other DDL waits"
-
-
-def _is_of_an_author(step: AnyStep) -> bool:
-    """A `sql` change's, which alone has the id `<schema>/sql/<number>`; others' begin with a table."""
-    return step.id.split("/")[-2:-1] == ["sql"]
 
 
 def _labels(plan: Plan, point: str) -> tuple[str, ...]:

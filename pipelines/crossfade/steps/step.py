@@ -80,9 +80,12 @@ class Lock(Data):
         """Whom it makes wait, in words."""
         if self.mode == "ACCESS EXCLUSIVE":
             return "reads and writes"
-        if self.mode in ("SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE"):
-            return "writes"
-        return "nobody but other DDL"
+        return "writes" if self.blocks_clients else "nobody but other DDL"
+
+    @property
+    def blocks_clients(self) -> bool:
+        """Reads or writes of applications wait behind it."""
+        return self.mode in ("SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE", "ACCESS EXCLUSIVE")
 
 
 class Guard(Data):
@@ -122,6 +125,15 @@ class StepBase(Data):
     for_going_on: bool = False
 
 
+class Script(Data):
+    """That statements are an author's own, of which nobody knows how long they take.
+
+    unknown_locks: what in them may lock more than the step says.
+    """
+
+    unknown_locks: tuple[str, ...] = ()
+
+
 class Ddl(StepBase):
     """Statements in one transaction with their ledger row: all or nothing.
 
@@ -136,6 +148,7 @@ class Ddl(StepBase):
     scans: bool = False
     works_locked: bool = False
     witnessed_by: tuple[str, ...] = ()
+    script: Script | None = None
 
 
 class Autocommit(StepBase):
@@ -148,6 +161,7 @@ class Autocommit(StepBase):
     kind: Literal["autocommit"] = "autocommit"
     statements: tuple[str, ...]
     done: str | None
+    script: Script | None = None
 
 
 class BuildIndex(StepBase):
