@@ -139,11 +139,12 @@ def test_columns_of_several_tables_and_arrays_go_over_at_one_instant(scene: Scen
             (dice.randrange(100),),
         )
         connection.execute(
-            "INSERT INTO shelves (id, history) VALUES (%s, '{open,closed}'::\"Status\"[])",
-            (dice.getrandbits(30) + 200,),
+            "INSERT INTO shelves (id, history) VALUES (%s, '{open,closed}'::\"Status\"[])"
+            " ON CONFLICT (id) DO UPDATE SET history = excluded.history",
+            (101 + dice.randrange(50),),
         )
 
-    with Writers(scene.connect, both, both) as writers:
+    with Writers(scene.connect, both, both, pause=0.02) as writers:
         scene.up(through="cutover")
         assert scene.one("SELECT history::text FROM shelves WHERE id = 1") == "{NULL,closed,closed}"
         scene.rollback(to="validate")

@@ -28,7 +28,7 @@ EXAMPLES = [
         holds=[
             "SELECT enum_range(NULL::order_state)::text = '{open,cancelled,done}'",
             "SELECT bool_and(states[1:2]::text = '{done,cancelled}') FROM customers",
-            "SELECT bool_and(state = 'cancelled') FROM orders WHERE id % 3 = 1 AND id <= 50000",
+            "SELECT bool_and(state = 'cancelled') FROM orders WHERE id % 3 = 1",
         ],
     ),
     Example(
@@ -47,7 +47,7 @@ EXAMPLES = [
         ],
         holds=[
             "SELECT to_regclass('users') IS NULL",
-            "SELECT count(*) > 50000 AND bool_and(seen >= 0) FROM accounts",
+            "SELECT bool_and(seen >= 0) FROM accounts",
         ],
     ),
     Example(
@@ -72,8 +72,7 @@ EXAMPLES = [
             "SELECT seen_by(%(id)s %% 10)",
         ],
         holds=[
-            "SELECT seen_by(3) = 5000",
-            "SELECT count(*) = 50000 FROM notes",
+            "SELECT seen_by(3) = count(*) FILTER (WHERE tenant = 3) AND seen_by(3) < count(*) FROM notes",
         ],
     ),
 ]

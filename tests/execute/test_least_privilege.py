@@ -54,13 +54,20 @@ class Limited:
             self.scene.sql(self.statement(right))
 
     def spec(self, kind: Kind, **more: Any) -> None:
+        """The kind's migration, and what it wants to be there; the owner is the application too."""
+        owner = self.names["owner"].as_string(None)
+        if script := kind.beside(SHAPE).replace(APPLICATION, owner):
+            self.scene.sql(f"GRANT ALL ON SCHEMA app TO {owner}")  # for good: PostgreSQL gives it a view only so
+            with self.scene.connect() as connection:
+                connection.execute(trusted(f"SET search_path = app; SET ROLE {owner}; {script}"))
         body: dict[str, Any] = {
             "changes": kind.changes(SHAPE),
             "contract": {"stages": [{"archive": {"keep": "1h"}}, {"drop": {}}]},
         }
         if not self.may_be_silenced:
             body["backfill"] = {"fire_triggers": True}
-        self.scene.spec(yaml.safe_dump(body | more, sort_keys=False))
+        text = yaml.safe_dump(body | more, sort_keys=False)
+        self.scene.spec(text.replace(APPLICATION, owner.strip('"')))
 
     def seen(self) -> tuple[str, Any]:
         """The application's schema and values."""

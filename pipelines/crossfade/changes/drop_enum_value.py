@@ -25,9 +25,8 @@ from crossfade.steps.compose import identifier
 from crossfade.steps.rows import NewColumn, Pair, RenamedType
 from crossfade.steps.step import EXPAND, AnyStep, stage_leg
 from crossfade.steps.tuning import Tuning
-from crossfade.steps.types import made_again
+from crossfade.steps.types import OURS, made_again
 
-_OWN = "crossfade"  # where types wait while they have no name of the user's
 _PLAIN_ARRAY = re.compile(r"'\{([^'\"{}\\]*)\}'::.*")
 
 
@@ -91,10 +90,10 @@ class DropEnumValue(Change):
         stored = self._stored(context, enum)
         new = replace(
             enum,
-            name=Name(_OWN, context.own("enum_new", enum.name.schema, enum.name.name)),
+            name=Name(OURS, context.own("enum_new", enum.name.schema, enum.name.name)),
             values=tuple(value for value in enum.values if value != self.value),
         )
-        old = Name(_OWN, context.own("enum_old", enum.name.schema, enum.name.name))
+        old = Name(OURS, context.own("enum_old", enum.name.schema, enum.name.name))
         maps = _Maps(context, enum, new, old, self.value, self.to, arrays=any(_is_array(c) for _, c in stored))
         if not stored:
             return Compiled(steps=(_at_once(context, enum, new),))
@@ -229,7 +228,7 @@ class _Maps:
         self._value, self._to = value, to
         self._suffixes: tuple[LiteralString, ...] = ("", "[]") if arrays else ("",)
         self._up, self._down = (
-            Name(_OWN, context.own(purpose, enum.name.schema, enum.name.name)) for purpose in ("up", "down")
+            Name(OURS, context.own(purpose, enum.name.schema, enum.name.name)) for purpose in ("up", "down")
         )
 
     def steps(self) -> list[AnyStep]:

@@ -10,6 +10,19 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import identifier
 from crossfade.steps.privileges import grants
 
+OURS = "crossfade"  # the schema in which types wait while they have no name of the user's
+
+_OWNED = """DO $crossfade$
+BEGIN
+  IF pg_catalog.has_schema_privilege({role}, {schema}, 'CREATE') THEN
+    {owned};
+  ELSE
+    GRANT CREATE ON SCHEMA {ours} TO {owner};
+    {owned};
+    REVOKE CREATE ON SCHEMA {ours} FROM {owner};
+  END IF;
+END $crossfade$"""
+
 
 def made_again(type_: Enum | Domain | Composite, *, maker: str) -> Iterator[sql.Composable]:
     """The type as it was, with its owner, comment and grants. maker: the role that makes it."""
@@ -30,7 +43,19 @@ def made_again(type_: Enum | Domain | Composite, *, maker: str) -> Iterator[sql.
         yield sql.SQL("REVOKE ALL ON {} FROM PUBLIC").format(subject)
     yield from grants(subject, (item for item in type_.grants if not item.startswith((f"{type_.owner}=", "="))))
     if type_.owner != maker:
-        yield sql.SQL("ALTER {} {} OWNER TO {}").format(trusted(word), identifier(name), sql.Identifier(type_.owner))
+        owned = sql.SQL("ALTER {} {} OWNER TO {}").format(trusted(word), identifier(name), sql.Identifier(type_.owner))
+        yield _in_our_schema(type_.owner, owned) if name.schema == OURS else owned
+
+
+def _in_our_schema(owner: str, owned: sql.Composable) -> sql.Composable:
+    """PostgreSQL gives nothing to whom may not make it in its schema, and in ours nobody else makes anything."""
+    return sql.SQL(_OWNED).format(
+        role=sql.Literal(owner),
+        owner=sql.Identifier(owner),
+        ours=sql.Identifier(OURS),
+        schema=sql.Literal(OURS),
+        owned=owned,
+    )
 
 
 def made_enum(name: Name, values: tuple[str, ...]) -> sql.Composable:

@@ -11,10 +11,11 @@ def _there(shape: Shape) -> str:
     return f"""
 CREATE VIEW named AS SELECT {t.q("ident")}, {t.q("name")} FROM {t.q("people")};
 CREATE VIEW old_named AS SELECT {t.q("name")} FROM named;
-CREATE MATERIALIZED VIEW per_area AS SELECT area, 1 AS one FROM areas;
-CREATE UNIQUE INDEX per_area_area ON per_area (area);
-CREATE POLICY known ON areas USING (area < 9);
-GRANT SELECT, DELETE ON named, per_area TO {APPLICATION};"""
+CREATE TABLE places (place int PRIMARY KEY, name text);
+CREATE MATERIALIZED VIEW by_place AS SELECT place FROM places;
+CREATE UNIQUE INDEX by_place_place ON by_place (place);
+CREATE POLICY known ON places USING (place < 9);
+GRANT SELECT, DELETE ON named, by_place TO {APPLICATION};"""
 
 
 def _logic(shape: Shape) -> list[Change]:
@@ -28,11 +29,11 @@ def _logic(shape: Shape) -> list[Change]:
         {"create_view": {"view": "young", "as": f"SELECT {t.q('ident')} FROM {people} WHERE {t.q('age')} < 18"}},
         {"drop_view": {"view": "old_named"}},
         {"create_materialized_view": {"view": "graded", "as": graded, "indexes": [index]}},
-        {"refresh_materialized_view": {"view": "per_area"}},
+        {"refresh_materialized_view": {"view": "by_place"}},
         {"create_policy": {"table": t["people"], "name": "theirs", "to": [APPLICATION], "using": "true"}},
-        {"drop_policy": {"table": "areas", "name": "known"}},
-        {"set_row_security": {"table": "areas" if shape.hides else t["people"], "enabled": True}},
-        {"grant": {"privileges": ["select"], "table": "areas", "columns": ["area"], "to": [APPLICATION, "public"]}},
+        {"drop_policy": {"table": "places", "name": "known"}},
+        {"set_row_security": {"table": "places" if shape.hides else t["people"], "enabled": True}},
+        {"grant": {"privileges": ["select"], "table": "places", "columns": ["place"], "to": [APPLICATION, "public"]}},
         {"revoke": {"privileges": ["delete"], "table": "named", "from": [APPLICATION]}},
     ]
 
