@@ -179,11 +179,14 @@ def test_what_is_over_one_partition_is_carried_over(scene: Scene) -> None:
 def test_a_type_that_is_widened_in_place_takes_its_views_along(scene: Scene) -> None:
     scene.sql(
         "CREATE TABLE users (id int PRIMARY KEY, code varchar(5)); INSERT INTO users VALUES (1, 'a');"
-        "CREATE VIEW codes AS SELECT code FROM users; COMMENT ON VIEW codes IS 'a note'"
+        "CREATE VIEW codes AS SELECT code FROM users; COMMENT ON VIEW codes IS 'a note';"
+        "CREATE STATISTICS sampled ON id, code FROM users; INSERT INTO users VALUES (2, 'b'), (3, 'b')"
     )
     spec(scene, "change_column: {table: users, column: code, to: {type: varchar(9)}, strategy: in_place}")
 
     assert scene.up().ended == "complete"
+
+    assert scene.one("SELECT n_distinct IS NOT NULL FROM pg_stats_ext WHERE statistics_name = 'sampled'")
 
     assert scene.one(
         "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'codes'::regclass"

@@ -94,14 +94,17 @@ class Granting(Change):
         " (PostgreSQL 17) of a table or view; `usage`, `select` and `update` of a sequence; `usage` and `create` of a"
         " schema; `execute` of a function; `usage` of a type; or `all` that there are."
     )
-    table: Identifier | None = Field(None, description="A table, view or materialized view, or `schema.name`; or")
+    table: Identifier | None = Field(None, description="A table, view or materialized view, or `schema.name`.")
     columns: tuple[Identifier, ...] = Field((), description="With `table`: on these columns alone.")
-    sequence: Identifier | None = Field(None, description="a sequence, or `schema.name`; or")
-    schema_: Identifier | None = Field(None, alias="schema", description="a schema; or")
+    sequence: Identifier | None = Field(None, description="In its place, a sequence, or `schema.name`.")
+    schema_: Identifier | None = Field(None, alias="schema", description="In its place, a schema.")
     function: Signature | None = Field(
-        None, description="a function or procedure: its name with the types of its arguments, `f(int, text)`; or"
+        None,
+        description="In its place, a function or procedure: its name with the types of its arguments, `f(int, text)`.",
     )
-    type: Identifier | None = Field(None, description="an enum, domain or composite type, or `schema.name`.")
+    type: Identifier | None = Field(
+        None, description="In its place, an enum, domain or composite type, or `schema.name`."
+    )
 
     @model_validator(mode="after")
     def _one_thing(self) -> Granting:

@@ -20,7 +20,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.steps import carry, rules
 from crossfade.steps.compose import identifier, lock, lock_parents, text
-from crossfade.steps.followers import lock_followers, made_again, ordered, taken_away
+from crossfade.steps.followers import lock_followers, made_again, ordered, sampled_again, taken_away
 from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
 from crossfade.steps.step import EXPAND, AnyStep, Ddl, Leg, Lock, stage_leg
@@ -49,7 +49,7 @@ class InPlace:
         steps.extend(self._checks_dropped())
         if self.wanted != self.column.type or self._collation != column_collation(self.column):
             widened, dangers = self._type()
-            steps.append(widened)
+            steps.extend(widened)
             hazards.extend(dangers)
         if self.to.names_default:
             steps.append(self._default())
@@ -85,7 +85,7 @@ class InPlace:
             update={"undo": again, "undo_title": "prove that every row has a value, without a lock, and set NOT NULL"}
         )
 
-    def _type(self) -> tuple[Ddl, list[Hazard]]:
+    def _type(self) -> tuple[tuple[Ddl, ...], list[Hazard]]:
         table, column, wanted = self.table, self.column, self.wanted
         follow = following(self.context, table, column, wanted, "cutover")
         # Policies and triggers, which ALTER TYPE does not bear; nor does it a view, where none is dropped for it.
@@ -111,7 +111,13 @@ class InPlace:
             *lock_followers(relation(table.name), over),
             *lock_parents(relation(table.name), carry.parents_of(bound), "ACCESS EXCLUSIVE"),
         )
-        widened = self._step(stage_leg("cutover"), "type", forth, back, more)
+        leg = stage_leg("cutover")
+        widened = self._step(leg, "type", forth, back, more)
+        sampled, sampled_back = (
+            tuple(sampled_again(step_id, leg, self.context.database, over))
+            for step_id in (widened.id, f"{widened.id}/undo")
+        )
+        widened = widened.model_copy(update={"undo": (*widened.undo, *sampled_back)})
         hazards = [
             *read.hazards,
             *follow.hazards,
@@ -121,7 +127,7 @@ class InPlace:
             gone = f"PostgreSQL would rewrite {table.name} while nobody can read it to make it {column.type} again"
             widened = widened.model_copy(update={"undo": (), "undo_title": gone, "irreversible": True})
             hazards.append(_no_way_back(table, column, wanted))
-        return widened, hazards
+        return (widened, *sampled), hazards
 
     @property
     def _collation(self) -> str | None:

@@ -17,7 +17,7 @@ from crossfade.spec.model import Stage
 from crossfade.steps import again
 from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.rows import Pair, Sides
-from crossfade.steps.step import Lock, Relation
+from crossfade.steps.step import Ddl, Leg, Lock, Relation
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,20 @@ def taken_away(following: Sequence[Follower]) -> Iterator[str]:
 def made_again(following: Sequence[Follower]) -> Iterator[str]:
     for follower in following:
         yield from follower.make
+
+
+def sampled_again(step_id: str, leg: Leg, database: str, following: Iterable[Follower]) -> Iterator[Ddl]:
+    """Extended statistics that were made again are empty until their table is analysed. step_id: of what made them."""
+    for relation in dict.fromkeys(each.relation for each in following if each.sampled):
+        yield Ddl(
+            id=f"{step_id}/analyze/{relation}",
+            leg=leg,
+            database=database,
+            title=f"sample {relation} for the statistics that were made again",
+            locks=lock(Relation(schema_name=relation.schema, name=relation.name), "SHARE UPDATE EXCLUSIVE"),
+            statements=text(sql.SQL("ANALYZE {}").format(identifier(relation))),
+            scans=True,
+        )
 
 
 def lock_followers(table: Relation | None, following: Iterable[Follower]) -> tuple[Lock, ...]:

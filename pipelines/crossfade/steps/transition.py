@@ -12,7 +12,7 @@ from crossfade.catalog.model import Name
 from crossfade.spec.model import Stage
 from crossfade.steps import archive, carry, fill, numbering, replaced_key, turn
 from crossfade.steps.altered import as_planned
-from crossfade.steps.followers import followers
+from crossfade.steps.followers import followers, sampled_again
 from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import VALIDATE, AnyStep, stage_leg
@@ -87,5 +87,5 @@ def _retire(sides: Sides) -> Iterator[AnyStep]:
 
 
 def _sampled(sides: Sides, stage: Stage) -> Iterator[AnyStep]:
-    if any(each.sampled for each in followers(pair for pair in sides.pairs if pair.turns_at == stage)):
-        yield turn.analysed(sides, stage)
+    turned = followers(pair for pair in sides.pairs if pair.turns_at == stage)
+    yield from sampled_again(sides.id(stage), stage_leg(stage), sides.database, turned)

@@ -16,7 +16,7 @@ from crossfade.spec.model import Stage
 from crossfade.steps import carry, numbering, replaced_key, rules
 from crossfade.steps.compose import lock, text
 from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
-from crossfade.steps.followers import carried_over, followers, lock_followers, taken_away
+from crossfade.steps.followers import carried_over, followers, lock_followers, sampled_again, taken_away
 from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.mirror import Mirror, triggers
 from crossfade.steps.mirror import course as mirrored
@@ -174,21 +174,7 @@ class _Way:
         yield from _made_again(sides, self.stage, self.turning)
         shed = [name for pair in self.turning for name in pair.sheds]
         yield from carry.checks_again(sides.table, shed, _place(sides, leg))
-        if any(each.sampled for each in followers(self.turning)):
-            yield analysed(sides, self.stage, "undo")
-
-
-def analysed(sides: Sides, stage: Stage, *more: str) -> Ddl:
-    """Extended statistics that were made again are empty until then."""
-    return Ddl(
-        id=sides.id(stage, *more, "analyze"),
-        leg=stage_leg(stage),
-        database=sides.database,
-        title=f"sample {sides.relation} for the statistics that were made again",
-        locks=lock(sides.relation, "SHARE UPDATE EXCLUSIVE"),
-        statements=text(sql.SQL("ANALYZE {}").format(sides.sql)),
-        scans=True,
-    )
+        yield from sampled_again(sides.id(self.stage, "undo"), leg, sides.database, followers(self.turning))
 
 
 def _types_renamed(turning: tuple[Pair, ...], *, forth: bool) -> Iterator[str]:
