@@ -33,7 +33,7 @@ class Subject:
     """A change of `things.value`.
 
     new: the column the new version uses; None: none. up and down: as in the spec; None where nothing is mapped.
-    good: a value of the old type that `up` can map.
+    good: a value of the old type that `up` can map. Both may read `note`, which both versions write.
     """
 
     name: str
@@ -48,6 +48,10 @@ class Subject:
     @property
     def swaps(self) -> bool:
         return self.new == "value"
+
+    @property
+    def reads_note(self) -> bool:
+        return "note" in (self.up or "")
 
     @property
     def leaves(self) -> bool:
@@ -69,6 +73,7 @@ def _rename(type_: str, good: str) -> Subject:
 
 SUBJECTS = (
     _swap("text", "text", "lower(value)", "value"),
+    _swap("text", "text", "coalesce(note, '') || value", "substr(value, length(coalesce(note, '')) + 1)"),
     _swap("text", "integer"),
     _swap("integer", "bigint"),
     _swap("bigint", "integer"),

@@ -22,7 +22,7 @@ KEYS = {"none": "", "plain": ", PRIMARY KEY (label)", "composite": ", PRIMARY KE
 
 @dataclass
 class Row:
-    """What both versions shall find.
+    """What both versions shall find. note: what stands beside, which both write.
 
     conflict: one side could not be mapped to the other. stale: written by the new version when the sync had ended.
     """
@@ -31,6 +31,7 @@ class Row:
     new: str | None = None
     conflict: bool = False
     stale: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ class Things:
                 self.filled = True
             case "columns/add/undo":
                 self.filled = False
-                for row in self.rows.values():
+                for label, row in self.rows.items():
+                    if row.stale:  # before what the new version wrote is forgotten
+                        self._settle(row, self._stored(label, "value"))
                     self._map_up(row)
             case _:
                 pass
@@ -118,7 +121,9 @@ class Things:
             self.app.execute("DELETE FROM things WHERE label = %s", (label,))
             del self.rows[label]
         elif one.version == "neither" and label is not None:
-            self.app.execute("UPDATE things SET note = 'seen' WHERE label = %s", (label,))
+            self.app.execute("UPDATE things SET note = coalesce(note, '') || 'seen' WHERE label = %s", (label,))
+            if self.subject.reads_note:
+                self._write_beside(self.rows[label], (self.rows[label].note or "") + "seen", synced, turned)
             if turned and not synced and self.subject.new is not None:
                 self.rows[label].stale = self.rows[label].stale or self.rows[label].conflict
         elif one.version == "old" and not turned and (synced or new is None) and self._accepts(one.values[0]):
@@ -160,7 +165,7 @@ class Things:
                 value = self._ask(self.subject.down, "text", None, "text")[0]
             self.remember(self.labels, value)
         elif self._text(self.subject.type, value) != self.rows[label].old:
-            self.rows[label] = Row(self._text(self.subject.type, value))
+            self.rows[label] = Row(self._text(self.subject.type, value), note=self.rows[label].note)
             self._map_up(self.rows[label])
 
     def _write_new(self, label: int | None, value: str | None, new: str | None, synced: bool, turned: bool) -> None:
@@ -188,9 +193,31 @@ class Things:
             row.new, row.stale, row.conflict = wanted, True, False
         elif wanted != before or (turned and (inserted or row.conflict)):
             row.new = wanted
-            mapped, row.conflict = self._ask(self.subject.down, self.subject.new_type, value, self.subject.type)
+            mapped, row.conflict = self._ask(
+                self.subject.down, self.subject.new_type, value, self.subject.type, row.note
+            )
             if not row.conflict or turned:
                 row.old = mapped
+
+    def _write_beside(self, row: Row, note: str, synced: bool, turned: bool) -> None:
+        """The side that is made of the other one is made again, as the row was before; the new one stays once it is
+        alone."""
+        up_before, down_before = self._up(row), self._down(row)
+        row.note = note
+        if turned and not synced:
+            row.stale = True
+        elif turned:
+            row.old = row.old if self._up(row) == row.new else self._down(row)
+        elif row.new == up_before:
+            row.new = self._up(row)
+        elif row.old == down_before:
+            row.old = self._down(row)
+
+    def _up(self, row: Row) -> str | None:
+        return self._ask(self.subject.up, self.subject.type, row.old, self.subject.new_type, row.note)[0]
+
+    def _down(self, row: Row) -> str | None:
+        return self._ask(self.subject.down, self.subject.new_type or "text", row.new, self.subject.type, row.note)[0]
 
     def mend(self) -> None:
         """A person writes a value that can be mapped to each row in conflict, or without a value."""
@@ -218,25 +245,34 @@ class Things:
         self._map_up(self.rows[label])
 
     def _map_up(self, row: Row) -> None:
-        row.new, row.conflict = self._ask(self.subject.up, self.subject.type, row.old, self.subject.new_type)
+        row.new, row.conflict = self._ask(self.subject.up, self.subject.type, row.old, self.subject.new_type, row.note)
 
     def _text(self, type_: str | None, value: str | None) -> str | None:
         """The value as the server spells it."""
         return None if type_ is None else self._spelled(f"SELECT CAST(%s AS {type_})::text", value)
 
-    def _ask(self, expression: str | None, type_: str | None, value: str | None, wanted: str | None) -> Any:
+    def _ask(
+        self,
+        expression: str | None,
+        type_: str | None,
+        value: str | None,
+        wanted: str | None,
+        note: str | None = None,
+    ) -> Any:
         """What `up` or `down` gives for a value, and whether it fails."""
         if expression is None or wanted is None:
             return None, False
         name = "value" if expression is self.subject.up or self.subject.new is None else self.subject.new
-        query = f"SELECT CAST(({expression}) AS {wanted})::text FROM (SELECT CAST(%s AS {type_}) AS {name}) AS things"
+        row = f"SELECT CAST(%s AS {type_}) AS {name}, CAST(%s AS text) AS note"
         try:
-            return self._spelled(query, value), False
+            return self._spelled(
+                f"SELECT CAST(({expression}) AS {wanted})::text FROM ({row}) AS things", value, note
+            ), False
         except psycopg.DataError:
             return None, True
 
-    def _spelled(self, query: str, value: str | None) -> str | None:
-        found = self.app.execute(trusted(query), (value,)).fetchone()
+    def _spelled(self, query: str, *values: str | None) -> str | None:
+        found = self.app.execute(trusted(query), values).fetchone()
         assert found is not None
         return found[0]
 
@@ -278,6 +314,8 @@ class Things:
 
     def _settle(self, row: Row, found: str | None) -> None:
         """After a way back from the archive: the value that was kept, or what `down` makes of one written since."""
-        down, failed = self._ask(self.subject.down, self.subject.new_type or "text", row.new, self.subject.type)
+        down, failed = self._ask(
+            self.subject.down, self.subject.new_type or "text", row.new, self.subject.type, row.note
+        )
         assert found in (row.old, down)
         row.old, row.stale, row.conflict = found, False, failed
