@@ -95,6 +95,22 @@ def test_nobody_fails_while_it_is_taken_back(scene: Scene, through: str) -> None
     assert scene.one("SELECT count(*) FROM lines NATURAL JOIN orders WHERE note <> what") == 0
 
 
+def test_a_row_of_a_transaction_that_outlasts_the_walk_is_gathered(scene: Scene) -> None:
+    scene.sql(ORDERS)
+    spec(scene, KEEP)
+    scene.up(through="expand")
+    with scene.connect() as app:
+        app.execute("BEGIN")
+        app.execute("INSERT INTO lines (country, number, place, what) VALUES ('SE', 5, 3, 'N5')")
+        scene.up(through="backfill")
+        app.execute("COMMIT")
+
+    assert scene.one("SELECT order_id FROM lines WHERE place = 3") is None
+    assert scene.up().ended == "complete"
+
+    assert scene.sql(WRONG) == [(0, 0, 0)]
+
+
 def test_a_runner_killed_again_and_again_ends_as_an_undisturbed_one(scene: Scene) -> None:
     scene.sql(PEOPLE)
     spec(scene, DROP % "bigint", more=SOON)
