@@ -59,8 +59,6 @@ def _add(key: Rekeyed) -> Ddl:
             sql.SQL("GRANT USAGE ON SEQUENCE {} TO PUBLIC").format(counting.counter(key)),
         ]
     made.append(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(key.sql, column, trusted(key.type)))
-    if key.type == "bigint":
-        made.append(counting.owned(key))
     # Apart from the column, or PostgreSQL would rewrite the table.
     made.append(sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(key.sql, column, default))
     return Ddl(
@@ -78,7 +76,9 @@ def _add(key: Rekeyed) -> Ddl:
                 title=f"drop {key.column} of {key.relation}",
                 locks=lock(key.relation, "ACCESS EXCLUSIVE"),
                 statements=text(
-                    *lookup.dropped(key), sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(key.sql, column)
+                    *lookup.dropped(key),
+                    sql.SQL("ALTER TABLE {} DROP COLUMN IF EXISTS {}").format(key.sql, column),
+                    sql.SQL("DROP SEQUENCE IF EXISTS {}").format(counting.counter(key)),
                 ),
             ),
         ),
