@@ -142,12 +142,11 @@ def test_what_was_written_at_any_time_is_there_when_it_is_taken_back(scene: Scen
     assert scene.own_objects() == []
 
 
-@pytest.mark.parametrize("point", ["before commit", "after commit"])
-def test_a_runner_killed_in_any_phase_and_on_the_way_back_ends_as_an_undisturbed_one(scene: Scene, point: str) -> None:
+def test_a_runner_killed_in_any_phase_and_on_the_way_back_ends_as_an_undisturbed_one(scene: Scene) -> None:
     orders(scene)
     spec(scene, BY_HASH, more=SOON)
     before = scene.schema(), found(scene)
-    kills = [f"{point}:{count}" for count in (2, 3, 5, 8, 13)]
+    kills = ["before commit:2", "after commit:3", "before commit:5", "after step:8", "after commit:13"]
 
     assert scene.up(through="archive").ended == "reached"
     assert run_until_complete(scene, kills, act="rollback") >= 3
