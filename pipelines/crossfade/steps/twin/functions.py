@@ -147,15 +147,15 @@ def _write(twin: Twin, moment: Moment) -> sql.Composable:
     body = sql.SQL(
         """
 BEGIN
-  IF NOT EXISTS (SELECT FROM {source} AS s WHERE {s}) THEN
-    DELETE FROM {target} AS t WHERE {t};
+  IF NOT other THEN
+    INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {source} AS s WHERE {s};
     IF NOT FOUND AND pg_catalog.current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
-      RETURN {behind};  -- the row may have come since the transaction began
+      RETURN {behind};  -- what was deleted may have a like that came since the transaction began
     END IF;
-  ELSIF other THEN
+  ELSIF EXISTS (SELECT FROM {source} AS s WHERE {s}) THEN
     {update}
   ELSE
-    INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {source} AS s WHERE {s};
+    DELETE FROM {target} AS t WHERE {t};
   END IF;
   RETURN NULL;
 END
