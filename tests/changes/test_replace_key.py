@@ -128,6 +128,7 @@ def test_cutover_can_be_tried_again_after_it_was_turned_back(scene: Scene) -> No
 
     assert scene.up().ended == "complete"
     assert scene.own_objects() == []
+    assert scene.one("INSERT INTO people (name) VALUES ('next') RETURNING number") == 201
 
 
 KEY = "CREATE TABLE t (a text, b int, PRIMARY KEY (a, b)); CREATE TABLE c ({}, FOREIGN KEY (a, b) REFERENCES t)"

@@ -37,7 +37,8 @@ class ReplaceKey(Change):
     gets a column of type `uuid` (by `gen_random_uuid()`) or `bigint` (an identity), every row a value in it, and it
     becomes the primary key, under the old one's name. Each foreign key that points at the old key is named under
     `references` with the column that its table gets for it. That column is kept in step with those that refer now,
-    whichever version writes, filled, and proved; then foreign keys and primary key change over, a table at a time.
+    whichever version writes ([decision 20](../decisions/0020-a-replaced-key-is-looked-up.md)), filled, and proved; then
+    foreign keys and primary key change over, a table at a time.
 
     The columns of the old key go in the end, and so do those that refer by it, but for those under `keep`. An old key
     that stays whole stays unique, under an index of its own. Columns that go need `down` where the new version could
