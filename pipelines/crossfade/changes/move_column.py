@@ -61,6 +61,8 @@ class MoveColumn(Change):
 
     - `held-rows`: a row that somebody holds longer than a second differs on both sides until it is carried over;
       contract is refused until then.
+    - Two clients that write the same column at the same moment, each in the table of its version and before either has
+      carried it over: the later one wins. Where both add to a counter, one of the two is lost; have one version count.
     - `prepared-statements`: `SELECT *` of the old table, prepared, fails after `retire` and `drop`.
     - `columns-by-position`: COPY and INSERT without columns into the other table, which gets a column more.
     - A value that the other table refuses does not fail the write: the row is in conflict, and contract waits for it.

@@ -60,6 +60,8 @@ class SplitTable(Change):
 
     - `held-rows`: a row that somebody holds longer than a second differs on both sides until it is carried over;
       contract is refused until then.
+    - Two clients that write the same column at the same moment, each in the table of its version and before either has
+      carried it over: the later one wins. Where both add to a counter, one of the two is lost; have one version count.
     - `prepared-statements`: `SELECT *` of the old table, prepared, fails after `retire` and `drop`.
     - A value that the new table refuses does not fail the write: the row is in conflict, and contract waits for it.
     - `truncate-fails`: TRUNCATE of the old table fails from expand on, unless it says CASCADE: the new one refers to
