@@ -126,6 +126,17 @@ def test_a_column_of_a_key_of_several_is_widened_with_the_keys_that_point_at_it(
     assert scene.one(f"SELECT pg_typeof({column})::text FROM boxes LIMIT 1") == "bigint"
 
 
+def test_a_column_that_a_primary_key_only_includes_stays_in_it(scene: Scene) -> None:
+    schema = """
+CREATE TABLE users (id int PRIMARY KEY);
+CREATE TABLE cards (number text, owner int NOT NULL REFERENCES users, PRIMARY KEY (number) INCLUDE (owner));
+INSERT INTO users VALUES (1); INSERT INTO cards VALUES ('a', 1)"""
+    lived = whole_way(scene, schema, WIDEN)
+
+    assert lived.lines("cards_pkey") == ["ADD CONSTRAINT cards_pkey PRIMARY KEY (number) INCLUDE (owner)"]
+    assert scene.one("SELECT pg_typeof(owner)::text FROM cards") == "bigint"
+
+
 @pytest.mark.parametrize("through", ["expand", "backfill", "validate", "cutover", "archive"])
 def test_it_is_taken_back_from_everywhere_as_if_nothing_had_been(scene: Scene, through: str) -> None:
     scene.sql(SHOP)
@@ -255,6 +266,20 @@ REFUSED = [
         "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE c (t int DEFAULT 1 REFERENCES t ON DELETE SET DEFAULT)",
         "widen_key: {table: t}",
         "c_t_fkey of public.c sets a default",
+    ),
+    (
+        (
+            "CREATE TABLE t (id int PRIMARY KEY);"
+            "CREATE TABLE c (n int, t int REFERENCES t, PRIMARY KEY (n) INCLUDE (t));"
+            "CREATE TABLE d (c int REFERENCES c)"
+        ),
+        "widen_key: {table: t}",
+        "public.c.t is kept in the index of c_pkey, at which d_c_fkey of public.d points",
+    ),
+    (
+        "CREATE TABLE t (id int, a int, PRIMARY KEY (id) INCLUDE (a))",
+        "drop_column: {table: t, column: a}",
+        "a is in the primary key of public.t",
     ),
     (
         CIRCLE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from typing import Any
 
 import psycopg
@@ -119,6 +121,45 @@ def test_nobody_fails_while_it_is_taken_back(scene: Scene, through: str) -> None
     assert writers.failures == []
     assert scene.sql(KEYS) == [(0, 0, 0, 0)]
     assert scene.schema() == before
+
+
+UPSERTED = """
+CREATE FUNCTION slow(note text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+  IF note = 'slow' THEN PERFORM pg_sleep(0.6); END IF;
+  RETURN note;
+END $$;
+CREATE TABLE slots (place int NOT NULL, note text);
+CREATE INDEX ON slots (slow(note)); -- older than the others, and written before them
+ALTER TABLE slots ADD PRIMARY KEY (place)"""
+
+
+def test_of_two_who_insert_one_new_key_on_conflict_at_the_same_instant_one_is_told_which_migration_refuses_him(
+    scene: Scene,
+) -> None:
+    scene.sql(UPSERTED)
+    spec(scene, "widen_key: {table: slots}")
+    scene.up(through="validate")
+    told: list[str] = []
+
+    def upsert() -> None:
+        with scene.connect() as app:
+            try:
+                app.execute("INSERT INTO slots VALUES (7, 'slow') ON CONFLICT (place) DO UPDATE SET note = 'again'")
+            except psycopg.errors.UniqueViolation as error:
+                told.append(error.diag.constraint_name or "")
+
+    both = [threading.Thread(target=upsert) for _ in range(2)]
+    for each in both:
+        each.start()
+        time.sleep(0.2)
+    for each in both:
+        each.join()
+
+    # PostgreSQL knows of one index alone that it settles the conflict: had it been none, the page would be wrong.
+    assert [name.startswith("_cf_m_slots") for name in told] == [True]
+    upsert()
+    assert (len(told), scene.sql("SELECT note FROM slots")) == (1, [("again",)])
 
 
 FAR, NEAR = (9, 5, 13, 7, 21, 11, 17, 25), (2, 1, 3, 2)

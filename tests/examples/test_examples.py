@@ -5,7 +5,21 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.examples import columns, duplicates, logic, meanings, reshaped, rows, rules, shared, types, values, versions
+from tests.examples import (
+    columns,
+    duplicates,
+    keys,
+    logic,
+    meanings,
+    reshaped,
+    rows,
+    rules,
+    shared,
+    tables,
+    types,
+    values,
+    versions,
+)
 from tests.examples.example import FOLDER, Example, live
 from tests.scene import Scene
 
@@ -14,7 +28,7 @@ from crossfade.gates import GATES
 from crossfade.spec import load_project
 
 PROJECT = load_project(FOLDER.parent, changes=CHANGES, gates=GATES)
-GROUPS = (columns, duplicates, logic, meanings, reshaped, rows, rules, shared, types, values, versions)
+GROUPS = (columns, duplicates, keys, logic, meanings, reshaped, rows, rules, shared, tables, types, values, versions)
 EXAMPLES: list[Example] = [example for group in GROUPS for example in group.EXAMPLES]
 
 

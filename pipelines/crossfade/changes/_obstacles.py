@@ -233,7 +233,8 @@ def _refuse_referenced(context: Context, table: Table, columns: frozenset[str]) 
 
 
 def _refuse_key(context: Context, table: Table, columns: frozenset[str]) -> None:
-    key = {name for c in table.constraints if c.kind == "primary_key" for name in c.columns} & columns
+    # With a column under INCLUDE the whole key would go, too.
+    key = {name for index in table.indexes if index.primary for name in index.reads} & columns
     if key:
         context.refuse(
             f"{', '.join(sorted(key))} is in the primary key of {table.name}",

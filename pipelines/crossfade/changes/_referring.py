@@ -134,8 +134,8 @@ class _Follower:
     def followed(self) -> Followed:
         child = self._child()
         hazards = self._obstacles(child)
-        indexes, lost = IndexesOf(self.context, self.key, child).made()
-        return Followed(child, indexes, (*hazards, *lost, *_told(child)))
+        indexes, told = IndexesOf(self.context, self.key, child).made()
+        return Followed(child, indexes, (*hazards, *told, *_told(child)))
 
     def _child(self) -> Referring:
         context, table, entry = self.context, self.table, self.entry

@@ -30,15 +30,17 @@ class IndexesOf:
     child: Referring
 
     def made(self) -> tuple[tuple[BuildIndex, ...], tuple[Hazard, ...]]:
-        """Steps that build them; and what is said of those that nothing replaces."""
+        """Steps that build them; and what is said of those that nothing replaces, or that are there twice."""
         child = self.child
         alone = len(child.columns) == 1 and bool(child.leaving)
         made: list[BuildIndex] = []
-        lost: list[Hazard] = []
+        told: list[Hazard] = []
         led = False
         for index in child.table.indexes:
             if index.primary or not index.valid or not index.reads & set(child.leaving):
                 continue
+            if index.unique:
+                told.append(_race(child, index))
             if alone:  # those of a column that one other replaces are built again for that
                 self._refuse_unfit(index)
                 led = led or (index.columns[:1] == child.columns and index.predicate is None)
@@ -48,10 +50,10 @@ class IndexesOf:
             elif index.unique:
                 self._refuse_parted(index)
             else:
-                lost.append(_goes(child, index))
+                told.append(_goes(child, index))
         if not led:
             made.append(self._plain(made))
-        return tuple(made), tuple(lost)
+        return tuple(made), tuple(told)
 
     def _refuse_unfit(self, index: Index) -> None:
         said = postgast.parse(index.definition).stmts[0].stmt.index_stmt.index_params
@@ -118,6 +120,17 @@ def _reads_elsewhere(child: Referring, index: Index) -> bool:
     read = {name for text in carry.index_texts(index) for name in Expression(text).columns(table)}
     included = postgast.parse(index.definition).stmts[0].stmt.index_stmt.index_including_params
     return bool(set(child.columns) & {*read, *(part.index_elem.name for part in included)})
+
+
+def _race(child: Referring, index: Index) -> Hazard:
+    return Hazard(
+        "on-conflict-race",
+        "note",
+        f"from validate to drop INSERT ... ON CONFLICT by {index.name} of {child.table.name} may raise a unique"
+        f" violation of the index over {child.column} where another session inserts the same values at the same"
+        " instant",
+        "let the application try again on SQLSTATE 23505, as it may have to after 40001",
+    )
 
 
 def _goes(child: Referring, index: Index) -> Hazard:

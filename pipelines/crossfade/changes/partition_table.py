@@ -82,6 +82,9 @@ class PartitionTable(Change):
       conflict, and cutover waits for it.
     - `by-partition`: until `archive`, TRUNCATE of one partition, and partitions that are attached with rows, detached
       or dropped, do not reach the table of old.
+    - `rows-move`: from cutover on, an UPDATE of a column it is partitioned by may move the row. Triggers for each row
+      then fire as for a DELETE and an INSERT, ON CONFLICT DO UPDATE cannot move one, and a session that waits for the
+      row at that instant fails with a serialization error (40001).
     - `room-twice`: both tables are there until `drop`, and each write is done in both until `archive`.
     - `cluster-mark`: no partitioned table is marked for CLUSTER.
     - `whole-row-prepared`: prepared statements that give the row as a whole (`SELECT t FROM t`) fail once.
@@ -325,6 +328,15 @@ def _hazards(made: Partitioned) -> Iterator[Hazard]:
         f"until archive, TRUNCATE of one partition of {name}, and partitions attached with rows, detached or dropped,"
         " do not reach the table of old, and turning back is refused",
         "wait with them until archive; DELETE reaches it, and so do rows of a partition attached empty",
+    )
+    columns = ", ".join(by.columns)
+    yield Hazard(
+        "rows-move",
+        "warning",
+        f"from cutover on an UPDATE of {columns} may move a row of {name} to another partition: triggers for each row"
+        " fire as for a DELETE and an INSERT, ON CONFLICT DO UPDATE fails, and a session that waits for the row then"
+        " fails with SQLSTATE 40001",
+        f"leave {columns} as it is once a row is written, or try such statements again",
     )
     yield Hazard(
         "room-twice",

@@ -50,6 +50,10 @@ class RebuildIndex(Change):
       the index and `_ccnew` or `_ccold`, which every write keeps up for nothing. It is not taken for ours: what a
       rebuild of ours leaves is dropped by the next run, and when the migration is taken back.
 
+    - `on-conflict-race`: while a unique index is rebuilt there are two, and up to PostgreSQL 18 ON CONFLICT settles a
+      conflict in one of them only: of two sessions that insert the same new key at the same instant, the second may be
+      told of a unique violation of the other one. Tried again it finds the row.
+
     Refused when planned, since PostgreSQL rebuilds them only while nobody can write: the index of an exclusion
     constraint, of a key `WITHOUT OVERLAPS`, and those of the system's own tables.
 
@@ -93,7 +97,11 @@ class RebuildIndex(Change):
         return Compiled(
             steps=tuple(steps),
             needs=tuple(Need(table.name, column, follows=False) for column in sorted(found.reads)),
-            hazards=(_needs_room(found), *(hazard for each in rebuilt for hazard in _left(*each))),
+            hazards=(
+                _needs_room(found),
+                *_race(table, found),
+                *(hazard for each in rebuilt for hazard in _left(*each)),
+            ),
         )
 
     def _refuse_unable(self, context: Context, table: Table, index: Index) -> None:
@@ -127,6 +135,17 @@ def _needs_room(index: Index) -> Hazard:
         " as much beside it",
         "see that there is room on disk, on replicas too",
     )
+
+
+def _race(table: Table, index: Index) -> Iterator[Hazard]:
+    if index.unique:
+        yield Hazard(
+            "on-conflict-race",
+            "note",
+            f"while {index.name} is rebuilt, INSERT ... ON CONFLICT into {table.name} may raise a unique violation"
+            " where another session inserts the same new key at the same instant",
+            "let the application try again on SQLSTATE 23505, as it may have to after 40001",
+        )
 
 
 def _left(table: Table, index: Index) -> Iterator[Hazard]:

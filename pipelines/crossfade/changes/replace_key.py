@@ -76,6 +76,9 @@ class ReplaceKey(Change):
     - `for-good`: `drop` cannot be taken back.
     - `late-rows`: a foreign key is checked at commit, or points into its own table. The old version may insert a row
       before the one it refers to: it is in conflict until the engine looks again. The new one inserts them in order.
+    - `on-conflict-race`: a unique index over columns that refer is there twice from validate to drop: of two sessions
+      that insert the same values at the same instant, one with ON CONFLICT may be told of a unique violation.
+    - `kept-columns`: columns under `keep` of a table that refers, which nothing fills from `archive` on.
     - `goes-with-columns`: an index over some of the columns that go, and other columns.
     - `prepared-statements`: `SELECT *` of these tables, prepared, fails after expand, `retire` and `drop`.
 

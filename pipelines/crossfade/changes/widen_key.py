@@ -70,8 +70,9 @@ class WidenKey(Change):
     - `sequence-ends`: the key's default counts with a sequence that is not its own, and that ends at 32 bits.
     - `identity-counts-anew`: an identity goes over to a new sequence of the same name; `currval` of a session that
       drew from the old one fails until it draws again.
-    - Two unique indexes hold the same keys from validate to drop: of two sessions that INSERT the same new key at the
-      same instant with ON CONFLICT, one may be told of a unique violation.
+    - `on-conflict-race`: two unique indexes hold the same keys from validate to drop, and PostgreSQL lets ON CONFLICT
+      settle a conflict in one of them: of two sessions that insert the same new key at the same instant, the second may
+      be told of a unique violation of the other one. Tried again it finds the row.
 
     Refused when planned, by name: partitioned tables, a column of a domain, generated columns, keys that point at
     each other in a circle, foreign keys with SET DEFAULT, and what reads a column and cannot be carried over:
@@ -205,6 +206,7 @@ def _pair(context: Context, table: Table, column: Column) -> tuple[Pair, tuple[H
     if column.generated:
         context.refuse(f"{table.name}.{column.name} is a generated column", why="it cannot be written")
     refuse_lost_with_column(context, table, column)
+    _refuse_included(context, table, column)
     held = frozenset({column.name})
     follow = following(context, table, column, _WIDE, "cutover", refuse=refuse_readers)
     read = readers(context, table, column, _WIDE)
@@ -238,6 +240,21 @@ def _pair(context: Context, table: Table, column: Column) -> tuple[Pair, tuple[H
     return pair, (*follow.hazards, *read.hazards)
 
 
+def _refuse_included(context: Context, table: Table, column: Column) -> None:
+    """In the primary key's index, and not in the key: PostgreSQL would bind a foreign key again to the old index."""
+    key = next((index for index in table.indexes if index.primary), None)
+    if key is None or column.name in key.columns or column.name not in key.reads:
+        return
+    for foreign in context.catalog.references_to(table.name):
+        if set(foreign.referenced_columns) == set(key.columns):
+            context.refuse(
+                f"{table.name}.{column.name} is kept in the index of {key.name}, at which {foreign.name} of"
+                f" {foreign.child} points",
+                why="that index is replaced with the column, and a foreign key made anew would point at the old one",
+                fix=f"make {key.name} without INCLUDE ({column.name}) before this migration",
+            )
+
+
 def _own_sequences(context: Context, table: Table, column: Column) -> tuple[Sequence, ...]:
     return tuple(s for s in context.catalog.sequences.values() if s.owned_by == (table.name, column.name))
 
@@ -255,6 +272,14 @@ def _hazards(context: Context, table: Table, columns: list[Column]) -> Iterator[
     yield prepared_hazard(table, "warning", "after expand, cutover and drop")
     quoted = ", ".join(f"`{column.name}`" for column in columns)
     yield prepared_hazard(table, "warning", "after cutover", what=quoted)
+    if any(index.unique and index.reads & {column.name for column in columns} for index in table.indexes):
+        yield Hazard(
+            "on-conflict-race",
+            "note",
+            f"from validate to drop INSERT ... ON CONFLICT into {table.name} may raise a unique violation where another"
+            " session inserts the same new key at the same instant",
+            "let the application try again on SQLSTATE 23505, as it may have to after 40001",
+        )
     for column in columns:
         yield from _of_sequences(context, table, column)
 

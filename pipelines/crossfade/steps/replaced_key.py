@@ -157,9 +157,9 @@ def old_again(sides: Sides, leg: Leg) -> Iterator[AnyStep]:
 
 
 def replaced(sides: Sides) -> Index | None:
-    """The index of the primary key, where its columns are replaced by others of the same values."""
+    """The index of the primary key, where columns in it are replaced by others of the same values."""
     held = set(sides.leaving) - set(sides.parting)
-    return next((index for index in sides.table.indexes if index.primary and set(index.columns) & held), None)
+    return next((index for index in sides.table.indexes if index.primary and index.reads & held), None)
 
 
 def is_proved_before_the_turn_back(sides: Sides, column: str) -> bool:
