@@ -55,8 +55,9 @@ EXAMPLES = [
         CREATE INDEX replies_ticket ON replies (project, number);
         CREATE INDEX attachments_ticket ON attachments (project, number);
         INSERT INTO tickets SELECT 'WEB', i, 'Ticket ' || i FROM generate_series(1, :rows) AS i;
-        INSERT INTO replies (project, number, said) SELECT 'WEB', i, 'Ticket ' || i FROM generate_series(1, :rows) AS i;
-        INSERT INTO attachments SELECT 'file ' || i, 'WEB', i FROM generate_series(1, :rows, 4) AS i;
+        INSERT INTO replies (project, number, said)
+        SELECT 'WEB', i, 'Ticket ' || i FROM generate_series(1, :rows, 4) AS i;
+        INSERT INTO attachments SELECT 'file ' || i, 'WEB', i FROM generate_series(1, :rows, 10) AS i;
         """,
         old=[
             "INSERT INTO tickets VALUES ('APP', %(n)s, %(word)s)",
