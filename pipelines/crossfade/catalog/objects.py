@@ -126,6 +126,7 @@ class Role:
     may_create_schema: bool  # CREATE on the database
     member_of: frozenset[str]  # roles whose privileges it has, itself included
     shut_out_of: frozenset[str]  # schemas it may not use
+    kept_from_making: frozenset[tuple[str, str]]  # schema, role that owns something there but may create nothing
 
 
 @dataclass(frozen=True)

@@ -303,4 +303,5 @@ def role(row: Row, *, may_set_replication_role: bool) -> Role:
         may_create_schema=row.may_create_schema,
         member_of=frozenset(row.member_of),
         shut_out_of=frozenset(row.shut_out_of),
+        kept_from_making=frozenset((schema, owner) for schema, owner in row.kept_from_making),
     )

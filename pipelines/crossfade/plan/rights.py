@@ -8,6 +8,7 @@ from psycopg import sql
 
 from crossfade.catalog.grants import granted
 from crossfade.catalog.model import Catalog, Name, Role, Table
+from crossfade.plan.ownership import given_away
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import Migration
 from crossfade.steps.step import AnyStep, BuildIndex, Lock, LockMode, Relation, Walk
@@ -37,6 +38,13 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
     yield from _shut_schemas(database, catalog, mine)
     yield from ownership_hazards(database, catalog, locked)
     yield from _ungranted(database, catalog, mine)
+    for schema, owner in sorted(given_away(mine) & role.kept_from_making):
+        yield _missing(
+            database,
+            what=f"role {owner} may not create anything in schema {schema} of database `{database}`, so nothing that is"
+            " made there can be given to it",
+            fix=f"GRANT CREATE ON SCHEMA {_quoted(schema)} TO {_quoted(owner)}",
+        )
     for schema in sorted({step.relation.schema_name for step in mine if isinstance(step, BuildIndex)}):
         if not catalog.schemas.get(schema, True):
             yield _missing(

@@ -14,6 +14,13 @@ SELECT pg_catalog.current_database() AS database,
        ARRAY(SELECT s.rolname::text FROM pg_roles s WHERE s.rolsuper) AS superusers,
        ARRAY(SELECT n.nspname::text FROM pg_namespace n
               WHERE n.nspname !~ '^pg_' AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE')) AS shut_out_of,
+       ARRAY(SELECT ARRAY[n.nspname::text, o.rolname::text]
+               FROM (SELECT relnamespace AS schema, relowner AS owner FROM pg_class
+                     UNION SELECT typnamespace, typowner FROM pg_type
+                     UNION SELECT pronamespace, proowner FROM pg_proc) AS held
+                    JOIN pg_namespace n ON n.oid = held.schema JOIN pg_roles o ON o.oid = held.owner
+              WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+                AND NOT pg_catalog.has_schema_privilege(o.oid, n.oid, 'CREATE')) AS kept_from_making,
        (SELECT coalesce(pg_catalog.jsonb_object_agg(e.extname, e.extversion), '{}') FROM pg_extension e) AS extensions,
        (SELECT pg_catalog.jsonb_object_agg(s.name, pg_catalog.current_setting(s.name, true))
           FROM pg_catalog.unnest(%(settings)s::text[]) AS s (name)
