@@ -157,6 +157,20 @@ def test_a_runner_killed_in_any_phase_and_on_the_way_back_ends_as_an_undisturbed
     assert scene.own_objects() == []
 
 
+def test_a_runner_killed_while_it_brings_the_table_of_old_up_to_date_is_gone_on_from(scene: Scene) -> None:
+    orders(scene)
+    spec(scene, BY_HASH, more=SOON)
+    before = scene.schema()
+    scene.up(through="archive")
+    scene.sql("UPDATE orders SET n = -n WHERE id % 3 = 0; DELETE FROM orders WHERE id % 10 = 0")  # no longer in step
+    written = found(scene)
+
+    kills = [f"after commit:{count}" for count in (2, 4, 3, 4, 5, 6)]
+    assert run_until_complete(scene, kills, act="rollback") == len(kills)
+
+    assert (scene.schema(), found(scene)) == (before, written)
+
+
 @pytest.fixture
 def beside(scene: Scene) -> Scene:
     """A table of 20 rows and its twin, in step."""

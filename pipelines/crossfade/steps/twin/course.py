@@ -85,7 +85,9 @@ def parity(twin: Twin, leg: Leg) -> Check:
 
 
 def ask_before_turning_back(twin: Twin) -> Check:
-    """The table of old holds what its twin was written with. While nothing is in step this is not asked."""
+    """The table of old holds what its twin was written with. This is not asked while nothing is in step, nor while the
+    one is still brought up to date with the other.
+    """
     query = sql.SQL(
         "SELECT {}, (SELECT pg_catalog.count(*) FROM ({}) AS c WHERE ({in_step})) AS {} FROM {} WHERE ({in_step})"
     )
@@ -100,7 +102,7 @@ def ask_before_turning_back(twin: Twin) -> Check:
             open_conflicts(twin.migration, str(twin.table)),
             sql.Identifier(IN_CONFLICT),
             _both(twin, "turned"),
-            in_step=_always_on(twin),
+            in_step=_in_step(twin),
         ).as_string(None),
         settle=functions.settle(twin),
         fix="write these rows with values that the table of old can hold, or delete in it what is in no partition any"
@@ -226,6 +228,14 @@ SELECT pg_catalog.cardinality({triggers}) = (
 def _always_on(twin: Twin) -> sql.Composed:
     """A query: all triggers are there and enabled ALWAYS."""
     return _asked(_ON, twin)
+
+
+def _in_step(twin: Twin) -> sql.Composable:
+    """A query: they are kept in step, and have been since the turn, or are so again."""
+    parted = sql.SQL("SELECT FROM crossfade.step WHERE migration = {} AND id = {} AND state <> 'undone'").format(
+        sql.Literal(twin.migration), sql.Literal(twin.id("end"))
+    )
+    return sql.SQL("SELECT ({}) AND NOT EXISTS ({})").format(_always_on(twin), parted)
 
 
 def _asked(query: LiteralString, twin: Twin) -> sql.Composed:
