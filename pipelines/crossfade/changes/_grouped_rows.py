@@ -9,7 +9,7 @@ from crossfade.changes._context import relation
 from crossfade.changes._set_rows import GIVEN_BACK, SetRows
 from crossfade.composing import sql
 from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import any_leaf, equal, identifier, lock, names, ours, per_leaf, text
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, ours, per_leaf, text
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Relation, Walk
 
@@ -119,7 +119,7 @@ class GroupedRows:
     def _walk(self, values: Mapping[str, sql.Composable]) -> Walk:
         context, table, columns = self.rows.context, self.rows.table, self.rows.columns
         key = table.key
-        in_range = sql.SQL("m.ctid >= $1::tid AND m.ctid < $2::tid AND {}").format(self._open)
+        in_range = sql.SQL("{} AND {}").format(in_batch("m"), self._open)
         locked = sql.SQL("SELECT FROM {} AS m JOIN {} AS t ON {} WHERE {} AND {} FOR UPDATE OF t SKIP LOCKED").format(
             any_leaf(), identifier(table.name), self._same_group, in_range, self._matches
         )

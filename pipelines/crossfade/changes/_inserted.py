@@ -11,7 +11,18 @@ from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import any_leaf, identifier, key_text, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import (
+    any_leaf,
+    identifier,
+    in_batch,
+    key_text,
+    lock,
+    names,
+    ours,
+    per_leaf,
+    same_key,
+    text,
+)
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Ddl, Relation, Walk
 
@@ -67,7 +78,7 @@ class Inserted:
         unused = sql.SQL("NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(
             used, same_key(source.key, types_of(source), "a", "s")
         )
-        in_range = sql.SQL("s.ctid >= $1::tid AND s.ctid < $2::tid")
+        in_range = in_batch("s")
         # A row counts as used whatever it gave, so that one whose set is empty is not asked again and again. Where the
         # element is asked in `where`, that comes after it.
         chosen = unused if each is not None else sql.SQL("{} AND {}").format(matches, unused)
@@ -169,7 +180,7 @@ INSERT INTO {used} ({key}) SELECT {key} FROM batch"""
         context, table = self._context, self._table
         stored = sql.Identifier("crossfade", self._stored)
         target = identifier(table.name)
-        in_range = sql.SQL("a.ctid >= $1::tid AND a.ctid < $2::tid")
+        in_range = in_batch("a")
         untouched = sql.SQL("{} AND ROW({})::record *= ROW({})::record AND NOT {}").format(
             same_key(table.key, types_of(table), "t", "a"),
             names(self._columns, of="t"),

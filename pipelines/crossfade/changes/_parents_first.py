@@ -9,7 +9,7 @@ from functools import cached_property
 from crossfade.changes._context import relation
 from crossfade.changes._set_rows import GIVEN_BACK, SetRows
 from crossfade.composing import sql
-from crossfade.steps.compose import any_leaf, equal, identifier, key_text, lock, names, per_leaf
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, key_text, lock, names, per_leaf
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Walk
 
 PARENT = "parent"  # what a spec calls the row above
@@ -96,7 +96,7 @@ class ParentsFirst:
     def _walk(self, values: Mapping[str, sql.Composable]) -> Walk:
         rows, table, columns = self.rows, self.rows.table, self.rows.columns
         context, key = rows.context, table.key
-        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(self._due)
+        in_range = sql.SQL("{} AND {}").format(in_batch("t"), self._due)
         # Whoever writes a parent, and what is made of it in its children, comes before or after: it is held meanwhile.
         batch = sql.SQL(
             """
@@ -110,7 +110,7 @@ batch AS MATERIALIZED (
          OR NOT EXISTS (SELECT FROM {table} AS p WHERE {above_p})) FOR NO KEY UPDATE OF t SKIP LOCKED),
 written AS (
   UPDATE {leaf} AS t SET {set} FROM batch
-   WHERE t.ctid = batch.ctid AND t.ctid >= $1::tid AND t.ctid < $2::tid RETURNING {key_t}, {old_t})
+   WHERE t.ctid = batch.ctid AND {still} RETURNING {key_t}, {old_t})
 INSERT INTO {place} ({key}, {old}, {new})
 SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same_key}"""
         ).format(
@@ -118,6 +118,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same_key}"""
             table=identifier(table.name),
             read=names(dict.fromkeys((*key, *self.by.values(), *self.reads)), of="p"),
             in_range=in_range,
+            still=in_batch("t"),
             above=self._is_above(PARENT, "t"),
             above_p=self._is_above("p", "t"),
             points_t=names(self.by, of="t"),

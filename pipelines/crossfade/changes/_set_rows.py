@@ -14,7 +14,18 @@ from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import any_leaf, identifier, key_text, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import (
+    any_leaf,
+    identifier,
+    in_batch,
+    key_text,
+    lock,
+    names,
+    ours,
+    per_leaf,
+    same_key,
+    text,
+)
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Function, Walk
@@ -208,7 +219,7 @@ class SetRows:
     def _walk(self, values: Mapping[str, sql.Composable], given: Given | None, *, looks_elsewhere: bool) -> Walk:
         key = self.table.key
         due = self.due
-        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        in_range = in_batch("t")
         # What other rows say is asked once the row is locked: a count of its children, say, while they come and go.
         locked = sql.SQL("SELECT FROM {} AS t WHERE {} AND {} FOR UPDATE SKIP LOCKED").format(any_leaf(), in_range, due)
         batch = sql.SQL(
@@ -269,7 +280,7 @@ SELECT {key_b}, {old_b}, {old_w} FROM batch JOIN written AS w ON {same}"""
         )
 
     def walk_back(self) -> Walk:
-        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+        in_range = in_batch("t")
         same = self.same_key("a", "t")
         untouched = sql.SQL("ROW({})::record *= ROW({})::record").format(
             names(self.columns, of="t"), names((self.new(name) for name in self.columns), of="a")

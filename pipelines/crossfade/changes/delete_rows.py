@@ -20,7 +20,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.aside import Aside, refers
-from crossfade.steps.compose import any_leaf, identifier, key_text, names, ours, per_leaf
+from crossfade.steps.compose import any_leaf, identifier, in_batch, key_text, names, ours, per_leaf
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Lock, Walk
 
 
@@ -232,9 +232,9 @@ class _Part:
         wanted = self.wanted("t")
         stays = [key for key in self.incoming if not self.takes_children or key.child == key.parent]
         due = sql.SQL("{} AND NOT {}").format(wanted, has_children(self.context.catalog, stays, "t"))
-        in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}")
+        due_in_range = sql.SQL("{} AND {}").format(in_batch("t"), due)
         locked = [sql.SQL("SELECT FROM {} AS t WHERE {} FOR UPDATE OF t SKIP LOCKED")]
-        first = [locked[0].format(any_leaf(), in_range.format(due))]
+        first = [locked[0].format(any_leaf(), due_in_range)]
         others = [part for part in self.down() if part is not self]
         first += [part._lock(self) for part in others]
         first += [part._delete(part._found("c", self), "c") for part in reversed(others)]
@@ -250,7 +250,7 @@ class _Part:
             ),
             relation=relation(self.table.name),
             first=tuple(map(per_leaf, first)),
-            batch=per_leaf(self._delete(in_range.format(wanted), "t", any_leaf())),
+            batch=per_leaf(self._delete(sql.SQL("{} AND {}").format(in_batch("t"), wanted), "t", any_leaf())),
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}")
             .format(identifier(self.table.name), due)
             .as_string(None),
@@ -262,7 +262,7 @@ class _Part:
             if self.table.key and all(key.child != key.parent for key in self.incoming)
             else None,
             pending_rows=per_leaf(
-                sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), in_range.format(due))
+                sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {}").format(any_leaf(), due_in_range)
             ),
             again=True,
             silent=any(part.silent for part in self.down()),
@@ -273,11 +273,7 @@ class _Part:
         assert self.above is not None
         parent, key = self.above
         alias = f"_cf_{depth}"
-        further = (
-            sql.SQL("{a}.ctid >= $1::tid AND {a}.ctid < $2::tid").format(a=sql.Identifier(alias))
-            if parent is top
-            else parent._found(alias, top, depth + 1)
-        )
+        further = in_batch(alias) if parent is top else parent._found(alias, top, depth + 1)
         return sql.SQL("EXISTS (SELECT FROM {} AS {} WHERE {} AND {} AND {})").format(
             any_leaf() if parent is top else identifier(parent.table.name),
             sql.Identifier(alias),

@@ -8,7 +8,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry, replaced_key
 from crossfade.steps.agreement import agrees, comparable, pair_agrees
-from crossfade.steps.compose import any_leaf, lock, lock_parents, names, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, in_batch, lock, lock_parents, names, per_leaf, same_key, text
 from crossfade.steps.left import nothing_left
 from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.rows import Pair, Sides
@@ -122,7 +122,7 @@ def _refill(sides: Sides) -> Walk:
         )
         for column, pair in _sources(sides).items()
     ]
-    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+    in_range = in_batch("t")
     batch = sql.SQL(
         """
 WITH batch AS MATERIALIZED (
@@ -211,7 +211,7 @@ def _copy(sides: Sides) -> Walk:
         if sides.synced
         else sql.SQL("pg_catalog.num_nonnulls({}) > 0").format(names(_hidden(sides, sides.parting), of="t"))
     )
-    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(kept)
+    in_range = sql.SQL("{} AND {}").format(in_batch("t"), kept)
     same = same_key(key, {name: column.type for name, column in sides.table.by_name.items()}, "a", "t")
     missing = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS a WHERE {})").format(kept, stored, same)
     return Walk(
@@ -234,9 +234,7 @@ def _copy(sides: Sides) -> Walk:
         ),
         pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}").format(sides.sql, missing).as_string(None),
         pending_rows=per_leaf(
-            sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE t.ctid >= $1::tid AND t.ctid < $2::tid AND {}").format(
-                any_leaf(), missing
-            )
+            sql.SQL("SELECT t.ctid::text FROM {} AS t WHERE {} AND {}").format(any_leaf(), in_batch("t"), missing)
         ),
         undo=(_fill_from_archive(sides, same),),
         undo_title="give rows that existed then their old values back, by key; a key used again gets those of the row"
@@ -261,7 +259,7 @@ def _fill_from_archive(sides: Sides, same: sql.Composable) -> Walk:
     ]
     if sides.synced:
         values.append(sql.SQL("{} = true").format(marker))
-    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid")
+    in_range = in_batch("t")
     source = sql.SQL("{} AS t JOIN {} AS a ON {}")
     batch = sql.SQL(
         """

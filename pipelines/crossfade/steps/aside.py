@@ -9,7 +9,7 @@ from datetime import timedelta
 from crossfade.catalog.model import Table
 from crossfade.catalog.objects import ForeignKey
 from crossfade.composing import sql
-from crossfade.steps.compose import any_leaf, equal, identifier, lock, names, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, per_leaf, same_key, text
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Ddl, Leg, Relation, Walk
 
@@ -78,7 +78,7 @@ class Aside:
 
     def bring_back(self, step_id: str) -> Walk:
         """Each row once: what comes back leaves this table in the same statement."""
-        in_range = sql.SQL("a.ctid >= $1::tid AND a.ctid < $2::tid")
+        in_range = in_batch("a")
         batch = sql.SQL(
             """
 WITH due AS MATERIALIZED (

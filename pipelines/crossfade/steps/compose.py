@@ -17,6 +17,11 @@ def any_leaf() -> sql.Identifier:
     return sql.Identifier("_cf_leaf")
 
 
+def in_batch(row: str) -> sql.Composable:
+    """The row, by its alias, is in the range, $1 to $2, that a Walk's statement is given."""
+    return sql.SQL("{row}.ctid >= $1::tid AND {row}.ctid < $2::tid").format(row=sql.Identifier(row))
+
+
 def given_values() -> sql.Identifier:
     """Stands in a Walk's batch for the values that its function gave."""
     return sql.Identifier("_cf_given")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import agrees
-from crossfade.steps.compose import any_leaf, lock, per_leaf, text
+from crossfade.steps.compose import any_leaf, in_batch, lock, per_leaf, text
 from crossfade.steps.conflicts import open_conflicts, resolved
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, VALIDATE, AnyStep, Check, Ddl, Guard, Leg, Walk
@@ -81,13 +81,13 @@ def _walk(sides: Sides, leg: Leg, step_id: str, title: str) -> Walk:
         for pair in sides.pairs
         for column in pair.up
     ]
-    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND t.{} IS NULL").format(marker)
+    in_range = sql.SQL("{} AND t.{} IS NULL").format(in_batch("t"), marker)
     chosen = sql.SQL(
         """
 WITH batch AS MATERIALIZED (
   SELECT t.ctid FROM {leaf} AS t WHERE {in_range} FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE {leaf} AS t SET {values} FROM batch
- WHERE t.ctid = batch.ctid AND t.ctid >= $1::tid AND t.ctid < $2::tid"""
+ WHERE t.ctid = batch.ctid AND {still}"""
     )
     waiting = sql.SQL("UPDATE {} AS t SET {} WHERE {}")
     mapped = sql.SQL("{} = true").format(marker)
@@ -114,10 +114,10 @@ SELECT crossfade.note_conflict({migration}, {relation}, one.key, $3) FROM one"""
         locks=lock(sides.relation, "ROW EXCLUSIVE"),
         undo_title="the new values go with their columns",
         relation=sides.relation,
-        batch=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=written)),
+        batch=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=written, still=in_batch("t"))),
         waiting=per_leaf(waiting.format(any_leaf(), written, in_range)),
         # Written without a mark, so that the sync trigger maps each row and notes the one it cannot map.
-        careful=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=unmapped)),
+        careful=per_leaf(chosen.format(leaf=any_leaf(), in_range=in_range, values=unmapped, still=in_batch("t"))),
         conflict=per_leaf(noted),
         settle=settle(sides),
         pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS t WHERE t.{} IS NULL")

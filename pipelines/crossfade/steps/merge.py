@@ -14,7 +14,7 @@ from crossfade.catalog.model import Table
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.steps.aside import Aside, forgotten, noted
-from crossfade.steps.compose import any_leaf, equal, identifier, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, ours, per_leaf, same_key, text
 from crossfade.steps.repoint import Repointing, kept
 from crossfade.steps.step import AnyStep, Check, Ddl, Leg, Lock, Relation, Walk
 
@@ -187,7 +187,7 @@ SELECT {columns}, {kept} FROM (
 
     def _merge(self) -> Walk:
         leaf = any_leaf()
-        in_range, due = sql.SQL("m.ctid >= $1::tid AND m.ctid < $2::tid"), self._due()
+        in_range, due = in_batch("m"), self._due()
         # The kept row first: where somebody holds that, the other is not locked, so that `ours` of it tells of both.
         locked = sql.SQL(
             "SELECT FROM {} WHERE {} AND {} FOR SHARE OF k SKIP LOCKED FOR UPDATE OF t SKIP LOCKED"

@@ -13,7 +13,7 @@ from datetime import timedelta
 from crossfade.catalog.model import ForeignKey, Table
 from crossfade.composing import sql
 from crossfade.steps.aside import Aside, forgotten, noted, refers
-from crossfade.steps.compose import any_leaf, equal, identifier, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, ours, per_leaf, same_key, text
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Ddl, Leg, Relation, Walk
 
@@ -153,12 +153,13 @@ INSERT INTO {log} ({logged}) SELECT {logged} FROM written"""
         """The same, or another row of this batch that comes before it is about to be pointed there."""
         siblings = [
             sql.SQL(
-                "EXISTS (SELECT FROM {child} AS d, {leaf} AS n WHERE {points} AND n.ctid >= $1::tid"
-                " AND n.ctid < $2::tid AND {same} AND {mine} AND ROW({key_d}) < ROW({key_c}))"
+                "EXISTS (SELECT FROM {child} AS d, {leaf} AS n WHERE {points} AND {in_range} AND {same}"
+                " AND {mine} AND ROW({key_d}) < ROW({key_c}))"
             ).format(
                 child=self._sql,
                 leaf=any_leaf(),
                 points=self.points_at("d", "n"),
+                in_range=in_batch("n"),
                 same=sql.SQL(" AND ").join(
                     [
                         *(
@@ -215,7 +216,7 @@ INSERT INTO {log} ({logged}) SELECT {logged} FROM written"""
 
     def point_back(self) -> Walk:
         """Rows that still point where they were pointed, once the row they came from is back."""
-        in_range = sql.SQL("a.ctid >= $1::tid AND a.ctid < $2::tid")
+        in_range = in_batch("a")
         types = {column.name: column.type for column in self.child.columns}
         due = sql.SQL("{} AND {} AND EXISTS (SELECT FROM {} AS p WHERE {})").format(
             same_key(self.child.key, types, "c", "a"),

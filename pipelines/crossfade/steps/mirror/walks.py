@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from crossfade.composing import sql
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf
+from crossfade.steps.compose import any_leaf, in_batch, lock, names, per_leaf
 from crossfade.steps.mirror import notes
 from crossfade.steps.mirror.tables import OURS, Half, Mirror
 from crossfade.steps.step import BACKFILL, Leg, Lock, Walk
-
-_IN_RANGE = "t.ctid >= $1::tid AND t.ctid < $2::tid"
 
 
 def fill(mirror: Mirror) -> Walk:
@@ -31,7 +29,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
             for n, c in enumerate(mirror.right.columns)
         ),
         there=there.format(any_leaf(), mirror.right.sql, mirror.same("t", "r")),
-        in_range=sql.SQL(_IN_RANGE),
+        in_range=in_batch("t"),
         stale=stale,
         leaf=any_leaf(),
         values=sql.SQL(", ").join(
@@ -51,7 +49,7 @@ UPDATE {leaf} AS t SET {values} FROM batch WHERE t.ctid = batch.ctid AND {in_ran
         pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}").format(source, stale).as_string(None),
         pending_rows=per_leaf(
             sql.SQL("SELECT t.ctid::text FROM {} WHERE {} AND {}").format(
-                there.format(any_leaf(), mirror.right.sql, mirror.same("t", "r")), sql.SQL(_IN_RANGE), stale
+                there.format(any_leaf(), mirror.right.sql, mirror.same("t", "r")), in_batch("t"), stale
             )
         ),
         silent=silent,
@@ -73,7 +71,7 @@ def _make_rows(mirror: Mirror) -> Walk:
         marker=sql.Identifier(mirror.marker),
         ours=sql.Literal(OURS),
         leaf=any_leaf(),
-        in_range=sql.SQL(_IN_RANGE),
+        in_range=in_batch("t"),
         missing=missing,
         key=names(mirror.right.key),
     )
@@ -119,7 +117,7 @@ UPDATE {leaf} AS t SET {values}, {marker} = {ours} FROM batch WHERE t.ctid = bat
         leaf=any_leaf(),
         left=mirror.left.sql,
         same=mirror.same("l", "t"),
-        in_range=sql.SQL(_IN_RANGE),
+        in_range=in_batch("t"),
         due=due,
         values=sql.SQL(", ").join(values),
         marker=marker,
@@ -149,7 +147,7 @@ def _walk(
     writes: tuple[str, ...] = (),
 ) -> Walk:
     """due: of a row `t` of the table walked."""
-    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), sql.SQL(_IN_RANGE), due)
+    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), in_batch("t"), due)
     return Walk(
         id=mirror.id("fill"),
         leg=BACKFILL,

@@ -12,7 +12,7 @@ from functools import partial
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import carry, rules
-from crossfade.steps.compose import any_leaf, lock, per_leaf, text
+from crossfade.steps.compose import any_leaf, in_batch, lock, per_leaf, text
 from crossfade.steps.indexes import build_one, drop_index
 from crossfade.steps.rekey import counting, lookup, referring
 from crossfade.steps.rekey.tables import Rekeyed
@@ -108,15 +108,15 @@ def _find_no_more(key: Rekeyed) -> AnyStep:
 
 def _fill(key: Rekeyed) -> Walk:
     column = sql.Identifier(key.column)
-    in_range = sql.SQL("t.ctid >= $1::tid AND t.ctid < $2::tid AND t.{} IS NULL").format(column)
+    in_range = sql.SQL("{} AND t.{} IS NULL").format(in_batch("t"), column)
     written = sql.SQL("{} = {}").format(column, counting.default(key))
     batch = sql.SQL(
         """
 WITH batch AS MATERIALIZED (
   SELECT t.ctid FROM {leaf} AS t WHERE {in_range} FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE {leaf} AS t SET {written} FROM batch
- WHERE t.ctid = batch.ctid AND t.ctid >= $1::tid AND t.ctid < $2::tid"""
-    ).format(leaf=any_leaf(), in_range=in_range, written=written)
+ WHERE t.ctid = batch.ctid AND {still}"""
+    ).format(leaf=any_leaf(), in_range=in_range, written=written, still=in_batch("t"))
     return Walk(
         id=key.id("fill"),
         leg=BACKFILL,

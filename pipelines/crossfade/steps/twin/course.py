@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import LiteralString
 
 from crossfade.composing import sql
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf, text
+from crossfade.steps.compose import any_leaf, in_batch, lock, names, per_leaf, text
 from crossfade.steps.conflicts import open_conflicts, resolved
 from crossfade.steps.fill import IN_CONFLICT
 from crossfade.steps.step import BACKFILL, EXPAND, Check, Ddl, Guard, Leg, Relation, Walk, stage_leg
 from crossfade.steps.twin import functions, triggers
 from crossfade.steps.twin.tables import Moment, Twin
 
-_IN_RANGE = "t.ctid >= $1::tid AND t.ctid < $2::tid"
 _CUTOVER, _ARCHIVE = stage_leg("cutover"), stage_leg("archive")
 
 
@@ -45,7 +44,7 @@ def fill(twin: Twin) -> Walk:
     missing = sql.SQL("NOT EXISTS (SELECT FROM {} AS o WHERE {}) AND {}").format(
         target, twin.same("o", "t"), _not_noted(twin)
     )
-    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), sql.SQL(_IN_RANGE), missing)
+    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), in_batch("t"), missing)
     batch = sql.SQL(
         "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} FOR NO KEY UPDATE OF t SKIP LOCKED"
         " ON CONFLICT ({}) DO NOTHING"
@@ -161,7 +160,7 @@ def _refill(twin: Twin) -> Walk:
 
 def _mended(twin: Twin, name: str, stale: sql.Composable, walked: Relation, title: str) -> Walk:
     due = sql.SQL("{} AND {}").format(stale, _not_noted(twin))
-    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), sql.SQL(_IN_RANGE), due)
+    in_range = sql.SQL("{} AS t WHERE {} AND {}").format(any_leaf(), in_batch("t"), due)
     batch = sql.SQL(
         "WITH batch AS MATERIALIZED (SELECT {} FROM {} FOR NO KEY UPDATE OF t SKIP LOCKED)"
         " SELECT {}({}, false) FROM batch AS t"
