@@ -14,6 +14,9 @@ from tests.execute.test_kills import run_until_complete
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
+from crossfade.execute import Notice, Retrying, Runner, StepRefused
+from crossfade.execute.notice import StepStarted
+
 USERS = """
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, mail text NOT NULL UNIQUE, bio text, plan int DEFAULT 1);
 INSERT INTO users SELECT i, 'N' || i, 'm' || i, CASE WHEN i % 3 > 0 THEN 'b' || i END, i % 5
@@ -160,6 +163,56 @@ def test_a_write_whose_other_row_stays_held_goes_on_alone_and_is_carried_before_
     assert split.up().ended == "complete"
 
     assert split.one("SELECT bio FROM profiles WHERE user_id = 1") == "alone"
+
+
+PROVE = "prove that public.users and public.profiles hold the same"
+
+
+class Held:
+    """When a step begins somebody holds a row, and an old client writes its like; until the runner notices it."""
+
+    def __init__(self, split: Scene, step: str, *, lets_go: bool = True) -> None:
+        self._split, self._step, self._lets_go = split, step, lets_go
+        self._holder = split.connect()
+        self.noticed: list[Retrying] = []
+
+    def __call__(self, notice: Notice) -> None:
+        if isinstance(notice, StepStarted) and notice.step.title.startswith(self._step):
+            self._holder.execute("BEGIN; SELECT FROM profiles WHERE user_id = 1 FOR UPDATE")
+            self._split.sql("UPDATE users SET bio = 'alone' WHERE id = 1")
+        if isinstance(notice, Retrying):
+            self.noticed.append(notice)
+            if self._lets_go:
+                self._holder.rollback()
+
+
+def test_contract_waits_for_a_row_that_somebody_holds(split: Scene) -> None:
+    held = Held(split, PROVE)
+
+    assert Runner(split.project(), held).advance(split.migration()).ended == "complete"
+
+    assert held.noticed[0].reason.startswith("1 rows whose like in another table somebody holds")
+    assert split.one("SELECT bio FROM profiles WHERE user_id = 1") == "alone"
+
+
+def test_a_row_held_since_both_sides_were_compared_is_carried_in_the_turn(split: Scene) -> None:
+    held = Held(split, "let the new shape of public.users take over")
+
+    assert Runner(split.project(), held).advance(split.migration()).ended == "complete"
+
+    assert held.noticed[0].reason == "the lock was not free"
+    assert split.one("SELECT bio FROM profiles WHERE user_id = 1") == "alone"
+
+
+def test_contract_is_refused_when_a_row_is_held_for_longer_than_the_lock_budget(scene: Scene) -> None:
+    scene.sql(USERS.replace("2000", "2"))
+    spec(scene, SPLIT, more="locks: {budget: 1s}\n")
+    held = Held(scene, PROVE, lets_go=False)
+
+    with pytest.raises(StepRefused, match=r"1 rows whose like .* holds") as refused:
+        Runner(scene.project(), held).advance(scene.migration(), through="validate")
+
+    assert "end the transactions that hold them" in str(refused.value.fix)
 
 
 def test_each_column_that_both_sides_wrote_while_the_other_was_held_is_carried_from_where_it_was_written(

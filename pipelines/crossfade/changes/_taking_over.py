@@ -17,7 +17,7 @@ from crossfade.steps.followers import Follower, lock_followers, made_again
 from crossfade.steps.plpgsql import quoted
 from crossfade.steps.rules import Place
 from crossfade.steps.step import VALIDATE, AnyStep, Ddl, Leg, Lock, stage_leg
-from crossfade.steps.twin import Moment, course, triggers
+from crossfade.steps.twin import Moment, course, functions, triggers
 
 _CUTOVER = stage_leg("cutover")
 _AT_COMMIT = " DEFERRABLE INITIALLY DEFERRED"
@@ -80,6 +80,7 @@ def taken_over(made: Partitioned, keys: Sequence[ForeignKey], views: Sequence[Fo
         title=f"let the partitioned table take the name {table.name}",
         locks=_locks(made, keys, views, "side by side"),
         statements=(
+            *functions.all_carried(twin),
             *triggers.remove(twin),
             *text(*_forth(made, keys)),
             *made_again(views),

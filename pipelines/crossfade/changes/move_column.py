@@ -60,7 +60,7 @@ class MoveColumn(Change):
     ## Hazards
 
     - `held-rows`: a row that somebody holds longer than a second differs on both sides until it is carried over;
-      contract is refused until then.
+      contract waits for that up to `locks.budget`.
     - Two clients that write the same column at the same moment, each in the table of its version and before either has
       carried it over: the later one wins. Where both add to a counter, one of the two is lost; have one version count.
     - `prepared-statements`: `SELECT *` of the old table, prepared, fails after `retire` and `drop`.

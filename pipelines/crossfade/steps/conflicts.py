@@ -1,19 +1,27 @@
-"""Notes of rows in conflict taken back by the engine, many at once."""
+"""Notes of rows in conflict, counted, and taken back by the engine, many at once."""
 
 from __future__ import annotations
 
 from crossfade.composing import sql
 
+# What passes by itself: a row was locked by somebody while its like was written, or not to be seen yet by who wrote it.
+HELD = "55P03"
+BEHIND = "40001"
+PASSING = sql.SQL(", ").join(map(sql.Literal, (HELD, BEHIND)))
 # Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
 BOTH_WRITTEN = "CF001"
 NOT_FILLED = "23CF2"  # of the class of broken foreign keys, which it is one kind of
 
+# What a check says of them.
+IN_CONFLICT: str = "rows in conflict"
+STILL_HELD: str = "rows whose like in another table somebody holds"
 
-def open_conflicts(migration: str, relation: str) -> sql.Composable:
-    """A query for the ids of the table's notes that count; more conditions may follow."""
+
+def open_conflicts(migration: str, relation: str, asked: str = "id") -> sql.Composable:
+    """A query for what is asked of the table's notes that count, their ids as a rule; more conditions may follow."""
     return sql.SQL(
-        "SELECT id FROM crossfade.conflict WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
-    ).format(sql.Literal(migration), sql.Literal(relation))
+        "SELECT {} FROM crossfade.conflict WHERE migration = {} AND relation = {} AND resolved_at IS NULL"
+    ).format(sql.Identifier(asked), sql.Literal(migration), sql.Literal(relation))
 
 
 def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Composable:
@@ -27,3 +35,15 @@ def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Compo
         "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY ("
         "ARRAY({} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
     ).format(chosen)
+
+
+def counted(notes: sql.Composable) -> sql.Composable:
+    """What a check selects of notes, which have an `sqlstate`: how many are in conflict, and how many are held.
+
+    notes: a table of them, or a query in parentheses.
+    """
+    one = sql.SQL("(SELECT pg_catalog.count(*) FROM {} AS n WHERE n.sqlstate {} ({})) AS {}")
+    return sql.SQL(", ").join(
+        one.format(notes, asked, PASSING, sql.Identifier(words))
+        for asked, words in ((sql.SQL("NOT IN"), IN_CONFLICT), (sql.SQL("IN"), STILL_HELD))
+    )

@@ -8,12 +8,10 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.agreement import agrees
 from crossfade.steps.compose import any_leaf, in_batch, lock, per_leaf, text
-from crossfade.steps.conflicts import open_conflicts, resolved
+from crossfade.steps.conflicts import IN_CONFLICT, open_conflicts, resolved
 from crossfade.steps.rows import Moment, Sides
 from crossfade.steps.step import BACKFILL, EXPAND, VALIDATE, AnyStep, Check, Ddl, Guard, Leg, Walk
 from crossfade.steps.sync import always_on, install_sync, key_json, remove_sync, unbroken, witness
-
-IN_CONFLICT = "rows in conflict"
 
 
 def expand(sides: Sides) -> Iterator[AnyStep]:

@@ -10,7 +10,6 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values
 from crossfade.steps.plpgsql import commented, quoted
 
-HELD = "55P03"  # the other row was locked by somebody
 # In the queue of a unique index we do wait: for less than deadlock_timeout, so that nobody is ended for it.
 SHORT: LiteralString = "SET lock_timeout TO '400ms'"
 # Classes of SQLSTATE about the server: those stay errors.
@@ -102,3 +101,19 @@ def key_json(columns: Iterable[str], values: Values) -> sql.Composable:
     """The key as conflicts have it."""
     pairs = [sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in zip(columns, values, strict=True)]
     return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
+
+
+def none_noted(kept: Kept, notes: sql.Composable) -> sql.Composable:
+    """A statement that fails while anything is noted in the table: as for a lock that is not free, where it passes."""
+    body = sql.SQL(
+        """
+DECLARE
+  noted text := (SELECT n.sqlstate FROM {} AS n LIMIT 1);
+BEGIN
+  IF noted IS NOT NULL THEN
+    RAISE EXCEPTION USING ERRCODE = noted, MESSAGE = {};
+  END IF;
+END
+"""
+    ).format(notes, sql.Literal(f"what was written to one of {kept.shown} is not carried over to the other yet"))
+    return sql.SQL("DO {}").format(quoted(body))

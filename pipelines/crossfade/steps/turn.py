@@ -15,10 +15,11 @@ from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import carry, numbering, replaced_key, rules
 from crossfade.steps.compose import lock, text
-from crossfade.steps.fill import IN_CONFLICT, settle, turn_guards
+from crossfade.steps.conflicts import IN_CONFLICT
+from crossfade.steps.fill import settle, turn_guards
 from crossfade.steps.followers import carried_over, followers, lock_followers, sampled_again, taken_away
 from crossfade.steps.keys import Key, key_rule
-from crossfade.steps.mirror import Mirror, triggers
+from crossfade.steps.mirror import Mirror, notes, triggers
 from crossfade.steps.mirror import course as mirrored
 from crossfade.steps.recompile import recompile
 from crossfade.steps.rows import Moment, Pair, Sides
@@ -62,6 +63,7 @@ def turn(together: Sequence[Sides], stage: Stage, before: Moment, after: Moment)
     leg = stage_leg(stage)
     turning = tuple(pair for way in ways for pair in way.turning)
     forth = (
+        *(each for way in ways for each in way.all_carried),
         *(each for way in ways for each in way.sync_ends),
         *_types_renamed(turning, forth=True),
         *(each for way in ways for each in way.forth),
@@ -142,6 +144,12 @@ class _Way:
         if named:
             return f"let the new shape of {sides.relation} take over ({named})"
         return f"have the new version alone write {sides.relation}"
+
+    @property
+    def all_carried(self) -> Iterator[str]:
+        """What was written to a side that ends is on the other one."""
+        for mirror in _turning_mirrors(self.sides, self.stage, "side by side"):
+            yield from notes.all_carried(mirror)
 
     @property
     def sync_ends(self) -> tuple[str, ...]:

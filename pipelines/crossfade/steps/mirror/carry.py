@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, record
-from crossfade.steps.kept import HELD, SERVER, SHORT, classes, key_arguments, key_json, keyed_function
+from crossfade.steps.conflicts import HELD
+from crossfade.steps.kept import SERVER, SHORT, classes, key_arguments, key_json, keyed_function
 from crossfade.steps.mirror.tables import OURS, PLACEHOLDER, Mirror, Way
 from crossfade.steps.plpgsql import commented
 

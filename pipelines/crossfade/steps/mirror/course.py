@@ -8,8 +8,7 @@ from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.steps.compose import lock, text
-from crossfade.steps.conflicts import open_conflicts
-from crossfade.steps.fill import IN_CONFLICT
+from crossfade.steps.conflicts import PASSING, counted, open_conflicts
 from crossfade.steps.given import is_named
 from crossfade.steps.mirror import notes, triggers, walks
 from crossfade.steps.mirror.functions import function_names
@@ -26,16 +25,16 @@ def expand(mirror: Mirror) -> Iterator[Ddl]:
 def parity(mirror: Mirror, leg: Leg) -> Check:
     """Both sides hold the same, and nothing is still to be carried: a scan without a lock."""
     join = sql.SQL("FULL JOIN" if mirror.makes else "LEFT JOIN")
-    counts = [
-        sql.SQL("pg_catalog.count(*) FILTER (WHERE r.{r} IS NULL AND {held}) AS {words}"),
-        sql.SQL("pg_catalog.count(*) FILTER (WHERE l.{l} IS NOT NULL AND r.{r} IS NOT NULL AND {differ}) AS {words}"),
+    wrong = [
+        sql.SQL("r.{r} IS NULL AND {held}"),
+        sql.SQL("l.{l} IS NOT NULL AND r.{r} IS NOT NULL AND {differ}"),
     ]
     words = [
         f"rows of {mirror.left.table} without one in {mirror.right.table}",
         f"rows of {mirror.shown} that disagree",
     ]
     if mirror.makes:
-        counts.append(sql.SQL("pg_catalog.count(*) FILTER (WHERE l.{l} IS NULL) AS {words}"))
+        wrong.append(sql.SQL("l.{l} IS NULL"))
         words.append(f"rows of {mirror.right.table} without one in {mirror.left.table}")
     parts = {
         "l": sql.Identifier(mirror.left.key[0]),
@@ -43,10 +42,22 @@ def parity(mirror: Mirror, leg: Leg) -> Check:
         "held": _holds_something(mirror),
         "differ": mirror.differ("l", "r"),
     }
-    asked = [count.format(**parts, words=sql.Identifier(said[:63])) for count, said in zip(counts, words, strict=True)]
-    noted = sql.SQL("(SELECT pg_catalog.count(*) FROM {}) AS {}").format(mirror.notes.sql, sql.Identifier(IN_CONFLICT))
+    # Those noted are counted as what they are noted for.
+    noted = sql.SQL("EXISTS (SELECT FROM {} AS b WHERE {} OR {})").format(
+        mirror.notes.sql, mirror.noted(mirror.left, "l"), mirror.noted(mirror.right, "r")
+    )
+    asked = [
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE {} AND NOT {}) AS {}").format(
+            each.format(**parts), noted, sql.Identifier(said[:63])
+        )
+        for each, said in zip(wrong, words, strict=True)
+    ]
     query = sql.SQL("SELECT {} FROM {} AS l {} {} AS r ON {}").format(
-        sql.SQL(", ").join([*asked, noted]), mirror.left.sql, join, mirror.right.sql, mirror.same("l", "r")
+        sql.SQL(", ").join([*asked, counted(mirror.notes.sql)]),
+        mirror.left.sql,
+        join,
+        mirror.right.sql,
+        mirror.same("l", "r"),
     )
     return Check(
         id=mirror.id("parity", str(leg)),
@@ -69,7 +80,7 @@ def _holds_something(mirror: Mirror) -> sql.Composable:
 
 
 def guards(mirror: Mirror, moment: Moment) -> tuple[Guard, ...]:
-    """What a turn asks under its lock; that nothing is still to be carried it learns from the witness."""
+    """What a turn asks under its lock."""
     return (
         Guard(
             query=_always_on(mirror, moment),
@@ -80,15 +91,13 @@ def guards(mirror: Mirror, moment: Moment) -> tuple[Guard, ...]:
 
 def ask_before_turning_back(mirror: Mirror, leg: Leg) -> Check:
     """Nothing that the new side was written with is missing on the old one."""
-    query = sql.SQL("SELECT pg_catalog.count(*) AS {} FROM crossfade.conflict WHERE id IN ({})").format(
-        sql.Identifier(IN_CONFLICT), open_conflicts(mirror.migration, str(mirror.right.table))
-    )
+    noted = sql.SQL("({})").format(open_conflicts(mirror.migration, str(mirror.right.table), "sqlstate"))
     return Check(
         id=mirror.id("turn", "undo", "ask"),
         leg=leg,
         database=mirror.database,
         title=f"ask that {mirror.left.table} holds what {mirror.right.table} was written with",
-        query=query.as_string(None),
+        query=sql.SQL("SELECT {}").format(counted(noted)).as_string(None),
         settle=notes.settle(mirror),
         fix="write these rows with values that the old column can hold, then roll back again",
     )
@@ -189,7 +198,7 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
    WHERE (t.tgrelid = {left}::regclass::oid OR t.tgrelid = {right}::regclass::oid)
      AND (t.tgname = ANY ({lefts}) OR t.tgname = ANY ({rights}))
   UNION ALL
-  SELECT 'note', 0::oid, n.id::text, NULL FROM {notes} AS n
+  SELECT 'note', 0::oid, n.id::text, NULL FROM {notes} AS n WHERE n.sqlstate NOT IN ({passing})
   UNION ALL
   SELECT 'function', f.oid, f.xmin::text, NULL FROM pg_proc AS f
    WHERE f.proname = ANY ({functions}) AND f.pronamespace = 'crossfade'::regnamespace::oid) AS facts"""
@@ -220,6 +229,7 @@ def _asked(query: LiteralString, mirror: Mirror, moment: Moment) -> str:
             lefts=sql.SQL("CAST({} AS name[])").format(sql.Literal(lefts)),
             rights=sql.SQL("CAST({} AS name[])").format(sql.Literal(rights)),
             notes=mirror.notes.sql,
+            passing=PASSING,
             functions=sql.SQL("CAST({} AS name[])").format(sql.Literal(function_names(mirror))),
         )
         .as_string(None)

@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, text
-from crossfade.steps.conflicts import resolved
-from crossfade.steps.kept import HELD, key_arguments, key_json, keyed_function, trigger_function
+from crossfade.steps.conflicts import HELD, resolved
+from crossfade.steps.kept import key_arguments, key_json, keyed_function, none_noted, trigger_function
 from crossfade.steps.mirror.tables import Half, Mirror, Way
 
 
 def settle(mirror: Mirror) -> tuple[str, ...]:
     """Statements that carry what was noted where both rows are free now; what is carried counts no more."""
-    again = sql.SQL("SELECT {}({}, '{{}}'::text[]) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
-        mirror.function("settle"), names(mirror.notes.key, of="noted"), names(mirror.notes.key), mirror.notes.sql
-    )
     key: Values = [sql.Identifier("b", name) for name in mirror.notes.key]
     gone = (
         resolved(
@@ -26,7 +23,18 @@ def settle(mirror: Mirror) -> tuple[str, ...]:
         )
         for half in (mirror.left, mirror.right)
     )
-    return text(again, *gone)
+    return text(_carried(mirror), *gone)
+
+
+def all_carried(mirror: Mirror) -> tuple[str, ...]:
+    """Statements of a turn: what is noted is carried, or the turn is tried again."""
+    return text(_carried(mirror), none_noted(mirror, mirror.notes.sql))
+
+
+def _carried(mirror: Mirror) -> sql.Composable:
+    return sql.SQL("SELECT {}({}, '{{}}'::text[]) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
+        mirror.function("settle"), names(mirror.notes.key, of="noted"), names(mirror.notes.key), mirror.notes.sql
+    )
 
 
 def note(mirror: Mirror, half: Half, rows: sql.Composable) -> sql.Composable:

@@ -6,8 +6,8 @@ from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.steps.compose import any_leaf, in_batch, lock, names, per_leaf, text
-from crossfade.steps.conflicts import open_conflicts, resolved
-from crossfade.steps.fill import IN_CONFLICT
+from crossfade.steps.conflicts import PASSING, counted, open_conflicts, resolved
+from crossfade.steps.kept import key_json
 from crossfade.steps.step import BACKFILL, EXPAND, Check, Ddl, Guard, Leg, Relation, Walk, stage_leg
 from crossfade.steps.twin import functions, triggers
 from crossfade.steps.twin.tables import Moment, Twin
@@ -67,7 +67,6 @@ def fill(twin: Twin) -> Walk:
 
 def parity(twin: Twin, leg: Leg) -> Check:
     """Both hold the same rows, and nothing is still to be carried: a scan without a lock."""
-    noted = sql.SQL("(SELECT pg_catalog.count(*) FROM {}) AS {}").format(twin.notes, sql.Identifier(IN_CONFLICT))
     return Check(
         id=twin.id("parity", str(leg)),
         leg=leg,
@@ -75,7 +74,7 @@ def parity(twin: Twin, leg: Leg) -> Check:
         title=f"prove that {twin.shown} hold the same rows",
         locks=lock(twin.relation, "ACCESS SHARE"),
         query=sql.SQL("SELECT {}, {} FROM {}")
-        .format(_differences(twin, "side by side"), noted, _both(twin, "side by side"))
+        .format(_differences(twin, "side by side"), counted(twin.notes), _both(twin, "side by side"))
         .as_string(None),
         witness=_asked(_FACTS, twin).as_string(None).strip(),
         settle=functions.settle(twin),
@@ -87,22 +86,16 @@ def ask_before_turning_back(twin: Twin) -> Check:
     """The table of old holds what its twin was written with. This is not asked while nothing is in step, nor while the
     one is still brought up to date with the other.
     """
-    query = sql.SQL(
-        "SELECT {}, (SELECT pg_catalog.count(*) FROM ({}) AS c WHERE ({in_step})) AS {} FROM {} WHERE ({in_step})"
-    )
+    noted = sql.SQL("({} AND ({}))").format(open_conflicts(twin.migration, str(twin.table), "sqlstate"), _in_step(twin))
     return Check(
         id=twin.id("turn", "undo", "ask"),
         leg=_CUTOVER,
         database=twin.database,
         title=f"ask that {twin.old} holds every row of {twin.table} as it is",
         locks=lock(twin.relation, "ACCESS SHARE"),
-        query=query.format(
-            _differences(twin, "turned"),
-            open_conflicts(twin.migration, str(twin.table)),
-            sql.Identifier(IN_CONFLICT),
-            _both(twin, "turned"),
-            in_step=_in_step(twin),
-        ).as_string(None),
+        query=sql.SQL("SELECT {}, {} FROM {} WHERE ({})")
+        .format(_differences(twin, "turned"), counted(noted), _both(twin, "turned"), _in_step(twin))
+        .as_string(None),
         settle=functions.settle(twin),
         fix="write these rows with values that the table of old can hold, or delete in it what is in no partition any"
         " more; then roll back again",
@@ -110,7 +103,7 @@ def ask_before_turning_back(twin: Twin) -> Check:
 
 
 def guards(twin: Twin) -> tuple[Guard, ...]:
-    """What a turn asks under its lock; that nothing is still to be carried it learns from the witness."""
+    """What a turn asks under its lock."""
     return (
         Guard(
             query=_always_on(twin).as_string(None).strip(),
@@ -195,17 +188,22 @@ def _both(twin: Twin, moment: Moment) -> sql.Composable:
 def _differences(twin: Twin, moment: Moment) -> sql.Composable:
     key = sql.Identifier(twin.key[0])
     other = "the twin" if moment == "side by side" else "the table of old"
-    counted = (
+    asked = (
         (sql.SQL("o.{} IS NULL").format(key), f"rows of {twin.table.name[:30]} that {other} has not"),
         (sql.SQL("t.{} IS NULL").format(key), f"rows in {other} that {twin.table.name[:30]} has not"),
         (sql.SQL("{}").format(twin.differ("t", "o")), "rows that differ"),
     )
+    # Those noted are counted as what they are noted for.
+    noted = sql.SQL("EXISTS ({} AND key IN ({}, {}))").format(
+        open_conflicts(twin.migration, str(twin.table)),
+        *(key_json(twin.key, [sql.Identifier(row, name) for name in twin.key]) for row in ("t", "o")),
+    )
     both = sql.SQL("t.{k} IS NOT NULL AND o.{k} IS NOT NULL AND ").format(k=key)
     return sql.SQL(", ").join(
-        sql.SQL("pg_catalog.count(*) FILTER (WHERE {}{}) AS {}").format(
-            both if words == "rows that differ" else sql.SQL(""), asked, sql.Identifier(words)
+        sql.SQL("pg_catalog.count(*) FILTER (WHERE {}{} AND NOT ({})) AS {}").format(
+            both if words == "rows that differ" else sql.SQL(""), wrong, noted, sql.Identifier(words)
         )
-        for asked, words in counted
+        for wrong, words in asked
     )
 
 
@@ -214,7 +212,7 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
   SELECT 'trigger' AS kind, t.oid, t.xmin::text AS version, t.tgenabled::text AS enabled
     FROM pg_trigger AS t WHERE t.tgrelid = {table}::regclass::oid AND t.tgname = ANY ({triggers})
   UNION ALL
-  SELECT 'note', 0::oid, n.id::text, NULL FROM {notes} AS n
+  SELECT 'note', 0::oid, n.id::text, NULL FROM {notes} AS n WHERE n.sqlstate NOT IN ({passing})
   UNION ALL
   SELECT 'function', f.oid, f.xmin::text, NULL FROM pg_proc AS f
    WHERE f.proname = ANY ({functions}) AND f.pronamespace = 'crossfade'::regnamespace::oid) AS facts"""
@@ -242,5 +240,6 @@ def _asked(query: LiteralString, twin: Twin) -> sql.Composed:
         table=sql.Literal(twin.source.as_string(None)),
         triggers=sql.SQL("CAST({} AS name[])").format(sql.Literal(list(triggers.trigger_names(twin)))),
         notes=twin.notes,
+        passing=PASSING,
         functions=sql.SQL("CAST({} AS name[])").format(sql.Literal(functions.function_names(twin))),
     )

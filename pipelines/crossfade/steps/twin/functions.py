@@ -14,9 +14,8 @@ from typing import LiteralString
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import is_row, names, record, text
-from crossfade.steps.conflicts import resolved
+from crossfade.steps.conflicts import BEHIND, HELD, resolved
 from crossfade.steps.kept import (
-    HELD,
     SERVER,
     SHORT,
     classes,
@@ -25,12 +24,12 @@ from crossfade.steps.kept import (
     keyed_function,
     no_keyed_function,
     no_trigger_function,
+    none_noted,
     trigger_function,
 )
 from crossfade.steps.twin.tables import Moment, Twin
 
 _TIMES, _PAUSE = 100, 0.01  # seconds
-_BEHIND = "40001"  # as PostgreSQL says of a row that a transaction's snapshot does not show
 
 # Each with the types of its arguments behind the key.
 _KEYED: dict[str, tuple[LiteralString, ...]] = {"carry": ("boolean",), "write": ("boolean",), "settle": ()}
@@ -81,14 +80,23 @@ def note(twin: Twin, rows: sql.Composable) -> sql.Composable:
 def settle(twin: Twin) -> tuple[str, ...]:
     """Statements that carry what was noted where both rows are free now; what is carried counts no more."""
     return text(
-        sql.SQL("SELECT {}({}) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
-            twin.function("settle"), names(twin.note_key, of="noted"), names(twin.note_key), twin.notes
-        ),
+        _carried(twin),
         resolved(
             twin.migration,
             str(twin.table),
             sql.SQL("key NOT IN (SELECT {} FROM {} AS b)").format(_json_of_note(twin, "b"), twin.notes),
         ),
+    )
+
+
+def all_carried(twin: Twin) -> tuple[str, ...]:
+    """Statements of a turn: what is noted is carried, or the turn is tried again."""
+    return text(_carried(twin), none_noted(twin, twin.notes))
+
+
+def _carried(twin: Twin) -> sql.Composable:
+    return sql.SQL("SELECT {}({}) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
+        twin.function("settle"), names(twin.note_key, of="noted"), names(twin.note_key), twin.notes
     )
 
 
@@ -162,7 +170,7 @@ END
 """
     ).format(
         **_parts(twin, moment),
-        behind=sql.Literal(_BEHIND),
+        behind=sql.Literal(BEHIND),
         update=update if twin.settable else sql.SQL("NULL;  -- its key is all there is of it"),
         columns=names(twin.names),
         values=names(twin.names, of="s"),
