@@ -163,3 +163,13 @@ def test_a_foreign_key_without_an_index_is_told_of_unless_the_migration_brings_o
     plan = scene.runner().plan(scene.migration())
 
     assert len([hazard for hazard in plan.hazards if hazard.code == "foreign-key-without-index"]) == found
+
+
+def test_what_squawk_finds_in_the_authors_sql_is_told_but_for_the_locks_that_the_plan_tells_itself(
+    planned: Planned,
+) -> None:
+    found = planned("sql: {up: 'CREATE TABLE made (a int); CREATE INDEX ON items (code)', down: DROP TABLE made}")
+
+    assert found["sql-lint"].what.startswith("squawk, prefer-bigint-over-int, line 1 of `up`: Using 32-bit integer")
+    assert found["sql-locks"].what.startswith("CREATE INDEX takes SHARE on public.items")
+    assert sum("squawk" in hazard.what for hazard in found.values()) == 1

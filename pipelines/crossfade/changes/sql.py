@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context, relation
+from crossfade.changes._linted import linted
 from crossfade.changes._script_locks import ScriptLocks, script_locks
 from crossfade.spec.model import Phase, Stage
 from crossfade.steps.step import AnyStep, Autocommit, Check, Ddl, Leg, Lock, Script, stage_leg
@@ -67,6 +68,8 @@ class Sql(Change):
       lets them go on. One that scans or rewrites the table holds it for as long.
     - `sql-holds-rows`: UPDATE, DELETE or MERGE; every row that they write is held until the step is done.
     - `sql-locks-unknown`: what is locked cannot be told.
+    - `sql-lint`: what [squawk](https://squawkhq.com/docs/rules) finds in `up`, but for locks and timeouts, which the
+      plan tells itself. A file `.squawk.toml` beside the specs or above them says which of its rules you want.
     - `sql-no-down`: it cannot be taken back.
 
     ## Example
@@ -150,7 +153,8 @@ class Sql(Change):
                     fix="see why `verify` does not give true",
                 )
             )
-        hazards = [*_hazards(found)]
+        folder = context.where.file.resolve().parent
+        hazards = [*_hazards(found), *linted(self.up, folder, in_transaction=self.transaction)]
         if not back:
             hazards.append(
                 Hazard("sql-no-down", "danger", "there is no `down`: this cannot be taken back", "give `down`")
