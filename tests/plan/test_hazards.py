@@ -173,3 +173,18 @@ def test_what_squawk_finds_in_the_authors_sql_is_told_but_for_the_locks_that_the
     assert found["sql-lint"].what.startswith("squawk, prefer-bigint-over-int, line 1 of `up`: Using 32-bit integer")
     assert found["sql-locks"].what.startswith("CREATE INDEX takes SHARE on public.items")
     assert sum("squawk" in hazard.what for hazard in found.values()) == 1
+
+
+def test_a_team_says_in_squawks_own_file_which_of_its_rules_it_wants(scene: Scene) -> None:
+    def told() -> list[str]:
+        hazards = scene.runner().plan(scene.migration()).hazards
+        return [hazard.what for hazard in hazards if hazard.code in ("sql-lint", "sql-not-linted")]
+
+    spec(scene, "sql: {up: CREATE TABLE made (a int), down: DROP TABLE made}")
+    wanted = scene.root / ".squawk.toml"
+
+    wanted.write_text('excluded_rules = ["prefer-bigint-over-int"]')
+    assert told() == []
+
+    wanted.write_text("excluded_rules = [")
+    assert told()[0].startswith("squawk could not look at `up`: Configuration error")

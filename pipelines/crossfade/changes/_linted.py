@@ -15,8 +15,8 @@ from typing import TypedDict, cast
 
 from crossfade.changes._change import Hazard
 
-# What a statement locks and for how long the plan tells by `sql-locks`, with the kind of change that lets clients go on;
-# timeouts are the engine's; that a statement can be run twice is what its ledger makes needless.
+# What a statement locks and for how long the plan tells by `sql-locks`, with the kind of change that lets clients go
+# on; timeouts are the engine's; that a statement can be run twice is what its ledger makes needless.
 _TOLD_ELSEWHERE = {
     "adding-field-with-default",
     "adding-foreign-key-constraint",
@@ -46,9 +46,7 @@ def linted(script: str, folder: Path, *, in_transaction: bool) -> Iterator[Hazar
     try:
         found = _asked(script, folder, in_transaction)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        yield Hazard(
-            "sql-not-linted", "note", f"squawk could not be asked: {type(error).__name__}", "see `.squawk.toml`"
-        )
+        yield Hazard("sql-not-linted", "note", f"squawk could not look at `up`: {error}", "see your `.squawk.toml`")
         return
     for rule in dict.fromkeys(each["rule_name"] for each in found):
         same = [each for each in found if each["rule_name"] == rule]
@@ -68,6 +66,8 @@ def _asked(script: str, folder: Path, in_transaction: bool) -> tuple[_Finding, .
         check=False,  # it ends with 1 when it finds anything
         timeout=_SECONDS,
     )
+    if not asked.stdout:
+        raise ValueError(" ".join(asked.stderr.split()) or f"it ended with {asked.returncode}")
     found = cast(list[_Finding], json.loads(asked.stdout))
     return tuple(each for each in found if each["rule_name"] not in _TOLD_ELSEWHERE)
 

@@ -69,7 +69,8 @@ class Sql(Change):
     - `sql-holds-rows`: UPDATE, DELETE or MERGE; every row that they write is held until the step is done.
     - `sql-locks-unknown`: what is locked cannot be told.
     - `sql-lint`: what [squawk](https://squawkhq.com/docs/rules) finds in `up`, but for locks and timeouts, which the
-      plan tells itself. A file `.squawk.toml` beside the specs or above them says which of its rules you want.
+      plan tells itself. A file `.squawk.toml` beside the specs or above them says which of its rules you want;
+      `sql-not-linted` where it cannot be read.
     - `sql-no-down`: it cannot be taken back.
 
     ## Example
