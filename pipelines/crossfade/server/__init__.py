@@ -9,6 +9,16 @@ from .choose import start
 from .environment import EnvironmentServer
 from .errors import ServerError
 from .local import LocalServer, start_local
-from .server import Server, Source
+from .server import Server, Source, create_database, drop_database
 
-__all__ = ["EnvironmentServer", "LocalServer", "Server", "ServerError", "Source", "start", "start_local"]
+__all__ = [
+    "EnvironmentServer",
+    "LocalServer",
+    "Server",
+    "ServerError",
+    "Source",
+    "create_database",
+    "drop_database",
+    "start",
+    "start_local",
+]

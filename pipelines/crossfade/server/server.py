@@ -55,14 +55,8 @@ class Server:
 
         Raises ServerError when it exists already, or cannot be created.
         """
-        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-        if template:
-            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
         with self._connect(f"database {name} cannot be created") as connection:
-            fsync = connection.execute("SHOW fsync").fetchone()
-            if self.version >= STRATEGY_SINCE and fsync == ("off",):
-                statement += sql.SQL(" STRATEGY FILE_COPY")  # needs a checkpoint, which costs nothing there
-            connection.execute(statement)
+            create_database(connection, name, template=template)
         return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
@@ -70,9 +64,8 @@ class Server:
 
         Raises ServerError when the role may not drop it.
         """
-        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         with self._connect(f"database {name} cannot be dropped") as connection:
-            connection.execute(statement)
+            drop_database(connection, name)
 
     def stop(self) -> None:
         """End what we started and remove what is temporary; a second call does nothing."""
@@ -96,3 +89,19 @@ class Server:
                 yield connection
         except psycopg.Error as error:
             raise ServerError(otherwise, why=without_password(str(error).strip(), self.url)) from None
+
+
+def create_database(connection: psycopg.Connection, name: str, *, template: str | None = None) -> None:
+    """As Server.create_database, in an autocommit session that is there already. Raises psycopg.Error."""
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    fsync = connection.execute("SHOW fsync").fetchone()
+    if connection.info.server_version >= STRATEGY_SINCE and fsync == ("off",):
+        statement += sql.SQL(" STRATEGY FILE_COPY")  # needs a checkpoint, which costs nothing there
+    connection.execute(statement)
+
+
+def drop_database(connection: psycopg.Connection, name: str) -> None:
+    """As Server.drop_database, in an autocommit session that is there already. Raises psycopg.Error."""
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
