@@ -92,7 +92,7 @@ def server(pytestconfig: pytest.Config) -> Generator[Server]:
         pytest.fail(worker["server_error"], pytrace=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as wide as a module may have a server of its own
 def administrator(server: Server) -> Generator[psycopg.Connection]:
     """The session that creates and drops databases: to open one for each costs more than to copy the database."""
     with psycopg.connect(server.url, autocommit=True) as connection:
