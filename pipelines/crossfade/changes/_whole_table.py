@@ -8,6 +8,7 @@ from crossfade.catalog.dependents import words
 from crossfade.catalog.model import OWN_PREFIX, Dependent, Name, Table
 from crossfade.changes._change import Hazard
 from crossfade.changes._context import Context
+from crossfade.steps.compose import identifier
 
 
 def refuse_part(context: Context, table: Table, verb: str) -> None:
@@ -40,6 +41,18 @@ def refuse_held(context: Context, table: Table) -> None:
             why="that migration knows the table by the name it has now",
             fix="complete that migration or roll it back first",
         )
+
+
+def refuse_lent_sequence(context: Context, table: Table) -> None:
+    """A sequence that goes with the table, and that another one takes numbers from."""
+    for sequence in context.catalog.sequences.values():
+        others = [use for use in sequence.uses if use.path[:2] != (table.name.schema, table.name.name)]
+        if sequence.owned_by is not None and sequence.owned_by[0] == table.name and others:
+            context.refuse(
+                f"sequence {sequence.name} goes with {table.name}, and {others[0]} uses it",
+                why="the sequence would hinder the drop",
+                fix=f"ALTER SEQUENCE {identifier(sequence.name).as_string(None)} OWNED BY NONE first",
+            )
 
 
 def uses(context: Context, table: Table, kinds: Collection[str]) -> list[Dependent]:

@@ -11,7 +11,7 @@ from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context, relation
 from crossfade.changes._instant import instant
 from crossfade.changes._let_go import let_go
-from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_part, uses
+from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_lent_sequence, refuse_part, uses
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import identifier, lock, text
@@ -117,14 +117,7 @@ class DropTable(Change):
                     fix=f"drop the foreign key in a migration that comes before; or drop {key.child} too, with a"
                     " drop_table above this one",
                 )
-        for sequence in context.catalog.sequences.values():
-            others = [use for use in sequence.uses if use.path[:2] != (table.name.schema, table.name.name)]
-            if sequence.owned_by is not None and sequence.owned_by[0] == table.name and others:
-                context.refuse(
-                    f"sequence {sequence.name} goes with {table.name}, and {others[0]} uses it",
-                    why="the sequence would hinder the drop",
-                    fix=f"ALTER SEQUENCE {identifier(sequence.name).as_string(None)} OWNED BY NONE first",
-                )
+        refuse_lent_sequence(context, table)
 
     def _refuse_unprovable(self, context: Context, table: Table, outgoing: list[ForeignKey]) -> None:
         """Before 18, PostgreSQL scans a partitioned table under a lock to give it a foreign key again."""

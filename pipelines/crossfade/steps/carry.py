@@ -295,9 +295,22 @@ def index_texts(index: Index) -> tuple[str, ...]:
     """The expressions of an index: those among its keys, and its predicate."""
     statement = postgast.parse(index.definition).stmts[0].stmt.index_stmt
     found = [part.index_elem.expr for part in statement.index_params if part.index_elem.HasField("expr")]
-    if statement.HasField("where_clause"):
-        found.append(statement.where_clause)
-    return tuple(_text_of(node) for node in found)
+    predicate = predicate_text(index)
+    return (*(_text_of(node) for node in found), *(() if predicate is None else (predicate,)))
+
+
+def key_texts(index: Index) -> tuple[str, ...]:
+    """What its keys are, columns and expressions, in their order."""
+    parts = [part.index_elem for part in postgast.parse(index.definition).stmts[0].stmt.index_stmt.index_params]
+    return tuple(
+        _text_of(part.expr) if part.HasField("expr") else sql.Identifier(part.name).as_string(None) for part in parts
+    )
+
+
+def predicate_text(index: Index) -> str | None:
+    """Of a partial one: which rows are in it."""
+    statement = postgast.parse(index.definition).stmts[0].stmt.index_stmt
+    return _text_of(statement.where_clause) if statement.HasField("where_clause") else None
 
 
 def _text_of(expression: pg.Node) -> str:

@@ -93,6 +93,7 @@ class Pair:
     waits: `up` reads rows of another table. Where those are not filled yet it says so (NOT_FILLED), and the row is not
     mapped until they are.
     renamed: types that change names with the turn, before all else.
+    freed: the change itself lets the old columns be empty, from expand on, for what the new version writes.
     """
 
     title: str
@@ -113,6 +114,7 @@ class Pair:
     seen_to: tuple[str, ...] = ()
     waits: bool = False
     renamed: tuple[RenamedType, ...] = ()
+    freed: bool = False
 
     @property
     def comparable(self) -> bool:
@@ -232,7 +234,8 @@ class Sides:
         """A leaving column is NOT NULL until it is hidden. One that is kept in step with another table is not: a row of
         the new version is half a row until its other half comes.
         """
-        return self.old_column(name).not_null and not self.is_mirrored(name)
+        freed = self.is_mirrored(name) or any(pair.freed for pair in self.pairs if name in pair.old)
+        return self.old_column(name).not_null and not freed
 
     def mirrors_at(self, moment: Moment) -> tuple[Mirror, ...]:
         """The mirrors with the columns of this table under their names of the moment."""

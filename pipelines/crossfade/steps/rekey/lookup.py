@@ -32,17 +32,23 @@ def made(key: Rekeyed) -> Iterator[sql.Composable]:
     same = sql.SQL(" AND ").join(
         equal(column.type, sql.SQL("v.{}").format(_old(number)), given[number]) for number, column in enumerate(key.old)
     )
+    none = sql.SQL(
+        """
+  IF NOT FOUND THEN
+    RAISE foreign_key_violation USING MESSAGE = 'there is no row of this key';
+  END IF;"""
+    )
     waits = sql.SQL(
         """
-  ELSIF answer IS NULL THEN
-    RAISE SQLSTATE {} USING MESSAGE = 'the row has no new key yet';"""
+  IF answer IS NULL THEN
+    RAISE SQLSTATE {} USING MESSAGE = 'the row has no new key yet';
+  END IF;"""
     ).format(sql.Literal(NOT_FILLED))
-    yield from _function(key, _to_new(key), _types(key), trusted(key.type), _new(), same, waits)
+    yield from _function(key, _to_new(key), _types(key), trusted(key.type), _new(), same, sql.Composed([none, waits]))
+    none = sql.SQL("") if key.partial else none
     for number, column in enumerate(key.old):
         same = equal(key.type, sql.SQL("v.{}").format(_new()), sql.SQL("$1"))
-        yield from _function(
-            key, _to_old(key, number), [trusted(key.type)], _type(column), _old(number), same, sql.SQL("")
-        )
+        yield from _function(key, _to_old(key, number), [trusted(key.type)], _type(column), _old(number), same, none)
 
 
 def dropped(key: Rekeyed) -> Iterator[sql.Composable]:
@@ -190,17 +196,14 @@ def _function(
     returns: sql.Composable,
     wanted: sql.Identifier,
     same: sql.Composable,
-    waits: sql.Composable,
+    asked: sql.Composable,
 ) -> Iterator[sql.Composable]:
     body = sql.SQL(
         """
 -- Finds one key of a row of {table} by the other; migration {migration}
 DECLARE answer {returns};
 BEGIN
-  SELECT v.{wanted} INTO answer FROM {keys} AS v WHERE {same};
-  IF NOT FOUND THEN
-    RAISE foreign_key_violation USING MESSAGE = 'there is no row of this key';{waits}
-  END IF;
+  SELECT v.{wanted} INTO answer FROM {keys} AS v WHERE {same};{asked}
   RETURN answer;
 END
 """
@@ -211,7 +214,7 @@ END
         wanted=wanted,
         keys=_keys(key),
         same=same,
-        waits=waits,
+        asked=asked,
     )
     signature = sql.SQL("{}({})").format(name, sql.SQL(", ").join(types))
     yield sql.SQL(

@@ -65,7 +65,7 @@ class Rekeyed:
     """A table whose primary key is replaced by one of a new column.
 
     constraint, index: of the old key. kept: of its columns those that stay. silent: user triggers must not fire for the
-    rows that get a new key.
+    rows that get a new key. partial: a new key may be that of a row which has no old one.
     """
 
     migration: str
@@ -74,10 +74,11 @@ class Rekeyed:
     constraint: Constraint
     index: Index
     column: str
-    type: KeyType
+    type: str
     kept: tuple[str, ...]
     children: tuple[Referring, ...]
     silent: bool
+    partial: bool = False
 
     @property
     def sql(self) -> sql.Identifier:

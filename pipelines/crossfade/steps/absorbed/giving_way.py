@@ -1,0 +1,171 @@
+"""Unique rules of the kept table do not bind it to what the other one holds before validate: until then a like gives
+way to a row that is written there. Its own row is in conflict from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from crossfade.catalog.model import Index
+from crossfade.composing import sql
+from crossfade.spec.fragment import Expression, trusted
+from crossfade.steps.absorbed.carry import PAUSE, TIMES, server_failures
+from crossfade.steps.absorbed.tables import Absorbed
+from crossfade.steps.carry import key_texts, predicate_text
+from crossfade.steps.compose import equal, lock, per_leaf, record, text
+from crossfade.steps.plpgsql import commented, quoted, settings_of
+from crossfade.steps.step import EXPAND, VALIDATE, Ddl, Leg
+
+_UNIQUE = "23505"
+# Nobody is kept from setting it: he would be refused his own row, and no more.
+_FILLS = sql.Literal("crossfade.fills")
+
+
+def begin(absorbed: Absorbed) -> Iterator[Ddl]:
+    """From expand on."""
+    if uniques(absorbed):
+        yield _on(absorbed, EXPAND, "begin").model_copy(
+            update={"undo": (_off(absorbed, EXPAND, "begin", "undo"),), "undo_title": "drop the trigger"}
+        )
+
+
+def end(absorbed: Absorbed) -> Iterator[Ddl]:
+    """From here on the rules bind, whoever writes."""
+    if uniques(absorbed):
+        yield _off(absorbed, VALIDATE, "end").model_copy(
+            update={"undo": (_on(absorbed, VALIDATE, "end", "undo"),), "undo_title": "let them give way again"}
+        )
+
+
+def asked_of_none(absorbed: Absorbed) -> tuple[str, ...]:
+    """Run before a batch of likes is made: no like gives way to them, and to ask of each would double their cost."""
+    if not uniques(absorbed):
+        return ()
+    batch = sql.SQL("SELECT pg_catalog.set_config({}, 'on', true) WHERE $1::tid < $2::tid").format(_FILLS)
+    return (per_leaf(batch),)
+
+
+def uniques(absorbed: Absorbed) -> list[Index]:
+    """The unique indexes of the kept table over what likes get."""
+    filled = set(absorbed.filled)
+    return [i for i in absorbed.kept.indexes if i.unique and i.valid and not i.primary and i.reads & filled]
+
+
+def _on(absorbed: Absorbed, leg: Leg, *more: str) -> Ddl:
+    trigger, function = sql.Identifier(absorbed.own("give_way")), absorbed.function("give_way")
+    body = sql.SQL(
+        """
+-- Lets rows of {kept} be written in the place of those that came from {table}; migration {migration}
+DECLARE
+  held {type};
+BEGIN
+{asked}
+  RETURN new;
+END
+"""
+    ).format(
+        kept=trusted(commented(str(absorbed.kept.name))),
+        table=trusted(commented(str(absorbed.table.name))),
+        migration=trusted(absorbed.migration),
+        type=trusted(absorbed.key.type),
+        asked=sql.SQL("\n").join(_asked(absorbed, index) for index in uniques(absorbed)),
+    )
+    # The rules may have SQL of the table's own in them, which means what it means elsewhere.
+    make = sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {} AS {}").format(
+        function, settings_of(absorbed.search_path), quoted(body)
+    )
+    fire = sql.SQL(
+        "CREATE OR REPLACE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW"
+        " WHEN (pg_catalog.current_setting({}, true) IS DISTINCT FROM 'on') EXECUTE FUNCTION {}()"
+    )
+    said = f"crossfade: lets likes of {absorbed.table.name} give way; migration {absorbed.migration}"
+    return Ddl(
+        id=absorbed.id("give way", *more),
+        leg=leg,
+        database=absorbed.database,
+        title=f"let rows of {absorbed.table.name} in {absorbed.kept.name} give way to others (trigger)",
+        locks=lock(absorbed.right, "SHARE ROW EXCLUSIVE"),
+        statements=text(
+            make,
+            sql.SQL("REVOKE EXECUTE ON FUNCTION {}() FROM PUBLIC").format(function),
+            sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(function, sql.Literal(said)),
+            fire.format(trigger, absorbed.kept_sql, _FILLS, function),
+            sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(absorbed.kept_sql, trigger),
+        ),
+    )
+
+
+def _off(absorbed: Absorbed, leg: Leg, *more: str) -> Ddl:
+    on = partial(Ddl, leg=leg, database=absorbed.database)
+    return on(
+        id=absorbed.id("give way", *more),
+        title=f"bind {absorbed.kept.name} to what is unique over the rows of both tables",
+        locks=lock(absorbed.right, "ACCESS EXCLUSIVE"),
+        statements=text(
+            sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(
+                sql.Identifier(absorbed.own("give_way")), absorbed.kept_sql
+            ),
+            sql.SQL("DROP FUNCTION IF EXISTS {}()").format(absorbed.function("give_way")),
+        ),
+    )
+
+
+def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
+    """A like that has what the new row has, which is none itself, and which no row refers to yet."""
+    bare, key = absorbed.kept.name.name, sql.Identifier(absorbed.key.name)
+    keys = [Expression(each) for each in key_texts(index)]
+    same = [sql.SQL("{} = {}").format(each.render(bare, "t"), each.render(bare, "new")) for each in keys]
+    predicate = predicate_text(index)
+    if predicate is not None:
+        same += [Expression(predicate).render(bare, row) for row in ("t", "new")]
+    made = sql.Identifier(absorbed.made)
+    new_key = sql.SQL("new.{}").format(key)
+    return sql.SQL(
+        """  -- {name}
+  held := NULL;
+  IF TG_OP = 'INSERT' OR {changed} THEN
+    SELECT t.{key} INTO held FROM {kept} AS t JOIN {rows} AS s ON {is_like} AND s.{made}
+     WHERE {same} AND NOT EXISTS (SELECT FROM {rows} AS s WHERE {is_new});
+    FOR attempt IN 1 .. CASE WHEN held IS NULL THEN 0 ELSE {times} END LOOP
+      PERFORM FROM {rows} AS s WHERE {is_held} AND s.{made} FOR NO KEY UPDATE SKIP LOCKED;
+      IF FOUND THEN
+        PERFORM FROM {kept} AS k WHERE {k_held} AND NOT {referred} FOR UPDATE SKIP LOCKED;
+        IF FOUND AND NOT EXISTS (SELECT FROM {notes} AS b WHERE {b_held}) THEN
+          BEGIN
+            UPDATE {rows} AS s SET {made} = false WHERE {is_held};
+            DELETE FROM {kept} AS k WHERE {k_held};
+            PERFORM crossfade.note_conflict({migration}, {relation}, {json}, {unique}) FROM {rows} AS s WHERE {is_held};
+          EXCEPTION WHEN others THEN
+            IF pg_catalog.left(SQLSTATE, 2) IN {server} THEN RAISE; END IF;
+          END;
+          EXIT;
+        END IF;
+      END IF;
+      EXIT WHEN EXISTS (SELECT FROM {kept} AS k WHERE {k_held} AND {referred});
+      PERFORM pg_catalog.pg_sleep({pause});
+    END LOOP;
+  END IF;"""
+    ).format(
+        name=trusted(commented(index.name)),
+        changed=sql.SQL("{} *<> {}").format(record(sorted(index.reads), "new"), record(sorted(index.reads), "old")),
+        key=key,
+        kept=absorbed.kept_sql,
+        rows=absorbed.rows,
+        is_like=absorbed.is_like("s", "t"),
+        made=made,
+        same=sql.SQL(" AND ").join(same),
+        is_new=absorbed.is_row("s", new_key),
+        is_held=absorbed.is_row("s", sql.SQL("held")),
+        k_held=absorbed.has_key("k", sql.SQL("held")),
+        b_held=equal(absorbed.key.type, sql.SQL("b.key"), sql.SQL("held")),
+        referred=absorbed.referred,
+        times=sql.Literal(TIMES),
+        pause=sql.Literal(PAUSE),
+        notes=absorbed.notes,
+        migration=sql.Literal(absorbed.migration),
+        relation=sql.Literal(str(absorbed.table.name)),
+        json=absorbed.row_json("s"),
+        unique=sql.Literal(_UNIQUE),
+        server=server_failures(),
+    )
