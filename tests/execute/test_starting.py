@@ -14,6 +14,8 @@ from crossfade.gates import GATES
 from crossfade.spec import load_project
 
 ADD = "changes: [{add_column: {table: items, column: extra, type: text}}]\n"
+# Its session has read the catalog, and rolled back: before that, it only asks the ledger.
+PLANNING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'crossfade plan' AND query = 'ROLLBACK'"
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_what_another_runner_did_while_this_one_stalled_before_planning_is_gone_
         # Planning waits for a table that is locked, after it has seen that nobody has started the migration.
         holder.execute("BEGIN; LOCK TABLE items")
         stalled = items.start_process()
-        while not items.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'crossfade plan'"):
+        while not items.sql(PLANNING):
             assert stalled.running
             time.sleep(0.02)
         stalled.stall()

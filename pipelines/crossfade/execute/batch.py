@@ -34,7 +34,6 @@ class Walker:
         self._site = site
         self._step = step
         self.connection = site.session()
-        self._deadlock_timeout = _milliseconds(self.connection, "deadlock_timeout")
         self._called = Called(site.root, step.function) if step.function is not None else None
         self._wary = 0  # so many batches skip held rows, because one met them
 
@@ -69,7 +68,8 @@ class Walker:
 
     def _write_waiting(self, unit: Unit, end: int) -> int | None:
         """By the statement that waits for rows others hold; None where that is no good now."""
-        longest = self._deadlock_timeout * _LONGEST_STATEMENT
+        deadlock_timeout = self._site.deadlock_timeout * 1000
+        longest = deadlock_timeout * _LONGEST_STATEMENT
         if self._step.waiting is None or self._site.settings.batch_target * 1000 > longest * 2 / 3:
             return None
         if self._wary > 0:
@@ -81,7 +81,7 @@ class Walker:
                 end,
                 self._step.waiting,
                 statement_timeout=max(int(longest), 1),
-                lock_timeout=max(int(self._deadlock_timeout * _LONGEST_WAIT), 1),
+                lock_timeout=max(int(deadlock_timeout * _LONGEST_WAIT), 1),
             )
         except (errors.LockNotAvailable, errors.QueryCanceled):  # canceled by its timeout, or by a person: asked next
             self._wary = _WARY_BATCHES
@@ -184,11 +184,6 @@ class Walker:
             (end, rows, self._site.migration, self._step.id, unit.number, unit.next_block),
         )
         assert noted.rowcount == 1, "a unit is walked by one worker at a time"
-
-
-def _milliseconds(connection: psycopg.Connection[Any], setting: str) -> int:
-    row = connection.execute("SELECT setting FROM pg_settings WHERE name = %s AND unit = 'ms'", (setting,)).fetchone()
-    return int(row[0]) if row else 0
 
 
 _Tid = tuple[int, int]

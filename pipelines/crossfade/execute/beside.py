@@ -8,7 +8,7 @@ from crossfade.execute.errors import Blocked
 from crossfade.execute.frozen import thaw
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import readable_ledger
-from crossfade.execute.session import reading
+from crossfade.execute.session import Sessions
 from crossfade.ledger import MigrationRecord, is_installed
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
@@ -33,9 +33,9 @@ def walked_tables(plan: Plan) -> set[Place]:
     return {(step.database, str(lock.relation)) for step in plan.steps if isinstance(step, Walk) for lock in step.locks}
 
 
-def refuse_held_tables(project: Project, migration: Migration, mine: set[Place]) -> None:
+def refuse_held_tables(session: Sessions, migration: Migration, mine: set[Place]) -> None:
     """Two migrations that both map columns of one table would meet in its triggers."""
-    for record, plan in _others(project, migration, {database for database, _ in mine}):
+    for record, plan in _others(session, migration, {database for database, _ in mine}):
         if shared := mine & (walked_tables(plan) | _shown_tables(plan)):
             raise Blocked(
                 f"{migration.id} changes rows of {_named(shared)}, which {record.id} is changing now",
@@ -44,10 +44,10 @@ def refuse_held_tables(project: Project, migration: Migration, mine: set[Place])
             )
 
 
-def refuse_shown_tables(project: Project, migration: Migration, plan: Plan) -> None:
+def refuse_shown_tables(session: Sessions, migration: Migration, plan: Plan) -> None:
     """What both versions see by views of their own keeps its shape from before these are made until they are gone."""
     altered, shown = _altered_tables(plan), _shown_tables(plan)
-    for record, other in _others(project, migration, {database for database, _ in altered | shown}):
+    for record, other in _others(session, migration, {database for database, _ in altered | shown}):
         if shared := altered & _shown_tables(other):
             raise Blocked(
                 f"{migration.id} alters {_named(shared)}, which {record.id} shows to both versions by views",
@@ -62,13 +62,15 @@ def refuse_shown_tables(project: Project, migration: Migration, plan: Plan) -> N
             )
 
 
-def _others(project: Project, migration: Migration, databases: Iterable[str]) -> Iterator[tuple[MigrationRecord, Plan]]:
+def _others(
+    session: Sessions, migration: Migration, databases: Iterable[str]
+) -> Iterator[tuple[MigrationRecord, Plan]]:
     """The other migrations under way in these databases, with their plans."""
     for name in sorted(databases):
-        with reading(project.databases[name]) as connection:
-            for record in readable_ledger(connection).migrations() if is_installed(connection) else ():
-                if record.id != migration.id and record.state in ("running", "undoing"):
-                    yield record, thaw(record)
+        connection = session(name)
+        for record in readable_ledger(connection).migrations() if is_installed(connection) else ():
+            if record.id != migration.id and record.state in ("running", "undoing"):
+                yield record, thaw(record)
 
 
 def _shown_tables(plan: Plan) -> set[Place]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -15,6 +16,8 @@ from crossfade.catalog import UnsupportedServer
 from crossfade.errors import CrossfadeError
 from crossfade.server_words import told
 from crossfade.spec import Database, search_path
+
+Sessions = Callable[[str], psycopg.Connection[Any]]  # of the database of that name
 
 OLDEST = 140000
 # psycopg's own logger tells of a lost connection in the server's words. What matters of it reaches us as an error.
@@ -69,6 +72,18 @@ def reading(database: Database, application: str = "crossfade") -> Generator[psy
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def reading_each(databases: Mapping[str, Database], application: str) -> Generator[Sessions]:
+    """Gives one session of each database that cannot write, opened when it is first asked for; they end together."""
+    with ExitStack() as opened:
+
+        @cache
+        def session(name: str) -> psycopg.Connection[Any]:
+            return opened.enter_context(reading(databases[name], application))
+
+        yield session
 
 
 def limit(work: psycopg.Connection[Any], **seconds: float) -> None:

@@ -83,16 +83,21 @@ class Site:
         assert record is not None
         return command_to_go_on(record.id, record.state, record.undo_to)
 
-    @cached_property
+    @property
     def longest_hold(self) -> float:
         """Seconds for which DDL may keep a lock while it waits for another. Clients that begin to wait for it meanwhile
         look for a deadlock later than that, and the one who looks is the one who is ended.
         """
+        return self.deadlock_timeout * _LONGEST_HOLD
+
+    @cached_property
+    def deadlock_timeout(self) -> float:
+        """Seconds that a session waits for a lock before it looks for a deadlock, of which it is the victim."""
         row = self.work.execute(
             "SELECT extract(epoch FROM pg_catalog.current_setting('deadlock_timeout')::interval)::float8"
         ).fetchone()
         assert row is not None
-        return row[0] * _LONGEST_HOLD
+        return row[0]
 
     def session(self) -> psycopg.Connection[Any]:
         """One more session of this epoch; closed with the site."""

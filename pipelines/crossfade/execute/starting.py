@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
+from typing import Any
+
+import psycopg
 
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.snapshot import read_catalog
@@ -18,7 +21,7 @@ from crossfade.execute.frozen import thaw
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import readable_ledger, writable_ledger
 from crossfade.execute.overview import KnownMigration
-from crossfade.execute.session import reading
+from crossfade.execute.session import Sessions, reading, reading_each
 from crossfade.ledger import MigrationRecord, install, is_installed
 from crossfade.plan import Plan, Target, compile_plan
 from crossfade.plan.rights import MISSING_RIGHT
@@ -29,18 +32,21 @@ _PATIENCE, _BETWEEN = 3.0, 0.5  # seconds
 
 def current_plan(project: Project, migration: Migration) -> Plan:
     """The frozen plan of a migration that has started, else one compiled now. Reads only."""
-    record = find_record(project, migration)
-    if record is not None and _is_kept(project, migration, record):
-        return thaw(record)
-    return _compile(project, migration)
+    with _sessions(project) as session:
+        record = _read_record(session(migration.head.database), migration.id)
+        if record is not None and _is_kept(session, migration, record):
+            return thaw(record)
+        return _compile(project, migration, session)
 
 
 def frozen_plan(project: Project, migration: Migration) -> Plan:
     """The plan a started migration goes on by; raises Blocked when it has not started, SpecEdited when it may not."""
-    record = find_record(project, migration)
-    if record is None or record.state == "undone":
-        raise _not_started(migration.id)
-    if not _is_kept(project, migration, record):
+    with _sessions(project) as session:
+        record = _read_record(session(migration.head.database), migration.id)
+        if record is None or record.state == "undone":
+            raise _not_started(migration.id)
+        is_kept = _is_kept(session, migration, record)
+    if not is_kept:
         raise Blocked(
             f"the spec of {migration.id} was edited before anything was done, so its plan is no more",
             fix=f"`crossfade up {migration.id}` plans it anew",
@@ -55,18 +61,20 @@ def plan_to_run(project: Project, migration: Migration) -> Plan:
     something is done and the spec is not the one it started with, Refused for what planning refuses and for rights that
     the role lacks.
     """
-    record = find_record(project, migration)
-    if record is not None and _is_kept(project, migration, record):
-        return thaw(record)
-    _refuse_unfinished_predecessors(project, migration)
-    try:
-        plan = _compile_beside_others(project, migration)
-    except Refused:
-        # What is refused may be what another runner has done by this spec since we looked: then its plan is ours too.
-        meanwhile = find_record(project, migration)
-        if meanwhile is not None and _is_kept(project, migration, meanwhile):
-            return thaw(meanwhile)
-        raise
+    with _sessions(project) as session:
+        home = session(migration.head.database)
+        record = _read_record(home, migration.id)
+        if record is not None and _is_kept(session, migration, record):
+            return thaw(record)
+        _refuse_unfinished_predecessors(project, migration, session)
+        try:
+            plan = _compile_beside_others(project, migration, session)
+        except Refused:
+            # What is refused may be what another runner has done by this spec since we looked: its plan is ours too.
+            meanwhile = _read_record(home, migration.id)
+            if meanwhile is not None and _is_kept(session, migration, meanwhile):
+                return thaw(meanwhile)
+            raise
     _refuse_without_rights(plan, migration)
     return plan
 
@@ -87,7 +95,8 @@ def started_record(project: Project, name: str) -> MigrationRecord:
     unasked: CrossfadeError | None = None
     for database in dict.fromkeys([*likely, *project.databases]):
         try:
-            record = _read_record(project.databases[database], name)
+            with reading(project.databases[database]) as connection:
+                record = _read_record(connection, name)
         except CrossfadeError as error:
             unasked = unasked or error
             continue
@@ -119,36 +128,39 @@ def _refuse_unnamed_databases(project: Project, record: MigrationRecord) -> None
 
 def find_record(project: Project, migration: Migration) -> MigrationRecord | None:
     """The migration's row in the ledger of the database that its spec names."""
-    return _read_record(project.databases[migration.head.database], migration.id)
+    with reading(project.databases[migration.head.database]) as connection:
+        return _read_record(connection, migration.id)
 
 
-def _read_record(database: Database, name: str) -> MigrationRecord | None:
-    with reading(database) as connection:
-        return readable_ledger(connection).migration(name) if is_installed(connection) else None
+def _read_record(connection: psycopg.Connection[Any], name: str) -> MigrationRecord | None:
+    return readable_ledger(connection).migration(name) if is_installed(connection) else None
 
 
-def _compile(project: Project, migration: Migration) -> Plan:
+def _sessions(project: Project) -> AbstractContextManager[Sessions]:
+    return reading_each(project.databases, "crossfade plan")
+
+
+def _compile(project: Project, migration: Migration, session: Sessions) -> Plan:
     """Raises CatalogLocked when one of its tables stays locked exclusively for longer than short DDL takes."""
     began = time.monotonic()
     while True:
         try:
-            with _targets(project) as open_target:
-                return compile_plan(migration, open_target, project.root)
+            return compile_plan(migration, _targets(project, session), project.root)
         except CatalogLocked:
             if time.monotonic() - began > _PATIENCE:
                 raise
         time.sleep(_BETWEEN)
 
 
-def _compile_beside_others(project: Project, migration: Migration) -> Plan:
+def _compile_beside_others(project: Project, migration: Migration, session: Sessions) -> Plan:
     """Compile; what another migration is doing to a table is named rather than what it looks like meanwhile."""
     try:
-        plan = _compile(project, migration)
+        plan = _compile(project, migration, session)
     except Refused:
-        refuse_held_tables(project, migration, named_tables(project, migration))
+        refuse_held_tables(session, migration, named_tables(project, migration))
         raise
-    refuse_held_tables(project, migration, walked_tables(plan))
-    refuse_shown_tables(project, migration, plan)
+    refuse_held_tables(session, migration, walked_tables(plan))
+    refuse_shown_tables(session, migration, plan)
     return plan
 
 
@@ -168,18 +180,15 @@ def _refuse_without_rights(plan: Plan, migration: Migration) -> None:
         raise Refused.of(problems)
 
 
-@contextmanager
-def _targets(project: Project) -> Generator[Callable[[str], Target]]:
-    """Opens each database when it is first looked at."""
-    with ExitStack() as stack:
+def _targets(project: Project, session: Sessions) -> Callable[[str], Target]:
+    """Reads the catalog of each database when it is first looked at."""
 
-        @cache
-        def open_target(name: str) -> Target:
-            database = project.databases[name]
-            connection = stack.enter_context(reading(database, "crossfade plan"))
-            return Target(name, database.schema, read_catalog(connection), connection)
+    @cache
+    def open_target(name: str) -> Target:
+        connection = session(name)
+        return Target(name, project.databases[name].schema, read_catalog(connection), connection)
 
-        yield open_target
+    return open_target
 
 
 def _write(database: Database, plan: Plan, spec_text: str) -> None:
@@ -196,7 +205,7 @@ def _write(database: Database, plan: Plan, spec_text: str) -> None:
         )
 
 
-def _is_kept(project: Project, migration: Migration, record: MigrationRecord) -> bool:
+def _is_kept(session: Sessions, migration: Migration, record: MigrationRecord) -> bool:
     """Whether the frozen plan is the one to go on by; raises SpecEdited when it is and the spec is another one.
 
     Nothing that was done rests on a plan whose first gates did not hold yet: an edited spec is planned anew.
@@ -205,7 +214,7 @@ def _is_kept(project: Project, migration: Migration, record: MigrationRecord) ->
         return False
     if migration.digest == record.spec_digest or record.state == "undoing":
         return True
-    if is_edited(migration, record, has_begun=_has_begun(project, record)):
+    if is_edited(migration, record, has_begun=_has_begun(session, record)):
         raise _edited(migration, record)
     return False
 
@@ -218,12 +227,11 @@ def is_edited(migration: Migration, record: MigrationRecord | KnownMigration, *,
     return has_begun and migration.digest != record.spec_digest and record.state not in ("undoing", "undone")
 
 
-def _has_begun(project: Project, record: MigrationRecord) -> bool:
-    for name in record.plan["databases"]:
-        with reading(project.databases[name]) as connection:
-            if is_installed(connection) and readable_ledger(connection).has_begun(record.id):
-                return True
-    return False
+def _has_begun(session: Sessions, record: MigrationRecord) -> bool:
+    return any(
+        is_installed(connection) and readable_ledger(connection).has_begun(record.id)
+        for connection in map(session, record.plan["databases"])
+    )
 
 
 def _edited(migration: Migration, record: MigrationRecord) -> SpecEdited:
@@ -238,7 +246,7 @@ def _edited(migration: Migration, record: MigrationRecord) -> SpecEdited:
     )
 
 
-def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> None:
+def _refuse_unfinished_predecessors(project: Project, migration: Migration, session: Sessions) -> None:
     by_id = {known.id: known for known in project.migrations}
     for name in migration.head.after:
         before = by_id.get(name)
@@ -249,7 +257,7 @@ def _refuse_unfinished_predecessors(project: Project, migration: Migration) -> N
                 why="without it nothing tells in which database it must be complete",
                 fix="`crossfade check` says what is wrong with it",
             )
-        record = find_record(project, before)
+        record = _read_record(session(before.head.database), name)
         if record is None or record.state != "complete":
             state, command = "has not started", f"`crossfade up {name}`"
             if record is not None:

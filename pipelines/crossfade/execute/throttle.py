@@ -15,6 +15,7 @@ from crossfade.execute.site import Site
 from crossfade.ledger import Ledger
 
 _EVERY = 0.5  # seconds between looks: a batch, by default
+_FIRST = 0.2  # a walk over by then is not worth a session; a longer one writes a batch more, at most
 
 # A batch gets shorter at once where clients wait for its rows, and longer slowly when none has for a while.
 _SMALLEST_SHARE, _RECOVERY = 1 / 64, 1.1
@@ -69,15 +70,15 @@ class Throttle:
 
     def _watch(self) -> None:
         connection: psycopg.Connection[Any] | None = None
-        while True:
+        over = self._done.wait(_FIRST)
+        while not over:
             # A look that fails is no reason to stop: the batches meet the same trouble and deal with it.
             with suppress(Exception):
                 if connection is None or connection.closed:
                     connection = open_session(self._site.database, "crossfade throttle")
                 self.reason = self._look(connection)
                 self._note(connection)
-            if self._done.wait(_EVERY):
-                break
+            over = self._done.wait(_EVERY)
         if connection is not None:
             connection.close()
 

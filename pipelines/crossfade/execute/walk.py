@@ -236,8 +236,10 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
 
     Every pass skips what is held at that moment, so it never waits for a row and never deadlocks.
     """
-    walker = Walker(site, step)
     awaited = _Awaited(site, step)
+    if (left := awaited.count()) == 0:
+        return 0  # as most walks end: without a session for it
+    walker = Walker(site, step)
     written = pending = 0
 
     def tell() -> None:
@@ -245,7 +247,7 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
         site.listen(Progress(step, 1.0, written, 0, 0.0, None, reason))
 
     patience = Patience(site, step, throttle, site.stopping, tell)
-    while (left := awaited.count()) > 0:
+    while left > 0:
         gained, fewer, pending = 0, left < pending, left
         for leaf in leaves(site, step):
             for first, last in _ranges(site, step, leaf):
@@ -265,6 +267,7 @@ def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:
         tell()
         if site.stopping.wait(_SWEEP_PAUSE):
             site.confirm()
+        left = awaited.count()
     return written
 
 
