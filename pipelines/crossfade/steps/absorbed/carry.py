@@ -13,7 +13,8 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed, Side
 from crossfade.steps.compose import equal, names, record
-from crossfade.steps.kept import HELD, SERVER, SHORT, classes, keyed_function
+from crossfade.steps.conflicts import HELD
+from crossfade.steps.kept import SERVER, SHORT, classes, keyed_function
 from crossfade.steps.plpgsql import quoted, settings_of
 
 TIMES, PAUSE = 100, 0.01  # seconds

@@ -8,8 +8,8 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed
 from crossfade.steps.compose import equal, text
-from crossfade.steps.conflicts import open_conflicts, resolved
-from crossfade.steps.kept import HELD, keyed_function
+from crossfade.steps.conflicts import HELD, open_conflicts, resolved
+from crossfade.steps.kept import keyed_function
 
 
 def table(absorbed: Absorbed) -> Iterator[sql.Composable]:

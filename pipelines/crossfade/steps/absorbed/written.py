@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.steps.absorbed.tables import Absorbed, Side
 from crossfade.steps.compose import record
-from crossfade.steps.kept import HELD
+from crossfade.steps.conflicts import HELD
 
 
 def bodies(absorbed: Absorbed) -> Iterator[tuple[str, sql.Composable]]:
