@@ -10,7 +10,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed import functions, giving_way, notes, taking_back, triggers
 from crossfade.steps.absorbed.tables import Absorbed
 from crossfade.steps.compose import any_leaf, lock, names, per_leaf, table, text
-from crossfade.steps.fill import IN_CONFLICT
+from crossfade.steps.conflicts import IN_CONFLICT
 from crossfade.steps.indexes import build_one
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, BuildIndex, Check, Ddl, Leg, Relation, Walk, stage_leg
 

@@ -6,7 +6,7 @@ from crossfade.composing import sql
 from crossfade.steps.absorbed import notes
 from crossfade.steps.absorbed.tables import Absorbed
 from crossfade.steps.compose import any_leaf, lock, ours, per_leaf, table
-from crossfade.steps.fill import IN_CONFLICT
+from crossfade.steps.conflicts import IN_CONFLICT
 from crossfade.steps.step import EXPAND, Check, Leg, Walk
 
 _IN_RANGE = "t.ctid >= $1::tid AND t.ctid < $2::tid"
