@@ -72,7 +72,7 @@ class MergeTables(Change):
     - `unique-over-both`: a unique rule of the kept table holds over the rows of both from validate on. Until then a row
       that is written there takes the place of a like, whose own row is in conflict.
     - `held-rows`: a row that somebody holds longer than a second differs on both sides until it is carried over;
-      contract is refused until then.
+      contract waits for that up to `locks.budget`.
     - `hidden-table`: from `retire` on, statements that name the table fail.
     - `irreversible-drop`: what `drop` takes away cannot be brought back: the old keys, and columns under `without`.
     - `freed-column`: a column that refers may be empty from expand on, for rows that refer to what only the kept table

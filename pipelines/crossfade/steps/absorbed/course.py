@@ -9,13 +9,12 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed import functions, giving_way, notes, taking_back, triggers
 from crossfade.steps.absorbed.tables import Absorbed
-from crossfade.steps.compose import any_leaf, lock, names, per_leaf, table, text
-from crossfade.steps.conflicts import IN_CONFLICT
+from crossfade.steps.compose import any_leaf, in_batch, lock, names, per_leaf, table, text
+from crossfade.steps.conflicts import counted
 from crossfade.steps.indexes import build_one
 from crossfade.steps.step import BACKFILL, EXPAND, AnyStep, BuildIndex, Check, Ddl, Leg, Relation, Walk, stage_leg
 
 _RETIRE, _ARCHIVE, _DROP = stage_leg("retire"), stage_leg("archive"), stage_leg("drop")
-_IN_RANGE = "t.ctid >= $1::tid AND t.ctid < $2::tid"
 
 
 def expand(
@@ -42,7 +41,7 @@ def expand(
 def fill(absorbed: Absorbed) -> Walk:
     """Rows that existed: each is drawn a key and made in one statement."""
     link, made = sql.Identifier(absorbed.link), sql.Identifier(absorbed.made)
-    due = sql.SQL("{} AND t.{} IS NULL").format(sql.SQL(_IN_RANGE), made)
+    due = sql.SQL("{} AND t.{} IS NULL").format(in_batch("t"), made)
     # The like is made of what was written, not of what was read: a row may have come to stand elsewhere in between.
     batch = sql.SQL(
         """
@@ -108,20 +107,21 @@ SELECT {make}(linked.key) FROM linked"""
 def parity(absorbed: Absorbed, leg: Leg) -> Check:
     """Every row has its like, which holds the same, and nothing is still to be carried: a scan without a lock."""
     made, key = sql.Identifier(absorbed.made), sql.Identifier(absorbed.key.name)
+    # Those noted are counted as what they are noted for.
     query = sql.SQL(
         """
-SELECT pg_catalog.count(*) FILTER (WHERE s.{made} IS NULL) AS "rows not made yet",
-       pg_catalog.count(*) FILTER (WHERE s.{made} AND t.{key} IS NULL) AS "rows whose like is gone",
-       pg_catalog.count(*) FILTER (WHERE s.{made} AND t.{key} IS NOT NULL AND {differ}) AS "rows that disagree",
-       pg_catalog.count(*) FILTER (WHERE s.{made} IS FALSE)
-         + (SELECT pg_catalog.count(*) FROM {notes}) AS {in_conflict}
+SELECT pg_catalog.count(*) FILTER (WHERE s.{made} IS NOT TRUE AND NOT {noted}) AS "rows not made yet",
+       pg_catalog.count(*) FILTER (WHERE s.{made} AND t.{key} IS NULL AND NOT {noted}) AS "rows whose like is gone",
+       pg_catalog.count(*) FILTER (WHERE s.{made} AND t.{key} IS NOT NULL AND {differ} AND NOT {noted})
+         AS "rows that disagree",
+       {counted}
   FROM {table} AS s LEFT JOIN {kept} AS t ON {same}"""
     ).format(
         made=made,
         key=key,
+        noted=notes.is_noted(absorbed, "s"),
         differ=absorbed.differ("s", "t"),
-        notes=absorbed.notes,
-        in_conflict=sql.Identifier(IN_CONFLICT),
+        counted=counted(sql.SQL("({})").format(notes.open_notes(absorbed, "sqlstate"))),
         table=table(absorbed.left),
         kept=absorbed.kept_sql,
         same=absorbed.is_like("s", "t"),
@@ -146,7 +146,10 @@ def hide(absorbed: Absorbed) -> Ddl:
         id=absorbed.id("hide"),
         title=f"hide table {absorbed.table.name}, whose rows {absorbed.kept.name} holds",
         locks=lock(absorbed.left, "ACCESS EXCLUSIVE"),
-        statements=text(rename.format(table(absorbed.left), sql.Identifier(absorbed.hidden.name))),
+        statements=(
+            *notes.all_carried(absorbed),
+            *text(rename.format(table(absorbed.left), sql.Identifier(absorbed.hidden.name))),
+        ),
         guards=(triggers.guard(absorbed),),
         witnessed_by=(absorbed.id("parity", str(_RETIRE)),),
         undo=(
@@ -322,8 +325,8 @@ def _ask_behind(absorbed: Absorbed) -> Check:
         leg=_RETIRE,
         database=absorbed.database,
         title=f"ask that {absorbed.table.name} holds what {absorbed.kept.name} was written with",
-        query=sql.SQL("SELECT pg_catalog.count(*) AS {} FROM ({}) AS found")
-        .format(sql.Identifier(IN_CONFLICT), notes.open_notes(absorbed))
+        query=sql.SQL("SELECT {}")
+        .format(counted(sql.SQL("({})").format(notes.open_notes(absorbed, "sqlstate"))))
         .as_string(None),
         settle=notes.settle(absorbed),
         fix=f"write these rows with values that {absorbed.table.name} can hold, then roll back again",

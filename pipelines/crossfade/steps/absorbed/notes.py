@@ -8,8 +8,8 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed
 from crossfade.steps.compose import equal, text
-from crossfade.steps.conflicts import HELD, open_conflicts, resolved
-from crossfade.steps.kept import keyed_function
+from crossfade.steps.conflicts import HELD, counted, open_conflicts, resolved
+from crossfade.steps.kept import keyed_function, none_noted
 
 
 def table(absorbed: Absorbed) -> Iterator[sql.Composable]:
@@ -39,52 +39,70 @@ def settle(absorbed: Absorbed) -> tuple[str, ...]:
     make = sql.SQL("SELECT {}(s.key) FROM (SELECT s.{} AS key FROM {} FOR NO KEY UPDATE SKIP LOCKED) AS s").format(
         absorbed.function("make"), sql.Identifier(absorbed.link), unmade
     )
-    again = sql.SQL("SELECT {}(b.key) FROM (SELECT DISTINCT key FROM {}) AS b").format(
-        absorbed.function("settle"), absorbed.notes
-    )
     still = sql.SQL("SELECT {} FROM {} UNION ALL SELECT {} FROM {} AS b").format(
         absorbed.row_json("s"), unmade, absorbed.note_json(sql.Identifier("b", "key")), absorbed.notes
     )
-    return text(make, again, *(resolved(absorbed.migration, told, each) for told, each in _ours(absorbed, still)))
+    gone = sql.SQL("key NOT IN ({})").format(still)
+    return text(
+        make,
+        _carried(absorbed),
+        *(resolved(absorbed.migration, told, ours, gone) for told, ours in _ours(absorbed)),
+    )
+
+
+def all_carried(absorbed: Absorbed) -> tuple[str, ...]:
+    """Statements of the step that hides the table: what is noted is carried, or it is tried again."""
+    return text(_carried(absorbed), none_noted(absorbed, sql.SQL("({})").format(open_notes(absorbed, "sqlstate"))))
+
+
+def _carried(absorbed: Absorbed) -> sql.Composable:
+    return sql.SQL("SELECT {}(b.key) FROM (SELECT DISTINCT key FROM {}) AS b").format(
+        absorbed.function("settle"), absorbed.notes
+    )
 
 
 def let_be(absorbed: Absorbed) -> Iterator[sql.Composable]:
     """Statements by which no row counts as in conflict any more."""
-    for told, ours in _ours(absorbed, None):
+    for told, ours in _ours(absorbed):
         yield resolved(absorbed.migration, told, ours)
 
 
-def open_notes(absorbed: Absorbed) -> sql.Composable:
-    """A query for the ids of conflicts that count."""
+def open_notes(absorbed: Absorbed, asked: str = "id", *which: sql.Composable) -> sql.Composable:
+    """A query for what is asked of conflicts that count, those of `which` only when given."""
     return sql.SQL(" UNION ALL ").join(
-        sql.SQL("{} AND {}").format(open_conflicts(absorbed.migration, told), ours)
-        for told, ours in _ours(absorbed, None)
+        sql.SQL(" AND ").join([open_conflicts(absorbed.migration, told, asked), ours, *which])
+        for told, ours in _ours(absorbed)
     )
+
+
+def is_noted(absorbed: Absorbed, row: str) -> sql.Composable:
+    """A row of the table that goes is in conflict, or one side of it still to be carried."""
+    keys = sql.SQL("key IN ({}, {})").format(
+        absorbed.row_json(row), absorbed.note_json(sql.Identifier(row, absorbed.link))
+    )
+    return sql.SQL("EXISTS ({})").format(open_notes(absorbed, "id", keys))
 
 
 def behind(absorbed: Absorbed) -> sql.Composable:
-    """A query for the ids of conflicts without which the way back would lose something: what the kept table was written
-    with and the other one has not got, and likes of rows that are gone.
+    """What a check selects of conflicts without which the way back would lose something: what the kept table was
+    written with and the other one has not got, and likes of rows that are gone.
     """
-    link = sql.Literal(absorbed.link)
-    key = sql.SQL("CAST(key ->> {} AS {})").format(link, trusted(absorbed.key.type))
-    gone = sql.SQL("(relation = {} OR NOT EXISTS (SELECT FROM {} AS s WHERE {}))").format(
-        sql.Literal(absorbed.told_of("right")), absorbed.rows, absorbed.is_row("s", key)
+    key = sql.SQL("CAST(key ->> {} AS {})").format(sql.Literal(absorbed.link), trusted(absorbed.key.type))
+    which = sql.SQL("{} AND (relation = {} OR NOT EXISTS (SELECT FROM {} AS s WHERE {}))").format(
+        _by_like(absorbed), sql.Literal(absorbed.told_of("right")), absorbed.rows, absorbed.is_row("s", key)
     )
-    return sql.SQL(" UNION ALL ").join(
-        sql.SQL("{} AND pg_catalog.jsonb_exists(key, {}) AND {}").format(
-            open_conflicts(absorbed.migration, absorbed.told_of(side)), link, gone
-        )
-        for side in SIDES
-    )
+    return counted(sql.SQL("({})").format(open_notes(absorbed, "sqlstate", which)))
 
 
-def _ours(absorbed: Absorbed, still: sql.Composable | None) -> Iterator[tuple[str, sql.Composable]]:
-    """Whose conflicts are ours, of each table; of the kept one others may have some. still: but for these keys."""
-    link = sql.SQL("pg_catalog.jsonb_exists(key, {})").format(sql.Literal(absorbed.link))
-    gone = sql.SQL("true") if still is None else sql.SQL("key NOT IN ({})").format(still)
-    yield absorbed.told_of("left"), gone
-    yield absorbed.told_of("right"), sql.SQL("{} AND {}").format(link, gone)
+def _ours(absorbed: Absorbed) -> Iterator[tuple[str, sql.Composable]]:
+    """Whose conflicts are ours, of each table; of the kept one others may have some."""
+    yield absorbed.told_of("left"), sql.SQL("true")
+    yield absorbed.told_of("right"), _by_like(absorbed)
+
+
+def _by_like(absorbed: Absorbed) -> sql.Composable:
+    """The conflict is of a row whose sides differ."""
+    return sql.SQL("pg_catalog.jsonb_exists(key, {})").format(sql.Literal(absorbed.link))
 
 
 def function(absorbed: Absorbed) -> sql.Composable:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from crossfade.composing import sql
 from crossfade.steps.absorbed import notes
 from crossfade.steps.absorbed.tables import Absorbed
-from crossfade.steps.compose import any_leaf, lock, ours, per_leaf, table
-from crossfade.steps.conflicts import IN_CONFLICT
+from crossfade.steps.compose import any_leaf, in_batch, lock, ours, per_leaf, table
 from crossfade.steps.step import EXPAND, Check, Leg, Walk
-
-_IN_RANGE = "t.ctid >= $1::tid AND t.ctid < $2::tid"
 
 
 def steps(absorbed: Absorbed) -> tuple[Check | Walk, ...]:
@@ -24,15 +21,14 @@ def steps(absorbed: Absorbed) -> tuple[Check | Walk, ...]:
 
 def _ask(absorbed: Absorbed, rows: sql.Composable, what: str, which: str) -> Check:
     words = f"rows of {absorbed.table.name.name} in {absorbed.kept.name.name} {which}"
-    behind = sql.SQL("(SELECT pg_catalog.count(*) FROM ({}) AS behind)").format(notes.behind(absorbed))
     return Check(
         id=absorbed.id("come", "undo", what),
         leg=EXPAND,
         database=absorbed.database,
         title=f"ask that there are no {words}",
         locks=(*lock(absorbed.left, "ACCESS SHARE"), *lock(absorbed.right, "ACCESS SHARE")),
-        query=sql.SQL("SELECT pg_catalog.count(*) AS {}, {} AS {} FROM {}")
-        .format(sql.Identifier(words[:63]), behind, sql.Identifier(IN_CONFLICT), rows)
+        query=sql.SQL("SELECT pg_catalog.count(*) AS {}, {} FROM {}")
+        .format(sql.Identifier(words[:63]), notes.behind(absorbed), rows)
         .as_string(None),
         settle=notes.settle(absorbed),
         fix="delete the rows that refer to them, or let them refer to others; write those in conflict with values that"
@@ -44,7 +40,7 @@ def _take_out(absorbed: Absorbed) -> Walk:
     """A row forgets its like in the statement that deletes that, so that the delete is not carried to it."""
     made, link = sql.Identifier(absorbed.made), sql.Identifier(absorbed.link)
     joined = sql.SQL("{} AND {} AND t.{} AND NOT {}").format(
-        sql.SQL(_IN_RANGE), absorbed.is_like("t", "k"), made, absorbed.referred
+        in_batch("t"), absorbed.is_like("t", "k"), made, absorbed.referred
     )
     locked = sql.SQL("SELECT FROM {} AS t, {} AS k WHERE {} FOR UPDATE OF t, k SKIP LOCKED").format(
         any_leaf(), absorbed.kept_sql, joined
@@ -90,7 +86,7 @@ DELETE FROM {kept} AS k USING gone WHERE k.ctid = gone.place AND k.{key} = gone.
 def refill(absorbed: Absorbed, leg: Leg) -> Walk:
     """What became of likes while the hidden table was at rest: a row goes with its like, or takes its values over."""
     made, key = sql.Identifier(absorbed.made), sql.Identifier(absorbed.key.name)
-    in_range = sql.SQL(_IN_RANGE)
+    in_range = in_batch("t")
 
     def stale(rows: sql.Composable) -> sql.Composable:
         return sql.SQL("{} AS t LEFT JOIN {} AS k ON {} WHERE t.{} AND (k.{} IS NULL OR {})").format(

@@ -10,6 +10,7 @@ from crossfade.steps.absorbed.functions import function_names
 from crossfade.steps.absorbed.notes import open_notes
 from crossfade.steps.absorbed.tables import Absorbed
 from crossfade.steps.compose import record, table, text
+from crossfade.steps.conflicts import PASSING
 from crossfade.steps.step import Guard, Relation
 
 
@@ -86,8 +87,6 @@ SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', kind, oid, version, enabl
   UNION ALL
   SELECT 'conflict', 0::oid, c.id::text, NULL FROM ({open}) AS c
   UNION ALL
-  SELECT 'note', 0::oid, n.id::text, NULL FROM {notes} AS n
-  UNION ALL
   SELECT 'function', f.oid, f.xmin::text, NULL FROM pg_proc AS f
    WHERE f.proname = ANY ({functions}) AND f.pronamespace = 'crossfade'::regnamespace::oid) AS facts"""
 _ON = """
@@ -109,6 +108,7 @@ def guard(absorbed: Absorbed) -> Guard:
 
 def _asked(absorbed: Absorbed, query: LiteralString) -> str:
     wanted = (*of_rows_that_come(), *of_rows(absorbed), *of_likes(absorbed))
+    lasting = sql.SQL("sqlstate NOT IN ({})").format(PASSING)
     return (
         sql.SQL(query)
         .format(
@@ -117,8 +117,7 @@ def _asked(absorbed: Absorbed, query: LiteralString) -> str:
             count=sql.Literal(len(wanted)),
             triggers=sql.SQL("CAST({} AS name[])").format(sql.Literal([absorbed.own(e.purpose) for e in wanted])),
             functions=sql.SQL("CAST({} AS name[])").format(sql.Literal(function_names(absorbed))),
-            notes=absorbed.notes,
-            open=open_notes(absorbed),
+            open=open_notes(absorbed, "id", lasting),
         )
         .as_string(None)
         .strip()
