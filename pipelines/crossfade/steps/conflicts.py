@@ -7,7 +7,6 @@ from crossfade.composing import sql
 # What passes by itself: a row was locked by somebody while its like was written, or not to be seen yet by who wrote it.
 HELD = "55P03"
 BEHIND = "40001"
-PASSING = sql.SQL(", ").join(map(sql.Literal, (HELD, BEHIND)))
 # Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
 BOTH_WRITTEN = "CF001"
 NOT_FILLED = "23CF2"  # of the class of broken foreign keys, which it is one kind of
@@ -15,6 +14,11 @@ NOT_FILLED = "23CF2"  # of the class of broken foreign keys, which it is one kin
 # What a check says of them.
 IN_CONFLICT: str = "rows in conflict"
 STILL_HELD: str = "rows whose like in another table somebody holds"
+
+
+def passing() -> sql.Composable:
+    """The codes of what passes by itself, as a list."""
+    return sql.SQL(", ").join(map(sql.Literal, (HELD, BEHIND)))
 
 
 def open_conflicts(migration: str, relation: str, asked: str = "id") -> sql.Composable:
@@ -44,6 +48,6 @@ def counted(notes: sql.Composable) -> sql.Composable:
     """
     one = sql.SQL("(SELECT pg_catalog.count(*) FROM {} AS n WHERE n.sqlstate {} ({})) AS {}")
     return sql.SQL(", ").join(
-        one.format(notes, asked, PASSING, sql.Identifier(words))
+        one.format(notes, asked, passing(), sql.Identifier(words))
         for asked, words in ((sql.SQL("NOT IN"), IN_CONFLICT), (sql.SQL("IN"), STILL_HELD))
     )

@@ -19,7 +19,7 @@ from crossfade.steps.step import EXPAND, VALIDATE, Ddl, Leg
 
 _UNIQUE = "23505"
 # Nobody is kept from setting it: he would be refused his own row, and no more.
-_FILLS = sql.Literal("crossfade.fills")
+_FILLS = "crossfade.fills"
 
 
 def begin(absorbed: Absorbed) -> Iterator[Ddl]:
@@ -42,7 +42,7 @@ def asked_of_none(absorbed: Absorbed) -> tuple[str, ...]:
     """Run before a batch of likes is made: no like gives way to them, and to ask of each would double their cost."""
     if not uniques(absorbed):
         return ()
-    batch = sql.SQL("SELECT pg_catalog.set_config({}, 'on', true) WHERE $1::tid < $2::tid").format(_FILLS)
+    batch = sql.SQL("SELECT pg_catalog.set_config({}, 'on', true) WHERE $1::tid < $2::tid").format(sql.Literal(_FILLS))
     return (per_leaf(batch),)
 
 
@@ -90,7 +90,7 @@ END
             make,
             sql.SQL("REVOKE EXECUTE ON FUNCTION {}() FROM PUBLIC").format(function),
             sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(function, sql.Literal(said)),
-            fire.format(trigger, absorbed.kept_sql, _FILLS, function),
+            fire.format(trigger, absorbed.kept_sql, sql.Literal(_FILLS), function),
             sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(absorbed.kept_sql, trigger),
         ),
     )

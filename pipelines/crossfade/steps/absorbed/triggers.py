@@ -10,7 +10,7 @@ from crossfade.steps.absorbed.functions import function_names
 from crossfade.steps.absorbed.notes import open_notes
 from crossfade.steps.absorbed.tables import Absorbed
 from crossfade.steps.compose import record, table, text
-from crossfade.steps.conflicts import PASSING
+from crossfade.steps.conflicts import passing
 from crossfade.steps.step import Guard, Relation
 
 
@@ -108,7 +108,7 @@ def guard(absorbed: Absorbed) -> Guard:
 
 def _asked(absorbed: Absorbed, query: LiteralString) -> str:
     wanted = (*of_rows_that_come(), *of_rows(absorbed), *of_likes(absorbed))
-    lasting = sql.SQL("sqlstate NOT IN ({})").format(PASSING)
+    lasting = sql.SQL("sqlstate NOT IN ({})").format(passing())
     return (
         sql.SQL(query)
         .format(

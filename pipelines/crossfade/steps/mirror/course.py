@@ -8,7 +8,7 @@ from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.steps.compose import lock, text
-from crossfade.steps.conflicts import PASSING, counted, open_conflicts
+from crossfade.steps.conflicts import counted, open_conflicts, passing
 from crossfade.steps.given import is_named
 from crossfade.steps.mirror import notes, triggers, walks
 from crossfade.steps.mirror.functions import function_names
@@ -229,7 +229,7 @@ def _asked(query: LiteralString, mirror: Mirror, moment: Moment) -> str:
             lefts=sql.SQL("CAST({} AS name[])").format(sql.Literal(lefts)),
             rights=sql.SQL("CAST({} AS name[])").format(sql.Literal(rights)),
             notes=mirror.notes.sql,
-            passing=PASSING,
+            passing=passing(),
             functions=sql.SQL("CAST({} AS name[])").format(sql.Literal(function_names(mirror))),
         )
         .as_string(None)

@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.steps.compose import any_leaf, in_batch, lock, names, per_leaf, text
-from crossfade.steps.conflicts import PASSING, counted, open_conflicts, resolved
+from crossfade.steps.conflicts import counted, open_conflicts, passing, resolved
 from crossfade.steps.kept import key_json
 from crossfade.steps.step import BACKFILL, EXPAND, Check, Ddl, Guard, Leg, Relation, Walk, stage_leg
 from crossfade.steps.twin import functions, triggers
@@ -240,6 +240,6 @@ def _asked(query: LiteralString, twin: Twin) -> sql.Composed:
         table=sql.Literal(twin.source.as_string(None)),
         triggers=sql.SQL("CAST({} AS name[])").format(sql.Literal(list(triggers.trigger_names(twin)))),
         notes=twin.notes,
-        passing=PASSING,
+        passing=passing(),
         functions=sql.SQL("CAST({} AS name[])").format(sql.Literal(functions.function_names(twin))),
     )
