@@ -40,6 +40,7 @@ class Expression:
 
         self.text = text.strip()
         self._tree: ExpressionTree = ExpressionTree.parse(self.text)
+        self._columns: dict[str, frozenset[str]] = {}  # by table: planning asks some dozens of times
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
@@ -66,7 +67,9 @@ class Expression:
 
         In a sub-select that itself reads from `table`, the name means that one, as it does for PostgreSQL.
         """
-        return frozenset(name for _, name in self._tree.own_columns(table))
+        if table not in self._columns:
+            self._columns[table] = frozenset(name for _, name in self._tree.own_columns(table))
+        return self._columns[table]
 
     @cached_property
     def functions(self) -> frozenset[tuple[str, ...]]:
