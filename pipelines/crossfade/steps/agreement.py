@@ -6,7 +6,7 @@ import re
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.plpgsql import commented, quoted, settings
+from crossfade.steps.plpgsql import commented, quoted
 from crossfade.steps.rows import Moment, Pair, Sides
 
 # A domain's rule is an integrity constraint.
@@ -89,11 +89,15 @@ def _agreements(sides: Sides, pair: Pair, moment: Moment, row: str) -> tuple[sql
 
 
 def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
-    """Asks all pairs, or the one of that number."""
+    """Asks all pairs, or the one of that number.
+
+    Whoever asks has the settings that give a fragment its meaning: our sessions do, and the trigger functions. To set
+    them anew for every row of a table would take three times as long as the question.
+    """
     checks: list[sql.Composable] = []
     for number, pair in enumerate(comparable(sides)):
-        attempts = [
-            sql.SQL("    BEGIN agree := agree OR ({});\n    EXCEPTION WHEN {} THEN NULL; END;").format(
+        attempts = [  # the second one is asked where the first said no: each is a subtransaction for every row
+            sql.SQL("    IF NOT agree THEN BEGIN agree := ({});\n    EXCEPTION WHEN {} THEN NULL; END; END IF;").format(
                 question, sql.SQL(_ABOUT_THE_VALUE)
             )
             for question in _agreements(sides, pair, moment, "r")
@@ -111,5 +115,5 @@ def agrees_function(sides: Sides, moment: Moment) -> sql.Composable:
     body = sql.SQL("\nDECLARE agree boolean;\nBEGIN\n{}\n  RETURN true;\nEND\n").format(sql.SQL("\n").join(checks))
     return sql.SQL(
         "CREATE OR REPLACE FUNCTION {}(r {}, of_pair integer DEFAULT NULL) RETURNS boolean"
-        " LANGUAGE plpgsql STABLE {} AS {}"
-    ).format(agrees_name(sides), sides.sql, settings(sides), quoted(body))
+        " LANGUAGE plpgsql STABLE AS {}"
+    ).format(agrees_name(sides), sides.sql, quoted(body))
