@@ -15,7 +15,7 @@ from tests.execute.test_kills import run_until_complete
 from tests.execute.writers import Writers
 from tests.scene import Scene
 
-from crossfade.execute import StepRefused
+from crossfade.execute import ExecutionFailed, StepRefused
 
 SCHEMA = """
 CREATE TABLE users (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, gone boolean NOT NULL DEFAULT false,
@@ -104,6 +104,23 @@ def test_a_row_that_came_again_under_its_key_stays_and_so_does_the_parentless_on
 
     assert shop.one("SELECT what FROM lines WHERE id = 11") == "new"
     assert [i for i in range(11, 61) if i not in ids(shop, "lines")] == [12, 42]
+
+
+def test_a_row_of_which_another_has_taken_what_only_one_may_have_is_kept_until_it_may_come_back(shop: Scene) -> None:
+    shop.sql("ALTER TABLE lines ADD code int UNIQUE, ADD mark int; CREATE UNIQUE INDEX ON lines (mark) WHERE mark > 0")
+    shop.sql("UPDATE lines SET code = id, mark = id")
+    spec(shop, "delete_rows: {table: lines, where: id > 58}")
+    shop.up()
+    shop.sql("INSERT INTO lines (id, order_id, code, mark) VALUES (70, 1, 59, 0), (71, 1, 0, 60)")
+
+    with pytest.raises(ExecutionFailed, match="a row cannot be written"):
+        shop.rollback()
+    shop.sql("UPDATE lines SET mark = 0 WHERE id = 71")
+    shop.rollback()
+
+    assert [i for i in ids(shop, "lines") if i > 57] == [58, 60, 70, 71]
+    told = [event.body["rows"] for event in shop.ledger().events("m") if event.kind == "rows not known"]
+    assert told == [1]
 
 
 def test_rows_that_point_at_each_other_go_from_below(scene: Scene) -> None:

@@ -77,14 +77,17 @@ class Aside:
         )
 
     def bring_back(self, step_id: str) -> Walk:
-        """Each row once: what comes back leaves this table in the same statement."""
+        """Each row once: what comes back leaves this table in the same statement.
+
+        What a unique rule has against one, `_free` sees, or the statement fails: it is not lost.
+        """
         in_range = in_batch("a")
         batch = sql.SQL(
             """
 WITH due AS MATERIALIZED (
   SELECT a.ctid FROM {leaf} AS a WHERE {in_range} AND {free} FOR UPDATE SKIP LOCKED),
 back AS (DELETE FROM {leaf} AS a USING due WHERE a.ctid = due.ctid AND {in_range} RETURNING {cols_a})
-INSERT INTO {table} ({cols}) OVERRIDING SYSTEM VALUE SELECT {cols} FROM back{once}"""
+INSERT INTO {table} ({cols}) OVERRIDING SYSTEM VALUE SELECT {cols} FROM back"""
         ).format(
             leaf=any_leaf(),
             in_range=in_range,
@@ -92,8 +95,6 @@ INSERT INTO {table} ({cols}) OVERRIDING SYSTEM VALUE SELECT {cols} FROM back{onc
             cols_a=names(self.columns, of="a"),
             cols=names(self.columns),
             table=identifier(self.table.name),
-            # PostgreSQL asks no deferrable rule in ON CONFLICT.
-            once=sql.SQL("" if any(rule.deferrable for rule in self.table.constraints) else " ON CONFLICT DO NOTHING"),
         )
         return Walk(
             id=f"{step_id}/undo",
@@ -114,13 +115,16 @@ INSERT INTO {table} ({cols}) OVERRIDING SYSTEM VALUE SELECT {cols} FROM back{onc
         )
 
     def _free(self, *, holds: bool = False) -> sql.Composable:
-        """No row bears the key of `a` by now, and its parents are there; holds: they are kept there."""
+        """No row bears its key by now, or what else only one may bear, and its parents are there; holds: kept there."""
         types = {column.name: column.type for column in self.table.columns}
-        questions: list[sql.Composable] = []
-        if self.table.key:
-            taken = sql.SQL("NOT EXISTS (SELECT FROM {} AS t WHERE {})")
-            same = same_key(self.table.key, types, "t", "a")
-            questions.append(taken.format(identifier(self.table.name), same))
+        rules = [index.columns for index in self.table.indexes if index.unique and index.predicate is None]
+        questions: list[sql.Composable] = [
+            sql.SQL("NOT EXISTS (SELECT FROM {} AS t WHERE {})").format(
+                identifier(self.table.name), same_key(rule, types, "t", "a")
+            )
+            for rule in dict.fromkeys([self.table.key, *rules])
+            if rule and "" not in rule
+        ]
         for key in self.parents:
             there = sql.SQL("(pg_catalog.num_nulls({}) > 0 OR {}EXISTS (SELECT FROM {} AS p WHERE {}{}))")
             itself = sql.SQL("{} OR ").format(refers(key, types, "a", "a"))
