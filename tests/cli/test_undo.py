@@ -132,7 +132,7 @@ def test_a_rollback_after_the_drop_says_what_it_cannot_know_before_and_after(sce
     told = call("rollback", "m", "--yes").stdout
 
     assert "a key used again gets those of the row before" in " ".join(asked.split())
-    assert "no values are kept of 2 rows" in told
+    assert "nothing is given back to 2 rows" in told
     (event,) = (event for event in scene.ledger().events("m") if event.kind == "rows not known")
     assert event.body["rows"] == 2
     assert scene.sql("SELECT id, nick FROM users WHERE id IN (1, 2, 10) ORDER BY id") == [

@@ -80,6 +80,12 @@ class Probe(Protocol):
         """The same of one that may have window functions, over rows of which this is one."""
         ...
 
+    def aggregated(
+        self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
+    ) -> Facts:
+        """The same of one that makes a value of many such rows, by aggregates."""
+        ...
+
     def query(self, text: str) -> Columns:
         """The columns that a query gives; raises Refused with the server's reason."""
         ...

@@ -56,6 +56,17 @@ def checked_over_group(
         return _assigned(context, expression, facts, wanted=wanted, field=field)
 
 
+def checked_over_rows(
+    context: Context, table: Table, expression: Expression, *, wanted: str, field: str, at: Path
+) -> Facts:
+    """The same of one that says of many rows of the table one thing, by aggregates."""
+    with context.at(*at):
+        _refuse_captured(context, table, expression, field)
+        row = context.row_types(table)
+        facts = context.probe.aggregated(expression, table=table.name.name, row=row, wanted=wanted)
+        return _assigned(context, expression, facts, wanted=wanted, field=field)
+
+
 def expect(
     context: Context,
     expression: Expression,

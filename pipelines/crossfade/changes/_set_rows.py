@@ -10,24 +10,13 @@ from typing import Protocol
 from crossfade.catalog.model import Table
 from crossfade.changes._context import Context, relation
 from crossfade.changes._obstacles import refuse_branched
-from crossfade.changes._silence import is_silent
+from crossfade.changes._silence import is_silent, refuse_unchecked
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
-from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import (
-    any_leaf,
-    identifier,
-    in_batch,
-    key_text,
-    lock,
-    names,
-    ours,
-    per_leaf,
-    same_key,
-    text,
-)
+from crossfade.steps.compose import any_leaf, identifier, in_batch, key_text, lock, names, ours, per_leaf
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
+from crossfade.steps.old_values import OldValues
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Function, Walk
 
 GIVEN_BACK = (
@@ -98,79 +87,33 @@ class SetRows:
     @property
     def place(self) -> sql.Identifier:
         """Where the old values are kept, by key, and the new ones under names of ours."""
-        return sql.Identifier("crossfade", self._stored())
+        return self._old.sql
 
     def same_key(self, left: str, right: str) -> sql.Composable:
-        return same_key(self.table.key, {column.name: column.type for column in self.table.columns}, left, right)
+        return self._old.same_key(left, right)
 
     @cached_property
     def silent(self) -> bool:
         """User triggers do not fire, unless the spec says so; where foreign keys need theirs, it must."""
-        if not is_silent(
-            self.context.catalog, self.context.head, self.table.name, where=self.context.where, done="set"
-        ):
+        context, catalog, name = self.context, self.context.catalog, self.table.name
+        if not is_silent(catalog, context.head, name, where=context.where, done="set"):
             return False
-        keyed = {
-            column
-            for key in (
-                *self.context.catalog.references_from(self.table.name),
-                *self.context.catalog.references_to(self.table.name),
-            )
-            for column in (key.columns if key.child == self.table.name else key.referenced_columns)
-        }
-        if keyed & set(self.columns):
-            self.context.refuse(
-                f"{', '.join(sorted(keyed & set(self.columns)))} of {self.table.name} is in a foreign key, and"
-                f" trigger {self.context.catalog.fired_by('update', self.table.name)[0].name} would fire",
-                why="what silences user triggers silences the foreign key's check too",
-                fix="say `backfill: {fire_triggers: true}`",
-            )
+        refuse_unchecked(context, self.table, self.columns, fired=catalog.fired_by("update", name)[0].name)
         return True
 
-    def _stored(self) -> str:
-        return own_name(self.context.migration, "before", str(self.table.name), str(self.context.index))
+    @cached_property
+    def _old(self) -> OldValues:
+        context, name = self.context, str(self.table.name)
+        stored = own_name(context.migration, "before", name, str(context.index))
+        keep = context.head.contract.keep
+        return OldValues(context.migration, context.database, BACKFILL, self.table, self.columns, stored, keep)
 
     def new(self, column: str) -> str:
         """Where the archive keeps the value we set, to see whether somebody has written since."""
-        return own_name("set", column)
+        return self._old.new(column)
 
     def make_room(self) -> Ddl:
-        stored = self._stored()
-        columns = sql.SQL(", ").join(
-            sql.SQL("{c}, {c} AS {n}").format(c=sql.Identifier(name), n=sql.Identifier(self.new(name)))
-            for name in self.columns
-        )
-        step_id = f"{self.id}/keep"
-        return Ddl(
-            id=step_id,
-            leg=BACKFILL,
-            database=self.context.database,
-            title=f"make room for the old values of {self.table.name} ({', '.join(self.columns)})",
-            statements=text(
-                sql.SQL("CREATE TABLE {} AS SELECT {}, {} FROM {} WITH NO DATA").format(
-                    self.place, names(self.table.key), columns, identifier(self.table.name)
-                ),
-                sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(self.place, names(self.table.key)),
-                noted(
-                    self.context.migration,
-                    str(self.table.name),
-                    stored,
-                    self.columns,
-                    BACKFILL,
-                    self.context.head.contract.keep,
-                ),
-            ),
-            undo=(
-                Ddl(
-                    id=f"{step_id}/undo",
-                    leg=BACKFILL,
-                    database=self.context.database,
-                    title=f"drop the kept values of {self.table.name}",
-                    statements=text(*forgotten(stored)),
-                ),
-            ),
-            undo_title="drop the kept values",
-        )
+        return self._old.make_room(f"{self.id}/keep")
 
     def unset(self, row: str) -> sql.Composable:
         """The row is to be set and was not."""

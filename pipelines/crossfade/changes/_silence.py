@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from crossfade.catalog.model import Catalog, Name, RowEvent
+from collections.abc import Iterable
+
+from crossfade.catalog.model import Catalog, Name, RowEvent, Table
 from crossfade.changes._change import Refused
+from crossfade.changes._context import Context
 from crossfade.composing import sql
 from crossfade.errors import Position
 from crossfade.spec.model import Head
@@ -38,6 +41,21 @@ def is_silent(
     raise Refused(
         f"trigger {fired.name} of {table} would fire for every row that is {done}", where=where, why=why, fix=fix
     )
+
+
+def refuse_unchecked(context: Context, table: Table, columns: Iterable[str], *, fired: str) -> None:
+    """Columns that are set in silence, and are in a foreign key. fired: the trigger that is silenced."""
+    keyed = {
+        column
+        for key in (*context.catalog.references_from(table.name), *context.catalog.references_to(table.name))
+        for column in (key.columns if key.child == table.name else key.referenced_columns)
+    }
+    if unchecked := sorted(keyed & set(columns)):
+        context.refuse(
+            f"{', '.join(unchecked)} of {table.name} is in a foreign key, and trigger {fired} would fire",
+            why="what silences user triggers silences the foreign key's check too",
+            fix="say `backfill: {fire_triggers: true}`",
+        )
 
 
 def _way_to_silence(catalog: Catalog) -> str:

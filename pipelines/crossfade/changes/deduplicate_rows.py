@@ -10,19 +10,20 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from crossfade.catalog.model import ForeignKey, Index, Table
-from crossfade.changes._change import Change, Compiled, Hazard
+from crossfade.catalog.model import ForeignKey, Index, Name, RowEvent, Table
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped
 from crossfade.changes._children import unindexed_hazards
 from crossfade.changes._context import Context
-from crossfade.changes._mapping import checked
+from crossfade.changes._mapping import checked, checked_over_rows
 from crossfade.changes._obstacles import refuse_branched
-from crossfade.changes._silence import is_silent
+from crossfade.changes._silence import is_silent, refuse_unchecked
 from crossfade.spec.databases import search_path
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier, listed
 from crossfade.steps.aside import Aside
+from crossfade.steps.duplicates import Duplicates, Pairs
 from crossfade.steps.keep_out import KeepOut
-from crossfade.steps.merge import Duplicates, Merge
+from crossfade.steps.merge import Merge
 from crossfade.steps.names import own_name
 from crossfade.steps.repoint import Repointing
 from crossfade.steps.step import BACKFILL, AnyStep, Leg
@@ -53,6 +54,12 @@ class DeduplicateRows(Change):
     aside in the schema `crossfade`. A batch does both, so that nobody sees half of a merge, unless more than 5,000
     rows point at its rows. A row that was changed meanwhile and is a duplicate no longer is left alone.
 
+    With `set`, the kept row gets what all rows of its set of duplicates say together: a sum of their counters, the
+    first phone number there is, the earliest date. They are SQL with aggregates over these rows, the kept one among
+    them, which come to `array_agg` and its like in the order of `keep`. A set is then merged as a whole: all its rows
+    are locked, FOR UPDATE, then read, and in one transaction the others go and the kept one is written, so that who
+    counts over the table sees the same sum before and after. Where somebody holds one of them, the set waits.
+
     It is done twice: in backfill, and again from where rules bind (`enforce`), for duplicates that came in between.
     With `new_duplicates: keep_out`, a trigger refuses from then on what a unique index would refuse. A unique rule
     written after this change in the same spec is built under it, so that no duplicate can spoil the build; the trigger
@@ -62,29 +69,39 @@ class DeduplicateRows(Change):
 
     Both see a duplicate go when its batch is done. Until rules bind, both may write new ones. From validate on, or with
     `enforce: contract` from tighten on, a write that brings a duplicate fails with SQLSTATE 23505 and the migration's
-    name.
+    name. Who increments a counter of the kept row meanwhile waits, and adds to the sum; who wants to increment that of
+    a row that is gone finds no row.
 
     ## Undo
 
     Merged rows come back as they were, deleted children too, and what pointed at them and was not pointed elsewhere
-    since points at them again. What was written to the kept row, or made for it, stays with it.
+    since points at them again. What was written to the kept row, or made for it, stays with it. One whose key, or what
+    else a unique rule allows once, another row bears by then stays put aside.
+
+    Kept rows get the values back that they had before `set`, all of them, where nobody has written one of them since.
+    Where somebody has, a new value cannot be told from what the others brought: the row stays as it is, and the
+    others come back beside it with theirs. How many rows stay so, or aside, is told, and is in the event `rows not
+    known`.
 
     ## Locks
 
     - The rows of a batch and what points at them, for about as long as `backfill.target`; who writes the kept row waits
-      as long.
+      as long. With `set`, so does who makes something that points at it.
     - SHARE ROW EXCLUSIVE for an instant, where the trigger comes; ACCESS EXCLUSIVE for an instant, where it goes.
     - An index over `by` is built and dropped concurrently, where the table has none that begins with it.
     - A scan that lets reads and writes go on finds the duplicates.
 
     ## Hazards
 
-    - `merges-rows`: what only the merged rows held (their other columns) is in the archive alone. What the kept row
-      shall have of it, an [update_rows](update_rows.md) above it says: `group_by: email`, `set: {visits: sum(visits)
-      OVER ()}`.
+    - `merges-rows`: what only the merged rows held, and `set` does not say, is in the archive alone.
+    - With `set`, a set of a million rows is one transaction of seconds or minutes, and who writes one of them waits. A
+      set whose values the kept row cannot take (too large, against a CHECK) is a conflict: all its rows stay, and the
+      phase stops.
+    - Refused in `set`: columns of the key, of `by` and `where`, those at which foreign keys point, and those that point
+      at rows of the same table.
     - `unindexed-foreign-key`: such a table is read once for every row that goes; create the index first.
-    - A child that would break a unique rule of its own is a conflict: with `conflicts: refuse` both stay and backfill
-      stops, with `delete` the kept row's child stays.
+    - A child that would break a unique rule of its own is a conflict: with `conflicts: refuse` both stay, as does with
+      `set` all of their set, and backfill stops; with `delete` the kept row's child stays.
     - Refused: a child without a key; one with a partial unique index, or one over an expression, that holds the foreign
       key; `conflicts: delete` where other rows point at such a child in turn.
     - On a partitioned table `keep_out` needs an index that begins with `by`, for none can be built concurrently.
@@ -100,6 +117,10 @@ class DeduplicateRows(Change):
           by: [lower(email)]
           keep: [updated_at DESC NULLS LAST, id]
           conflicts: delete
+          set:
+            visits: sum(visits)
+            first_seen: min(first_seen)
+            phone: (array_agg(phone ORDER BY updated_at DESC) FILTER (WHERE phone IS NOT NULL))[1]
       - create_index:
           table: users
           name: users_email
@@ -116,6 +137,11 @@ class DeduplicateRows(Change):
         (), description="ORDER BY: the first of the duplicates is kept; then by the key."
     )
     where: Expression | None = Field(None, description="SQL over the row: which rows count; without it all.")
+    set: dict[Identifier, Expression] = Field(
+        default_factory=dict[str, Expression],
+        description="What the kept row gets: for each column, SQL with aggregates over all rows of its set of"
+        " duplicates, itself first and the others in the order of `keep`.",
+    )
     conflicts: Literal["refuse", "delete"] = Field(
         "refuse",
         description="What becomes of a row that points at a duplicate, where the kept row has its like by a unique rule"
@@ -139,6 +165,7 @@ class DeduplicateRows(Change):
                 fix="give the table a key first",
             )
         duplicates = self._duplicates(context, table)
+        self._check_set(context, table)
         incoming = context.catalog.references_to(table.name)
         keep_out = self._keep_out(context, duplicates)
         lifted = () if keep_out is None else (keep_out.lift(f"{table.name}/deduplicate/{context.index}/lift"),)
@@ -149,14 +176,56 @@ class DeduplicateRows(Change):
         steps += replace(second, free=lifted).steps()
         if keep_out is not None:
             steps += keep_out.end()
-        hazard = Hazard(
+        hazards = (self._loss(table), *unindexed_hazards(context.catalog, incoming))
+        maps = (
+            Mapped(table.name, name, tuple(sorted(value.columns(table.name.name))), value.text)
+            for name, value in self.set.items()
+        )
+        return Compiled(steps=tuple(steps), hazards=hazards, maps=tuple(maps))
+
+    def _loss(self, table: Table) -> Hazard:
+        gets = f", and gets of the others {', '.join(self.set)}" if self.set else ""
+        return Hazard(
             "merges-rows",
             "warning",
-            f"of duplicates in {table.name} only what the kept row holds stays; the others are put aside, and gone once"
-            " the archive is purged",
-            "take over what matters with an update_rows that stands above it, by `group_by`: a sum, the first value",
+            f"of duplicates in {table.name} only what the kept row holds{gets}, stays; the others are put aside, and"
+            " gone once the archive is purged",
+            "say in `set` what the kept row shall have of them: a sum, the first value there is",
         )
-        return Compiled(steps=tuple(steps), hazards=(hazard, *unindexed_hazards(context.catalog, incoming)))
+
+    def _check_set(self, context: Context, table: Table) -> None:
+        """Columns that may be set, by values that PostgreSQL takes."""
+        asked = (*self.by, *([] if self.where is None else [self.where]))
+        telling = {name for value in asked for name in value.columns(table.name.name)}
+        keys = context.catalog.references_to(table.name)
+        pointed_at = {name for key in keys for name in key.referenced_columns}
+        pointing = {name for key in keys if key.child == table.name for name in key.columns}
+        for name, value in self.set.items():
+            column = context.column(table, name, "set", name)
+            refuse = partial(context.refuse, at=("set", name))
+            if name in table.key:
+                refuse(f"{name} is in the key of {table.name}", why="the key tells which row is kept")
+            if column.generated:
+                refuse(f"{table.name}.{name} is a generated column", why="it cannot be written")
+            if name in telling:
+                refuse(
+                    f"{name} tells which rows of {table.name} are duplicates, and is set",
+                    why="the kept row would not be known as one of its set any more",
+                    fix="leave it out; an update_rows above this change may bring it to one spelling",
+                )
+            if name in pointed_at:
+                refuse(
+                    f"foreign keys point at {name} of {table.name}",
+                    why="rows that pointed at the kept one would point at none",
+                    fix="leave it out",
+                )
+            if name in pointing:
+                refuse(
+                    f"{name} of {table.name} points at rows of {table.name}",
+                    why="the row it would point at may be merged itself; what points there is pointed at the kept one",
+                    fix="leave it out",
+                )
+            checked_over_rows(context, table, value, wanted=column.type, field=f"set of {name}", at=("set", name))
 
     def _duplicates(self, context: Context, table: Table) -> Duplicates:
         row = context.row_types(table)
@@ -193,14 +262,16 @@ class DeduplicateRows(Change):
         table, tables = of.table, context.catalog.tables
         merge_id = f"{table.name}/deduplicate/{context.index}/{leg}"
         pairs = own_name(context.migration, "pairs", merge_id, table.name.name)
-        silent = partial(is_silent, context.catalog, context.head, where=context.where)
         aside = partial(self._aside, context, f"{context.index}/{leg}", leg)
         uniques = {key: tuple(self._uniques(context, key)) for key in incoming}
-        quiet = silent(table.name, done="merged", event="delete")
+        writes: list[tuple[Name, str, RowEvent]] = [(table.name, "merged", "delete")]
         for key in incoming:
-            quiet |= silent(key.child, done="pointed at another", event="update")
+            writes.append((key.child, "pointed at another", "update"))
             if uniques[key] and self.conflicts == "delete":
-                quiet |= silent(key.child, done="deleted", event="delete")
+                writes.append((key.child, "deleted", "delete"))
+        if self.set:
+            writes.append((table.name, "set", "update"))
+        quiet = self._is_silent(context, table, writes)
         children = tuple(
             Repointing(
                 id=merge_id,
@@ -222,13 +293,24 @@ class DeduplicateRows(Change):
             migration=context.migration,
             database=context.database,
             leg=leg,
-            of=of,
-            pairs=pairs,
+            pairs=Pairs(of, pairs),
             children=children,
             aside=aside(table),
+            combine=self.set,
             keep_for=context.head.contract.keep,
             silent=quiet,
         )
+
+    def _is_silent(self, context: Context, table: Table, writes: list[tuple[Name, str, RowEvent]]) -> bool:
+        """writes: each table, with what is done to its rows; all of it in one transaction."""
+        catalog = context.catalog
+        silent = partial(is_silent, catalog, context.head, where=context.where)
+        fires = [
+            catalog.fired_by(event, name)[0] for name, done, event in writes if silent(name, done=done, event=event)
+        ]
+        if fires:
+            refuse_unchecked(context, table, self.set, fired=fires[0].name)
+        return bool(fires)
 
     def _aside(self, context: Context, subject: str, leg: Leg, table: Table) -> Aside:
         return Aside(

@@ -83,7 +83,7 @@ def _finished(notice: StepFinished) -> str:
     if notice.attempts > 1:
         parts.append(f"{notice.attempts} attempts, {notice.lock_wait:.1f} s waiting for locks")
     if notice.unknown:
-        parts.append(f"no values are kept of {notice.unknown:,} rows")
+        parts.append(f"nothing is given back to {notice.unknown:,} rows")
     return f"done in {notice.step.database}: {notice.step.title} ({', '.join(parts)})"
 
 

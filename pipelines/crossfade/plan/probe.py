@@ -100,6 +100,13 @@ class ServerProbe:
         question = sql.SQL("SELECT CASE WHEN true THEN {value} END, {row}.* FROM {source} LIMIT 0")
         return self._facts(expression, question, table, row, wanted)
 
+    def aggregated(
+        self, expression: Expression, *, table: str, row: Mapping[str, str], wanted: str | None = None
+    ) -> Facts:
+        """The same of one that makes a value of many such rows, by aggregates."""
+        question = sql.SQL("SELECT CASE WHEN true THEN {value} END FROM {source} GROUP BY () LIMIT 0")
+        return self._facts(expression, question, table, row, wanted)
+
     def _facts(
         self,
         expression: Expression,

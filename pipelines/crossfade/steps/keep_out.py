@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crossfade.composing import sql
 from crossfade.steps.compose import identifier, lock, names, text
-from crossfade.steps.merge import Duplicates
+from crossfade.steps.duplicates import Duplicates
 from crossfade.steps.names import own_name
 from crossfade.steps.plpgsql import quoted, settings_of
 from crossfade.steps.step import AnyStep, BuildIndex, Ddl, DropIndex, Leg, Relation, stage_leg

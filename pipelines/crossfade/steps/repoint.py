@@ -81,25 +81,31 @@ class Repointing:
     # --- forward -------------------------------------------------------------------------------------
 
     def statements(
-        self, duplicates: sql.Composable, due: sql.Composable, goes_itself: sql.Composable
+        self,
+        duplicates: sql.Composable,
+        due: sql.Composable,
+        *,
+        beside: sql.Composable,
+        apart: sql.Composable | None = None,
     ) -> Iterator[sql.Composable]:
         """Lock what points at the locked rows of `duplicates`; delete what meets its like; point the rest elsewhere.
 
-        goes_itself: the row `c` of the parent's own table is due: then it is locked together with what is kept for it.
+        beside: pairs that are merged in the same transaction, as `n`. apart: the row `c` of the parent's own table must
+        not be locked here, for it is locked together with what is kept for it.
         """
         parts = {
             "child": self._sql,
             "found": sql.SQL("{} AND {} AND {}").format(self.points_at("c", "m"), due, ours("t")),
             "mine": ours("c"),
             "duplicates": duplicates,
-            "meets": self._meets(),
+            "meets": self._meets(beside),
         }
         yield sql.SQL(
             "SELECT FROM {child} AS c, {duplicates} WHERE {found} AND {free} LIMIT {most} FOR UPDATE OF c SKIP LOCKED"
         ).format(
             **parts,
-            free=sql.SQL("({} OR NOT {})").format(ours("c"), goes_itself)
-            if self.child.name == self.parent.name
+            free=sql.SQL("({} OR NOT {})").format(ours("c"), apart)
+            if apart is not None and self.child.name == self.parent.name
             else sql.SQL("true"),
             most=sql.Literal(_AT_ONCE),
         )
@@ -149,41 +155,39 @@ INSERT INTO {log} ({logged}) SELECT {logged} FROM written"""
         ]
         return _any(asked)
 
-    def _meets(self) -> sql.Composable:
+    def meets_like(self, beside: sql.Composable) -> sql.Composable:
+        """The same, or what points at another pair's row, of the same kept one, has its like; beside: those pairs."""
+        others = sql.SQL("ROW({}) <> ROW({})").format(names(self.child.key, of="d"), names(self.child.key, of="c"))
+        return _any([self.meets_kept(), *self._siblings(beside, others)])
+
+    def _meets(self, beside: sql.Composable) -> sql.Composable:
         """The same, or another row of this batch that comes before it is about to be pointed there."""
-        siblings = [
-            sql.SQL(
-                "EXISTS (SELECT FROM {child} AS d, {leaf} AS n WHERE {points} AND {in_range} AND {same}"
-                " AND {mine} AND ROW({key_d}) < ROW({key_c}))"
-            ).format(
-                child=self._sql,
-                leaf=any_leaf(),
-                points=self.points_at("d", "n"),
-                in_range=in_batch("n"),
-                same=sql.SQL(" AND ").join(
-                    [
-                        *(
-                            equal(
-                                self.parent.by_name[column].type,
-                                sql.Identifier("n", kept(column)),
-                                sql.Identifier("m", kept(column)),
-                            )
-                            for column in self.parent.key
-                        ),
-                        *(
-                            equal(self._type(column), sql.Identifier("d", column), sql.Identifier("c", column))
-                            for column in unique
-                            if column not in self.key.columns
-                        ),
-                    ]
-                ),
-                mine=ours("d"),
-                key_d=names(self.child.key, of="d"),
-                key_c=names(self.child.key, of="c"),
+        earlier = sql.SQL("{} AND ROW({}) < ROW({})").format(
+            ours("d"), names(self.child.key, of="d"), names(self.child.key, of="c")
+        )
+        return _any([self.meets_kept(), *self._siblings(beside, earlier)])
+
+    def _siblings(self, beside: sql.Composable, which: sql.Composable) -> Iterator[sql.Composable]:
+        """By each unique rule, the row `d` is the like of `c` once both point at what is kept for both."""
+        same_kept = [
+            equal(
+                self.parent.by_name[column].type, sql.Identifier("n", kept(column)), sql.Identifier("m", kept(column))
             )
-            for unique in self.uniques
+            for column in self.parent.key
         ]
-        return _any([self.meets_kept(), *siblings]) if siblings else sql.SQL("false")
+        for unique in self.uniques:
+            same_rest = [
+                equal(self._type(column), sql.Identifier("d", column), sql.Identifier("c", column))
+                for column in unique
+                if column not in self.key.columns
+            ]
+            yield sql.SQL("EXISTS (SELECT FROM {} AS d, {} WHERE {} AND {} AND {})").format(
+                self._sql,
+                beside,
+                self.points_at("d", "n"),
+                sql.SQL(" AND ").join([*same_kept, *same_rest]),
+                which,
+            )
 
     # --- back ----------------------------------------------------------------------------------------
 
@@ -272,6 +276,11 @@ UPDATE {child} AS c SET {values} FROM due
         )
 
 
+def points_at_any(keys: Iterable[Repointing], row: str) -> sql.Composable:
+    """Some row points at the row of the parent, by whatever key."""
+    return _any(key.has_any(row) for key in keys)
+
+
 def kept(column: str) -> str:
     """What the work list calls a column of the kept row."""
     return own_name("kept", column)
@@ -293,4 +302,5 @@ def _named(columns: Iterable[tuple[str | None, str, str]]) -> sql.Composable:
 
 
 def _any(questions: Iterable[sql.Composable]) -> sql.Composable:
-    return sql.SQL("({})").format(sql.SQL(" OR ").join(questions))
+    found = [*questions]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(found)) if found else sql.SQL("false")

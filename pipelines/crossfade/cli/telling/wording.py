@@ -31,7 +31,7 @@ def finished(notice: StepFinished) -> str:
     if notice.attempts > 1:
         parts.append(f"{notice.attempts} attempts, {said_seconds(notice.lock_wait)} waiting for locks")
     if notice.unknown:
-        parts.append(f"no values are kept of {notice.unknown:,} rows")
+        parts.append(f"nothing is given back to {notice.unknown:,} rows")
     return f"{notice.step.title} ({', '.join(parts)})"
 
 
