@@ -79,9 +79,10 @@ class MergeTables(Change):
       has.
 
     A row that the kept table cannot hold (a unique rule, a check) does not fail the old version's statement: it is in
-    conflict, and contract waits until it is mended or deleted. The same goes for a write of its like that the table
-    which goes cannot hold. TRUNCATE of the table that goes takes its likes away too, when it commits; TRUNCATE of the
-    kept table leaves the other one as it is, and the likes come again.
+    conflict, and contract waits until it is mended or deleted. From validate on no row of a table under `references`
+    can come to refer to it. The same goes for a write of its like that the table which goes cannot hold. TRUNCATE of
+    the table that goes takes its likes away too, when it commits; TRUNCATE of the kept table leaves the other one as it
+    is, and the likes come again.
 
     Refused when planned, by name: partitioned tables, on either side; a kept table without a key of one column that has
     a default; columns that differ in type; columns that neither `columns` nor `without` names; a column of the kept

@@ -48,16 +48,17 @@ DECLARE
   failed text;
 BEGIN
   IF NOT EXISTS (SELECT FROM {rows} AS s WHERE {s} AND s.{made} IS NOT TRUE) THEN RETURN; END IF;
-  WHILE EXISTS (SELECT FROM {kept} AS t WHERE {t}) LOOP  -- somebody gave this key out by hand
-    next_key := {draw};
-    UPDATE {rows} AS s SET {link} = next_key WHERE {s};
-    now_key := next_key;
-  END LOOP;
   BEGIN
+    WHILE EXISTS (SELECT FROM {kept} AS t WHERE {t}) LOOP  -- somebody gave this key out by hand
+      next_key := {draw};
+      UPDATE {rows} AS s SET {link} = next_key WHERE {s};
+      now_key := next_key;
+    END LOOP;
     INSERT INTO {kept} ({id}, {filled}) OVERRIDING SYSTEM VALUE SELECT s.{link}, {written} FROM {rows} AS s WHERE {s};
   EXCEPTION WHEN others THEN
     IF pg_catalog.left(SQLSTATE, 2) IN {server} THEN RAISE; END IF;
     failed := SQLSTATE;
+    now_key := {argument};  -- as the row has it again
   END;
   UPDATE {rows} AS s SET {made} = failed IS NULL WHERE {s};
   IF failed IS NULL THEN

@@ -57,9 +57,14 @@ def asked_before_the_way_back(absorbed: Absorbed, child: Referring) -> Check:
     return found.model_copy(update={"fix": fix})
 
 
-def bound(absorbed: Absorbed, child: Referring) -> Iterator[Ddl]:
+def bound(absorbed: Absorbed, child: Referring) -> Iterator[AnyStep]:
     """The same foreign key to the kept table, proved without a lock that blocks."""
     place = _place(absorbed, child, VALIDATE)
+    orphan = sql.SQL("t.{} IS NOT NULL AND NOT EXISTS (SELECT FROM {} AS k WHERE {})").format(
+        sql.Identifier(child.column), absorbed.kept_sql, absorbed.has_key("k", sql.Identifier("t", child.column))
+    )
+    words = f"rows of {child.table.name.name} without a row in {absorbed.kept.name.name}"
+    yield rules.ask(place, f"{child.column}/fkey", orphan, words[:63])
     shown = f"{child.name}, to {absorbed.kept.name}"
     add, proof = rules.constrain(
         place,

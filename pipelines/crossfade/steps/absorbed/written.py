@@ -21,6 +21,7 @@ def bodies(absorbed: Absorbed) -> Iterator[tuple[str, sql.Composable]]:
         "carry_left": absorbed.function("carry_left"),
         "carry_right": absorbed.function("carry_right"),
         "all": absorbed.all_columns,
+        "kept": absorbed.kept_sql,
         "rows": absorbed.rows,
         "notes": absorbed.notes,
         "held": sql.Literal(HELD),
@@ -39,6 +40,8 @@ def bodies(absorbed: Absorbed) -> Iterator[tuple[str, sql.Composable]]:
   ELSIF TG_OP = 'UPDATE' AND new.{made} THEN
     PERFORM {carry_left}(new.{link}, {changed}, true);
   ELSE
+    -- DDL is waited for, as by who writes that table itself: a row that refers to this one may be about to come.
+    LOCK TABLE {kept} IN ROW EXCLUSIVE MODE;
     PERFORM {make}(new.{link});
   END IF;
   RETURN NULL;"""
