@@ -190,3 +190,49 @@ def test_what_stands_in_the_way_is_refused(scene: Scene, more: str, move: str, s
 
     with pytest.raises(Exception, match=said):
         scene.up()
+
+
+def test_two_columns_of_a_row_are_carried_each_by_itself(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    weighed = "move_column: {table: orders, column: at, to: shipments, as: sent, by: {id: order_id}}"
+    spec(scene, MOVE, weighed)
+    scene.up(through="validate")
+    with scene.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM shipments WHERE order_id IN (1, 2) FOR UPDATE")
+        scene.sql("UPDATE orders SET address = 'a', at = '2020-02-02' WHERE id = 1")
+        scene.sql("UPDATE orders SET address = 'b' WHERE id = 2")
+    listed = scene.sql("SELECT relation, (key ->> 'id')::int FROM crossfade.conflict ORDER BY 1, 2")
+
+    assert scene.up().ended == "complete"
+
+    assert listed == [
+        ("public.orders (sent)", 1),
+        ("public.orders (ship_to)", 1),
+        ("public.orders (ship_to)", 2),
+    ]
+    wrote = "SELECT ship_to, sent::text FROM shipments WHERE order_id IN (1, 2) ORDER BY order_id"
+    assert scene.sql(wrote)[0] == ("a", "2020-02-02")
+    assert scene.sql(wrote)[1][0] == "b"
+
+
+def test_what_only_the_new_side_was_written_with_is_on_the_old_one_when_it_is_taken_back(moving: Scene) -> None:
+    with moving.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM orders WHERE id = 1 FOR UPDATE")
+        moving.sql("UPDATE shipments SET ship_to = 'late' WHERE order_id = 1")
+    assert moving.ledger().count_conflicts("m", most=2) == 1
+
+    moving.rollback()
+
+    assert moving.one("SELECT address FROM orders WHERE id = 1") == "late"
+
+
+def test_a_row_that_is_filled_asks_for_no_lock_on_the_one_that_it_is_filled_from(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    spec(scene, MOVE)
+    scene.up(through="expand")
+    with scene.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM orders FOR UPDATE")
+
+        scene.up(through="backfill")
+
+    assert scene.ledger().count_conflicts("m", most=2) == 0

@@ -11,19 +11,28 @@ from psycopg import sql
 from tests.torture.kinds import Value
 from tests.torture.model import Model
 from tests.torture.report import Result
-from tests.torture.shapes import SEEDED
+from tests.torture.shapes import PARTED, SEEDED
 
 SHOWN = 5
 
 
 def compare_rows(
-    admin: psycopg.Connection[Any], model: Model, wanted: Mapping[int, Mapping[str, Value]], result: Result
+    admin: psycopg.Connection[Any],
+    model: Model,
+    wanted: Mapping[int, Mapping[str, Value]],
+    result: Result,
+    *,
+    complete: bool,
 ) -> None:
-    """Hold the table's rows to `wanted`; what differs goes into the result."""
+    """Hold the table's rows to `wanted`; what differs goes into the result. complete: in the new version's tables."""
     t = model.shape.names
     columns = sorted({column for values in wanted.values() for column in values})
     listed = sql.SQL(", ").join(sql.Identifier(t[column]) for column in ("ident", *columns))
-    rows = admin.execute(sql.SQL("SELECT {} FROM {}").format(listed, sql.Identifier(t["people"]))).fetchall()
+    tables: sql.Composable = sql.Identifier(t["people"])
+    if model.kind.apart and complete:
+        key = sql.SQL(", ".join(model.shape.keys))  # pyright: ignore[reportArgumentType]
+        tables = sql.SQL("{} FULL JOIN {} USING ({})").format(tables, sql.Identifier(PARTED), key)
+    rows = admin.execute(sql.SQL("SELECT {} FROM {}").format(listed, tables)).fetchall()
     found = {row[0]: dict(zip(columns, row[1:], strict=True)) for row in rows}
     missing = sorted(wanted.keys() - found.keys())
     strange = sorted(found.keys() - wanted.keys())

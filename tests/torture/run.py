@@ -176,7 +176,7 @@ class Run:
             self._drive("advance", "expand")
             writers.play("old", "new")
             self._drive("advance", "backfill")
-            writers.manners.dirty = False
+            writers.manners.dirty, writers.manners.filled = False, True
             writers.play("old", "new")
             writers.mend()
             self._drive("advance", "validate")
@@ -276,7 +276,7 @@ class Run:
         complete = self.scenario.course == "complete"
         with self.admin() as admin:
             wanted = self.model.as_new() if complete else self.model.as_old()
-            compare.compare_rows(admin, self.model, wanted, self.result)
+            compare.compare_rows(admin, self.model, wanted, self.result, complete=complete)
             compare.compare_beside(admin, self.model, self.result)
             if complete:
                 compare.compare_opaque(admin, self.model, self.result)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 SEEDED = 400  # rows, some 30 to a block
 UNSEEN = 20  # of these, rows that row security hides from the application
 AREAS = (0, 1, 2)
+PARTED = "people_apart"  # a table that has columns of theirs after a migration
 APPLICATION, MIGRATOR = "torture_application", "torture_migrator"
 
 COLUMNS = ("ident", "name", "age", "zip", "note", "score", "grade", "area", "stamp", "touched", "filler")
@@ -51,6 +52,11 @@ class Shape:
     hides: bool = False
     referenced: bool = False
     spell: Callable[[str], str] = plainly
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its key's columns, quoted."""
+        return tuple(name if name == "uuid" else self.names.q(name) for name in self.key)
 
     @property
     def names(self) -> Names:
@@ -103,8 +109,7 @@ def _areas() -> str:
 def _table(shape: Shape) -> str:
     t = shape.names
     uuid = "uuid uuid DEFAULT gen_random_uuid()," if shape.key == ("uuid",) else ""
-    key = ", ".join(name if name == "uuid" else t.q(name) for name in shape.key)
-    primary = f",\n  PRIMARY KEY ({key})" if key else ""
+    primary = f",\n  PRIMARY KEY ({', '.join(shape.keys)})" if shape.key else ""
     parts = f"PARTITION BY LIST ({t.q('area')})" if shape.partitioned else ""
     leaves = "\n".join(
         f"CREATE TABLE people_{area} PARTITION OF {t.q('people')} FOR VALUES IN ({area});"

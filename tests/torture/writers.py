@@ -6,7 +6,7 @@ import random
 import string
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from tests.torture.kinds import Value
 from tests.torture.model import Model, Version
-from tests.torture.shapes import AREAS, UNSEEN
+from tests.torture.shapes import AREAS, PARTED, UNSEEN
 
 Connect = Callable[[str], psycopg.Connection[Any]]
 """Opens a session under the given application_name."""
@@ -32,10 +32,12 @@ class Manners:
     """How writers behave at the moment; the run changes it as the migration goes on.
 
     dirty: they write values that cannot be mapped. settled: only values that are the same before and after cutover.
+    filled: every row is in the new version's tables.
     """
 
     dirty: bool = True
     settled: bool = False
+    filled: bool = False
 
 
 class Writers:
@@ -232,9 +234,20 @@ class _Writer:
     def _insert(self) -> None:
         ident = self._model.fresh()
         values = self._values((*self._columns(), "grade", "area")) | {"stamp": self._stamp()}
-        names = [self._names.q("ident"), *(self._names.q(name) for name in values)]
+        apart = self._apart(values)
+        here = {"ident": ident} | {column: value for column, value in values.items() if column not in apart}
+        names = [self._names.q(name) for name in here]
         statement = f"INSERT INTO {self._table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
-        if self._committed([(statement, (ident, *values.values()))], ident, values["stamp"]):
+        statements = [(statement, tuple(here.values()))]
+        if apart:
+            key = ", ".join(self._model.shape.keys)
+            named, given = ", ".join(map(self._names.q, apart)), ", ".join(["%s"] * len(apart))
+            statement = (
+                f"INSERT INTO {PARTED} ({key}, {named}) SELECT {key}, {given} FROM {self._table} WHERE {self._where}"
+                f" ON CONFLICT ({key}) DO UPDATE SET {self._assigned(apart, 'excluded.{}')}"
+            )
+            statements.append((statement, (*apart.values(), ident)))
+        if self._committed(statements, ident, values["stamp"]):
             self._model.insert(ident, self._version, values)
 
     def _delete(self) -> None:
@@ -271,7 +284,7 @@ class _Writer:
             (ident, self._certain(ident, values) | {"stamp": f"{stamp} of {ident}"}) for ident, values in changes
         ]
         first, written = stamped[0]
-        statements = [self._update(ident, values) for ident, values in stamped]
+        statements = [statement for ident, values in stamped for statement in self._update(ident, values)]
         if self._committed(statements, first, written["stamp"], give_up=give_up):
             for ident, values in stamped:
                 self._model.update(ident, self._version, values)
@@ -286,9 +299,22 @@ class _Writer:
             if not self._crew.manners.settled or column not in swaps or swaps[column].up(value) != row.new[column]
         }
 
-    def _update(self, ident: int, values: Mapping[str, Value]) -> tuple[str, tuple[Value, ...]]:
-        assigned = ", ".join(f"{self._names.q(name)} = %s" for name in values)
-        return f"UPDATE {self._table} SET {assigned} WHERE {self._where}", (*values.values(), ident)
+    def _update(self, ident: int, values: Mapping[str, Value]) -> Iterator[tuple[str, tuple[Value, ...]]]:
+        apart = self._apart(values)
+        here = {column: value for column, value in values.items() if column not in apart}
+        yield f"UPDATE {self._table} SET {self._assigned(here)} WHERE {self._where}", (*here.values(), ident)
+        if apart:
+            key = ", ".join(self._model.shape.keys)
+            chosen = f"({key}) = (SELECT {key} FROM {self._table} WHERE {self._where})"
+            yield f"UPDATE {PARTED} SET {self._assigned(apart)} WHERE {chosen}", (*apart.values(), ident)
+
+    def _assigned(self, columns: Iterable[str], value: str = "%s") -> str:
+        return ", ".join(f"{self._names.q(name)} = {value.format(self._names.q(name))}" for name in columns)
+
+    def _apart(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those that this version writes into a table of their own."""
+        apart = self._kind.apart if self._version == "new" and self._crew.manners.filled else ()
+        return {column: value for column, value in values.items() if column in apart}
 
     def _pick(self, count: int, held: ExitStack) -> list[int]:
         """Rows that nobody else is writing right now, locked until `held` ends."""

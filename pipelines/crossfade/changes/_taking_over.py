@@ -97,6 +97,7 @@ def taken_over(made: Partitioned, keys: Sequence[ForeignKey], views: Sequence[Fo
                 title=f"give {table.name} its name back",
                 locks=_locks(made, keys, views, "turned"),
                 statements=(
+                    *functions.all_carried(twin),
                     *triggers.remove(twin),
                     *text(*_back(made, keys)),
                     *made_again(views),

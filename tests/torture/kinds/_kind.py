@@ -53,6 +53,7 @@ class Kind:
     once: a query whose answer says how often something was done that must be done once.
     beside: a script of what there is besides the shape's own, before the migration.
     values: what writers write into a column, in place of what they do otherwise.
+    apart: columns that the new version finds in a table of their own, PARTED, under the table's key.
     back_until: the last leg from which it can be taken back; None: from the end.
     """
 
@@ -67,6 +68,7 @@ class Kind:
     once: str | None = None
     beside: Callable[[Shape], str] = lambda shape: ""
     values: Mapping[str, Sequence[Value]] = field(default_factory=dict[str, Sequence[Value]])
+    apart: tuple[str, ...] = ()
     back_until: str | None = None
 
     @property

@@ -92,7 +92,7 @@ END
         key=sql.SQL(", ").join(key),
         side=sql.Literal(way.side),
         migration=sql.Literal(mirror.migration),
-        relation=sql.Literal(str(source.table)),
+        relation=sql.Literal(mirror.listed(source)),
         json=key_json(source.key, key),
         settle=mirror.function("settle"),
     )

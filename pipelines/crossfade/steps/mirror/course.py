@@ -18,8 +18,11 @@ from crossfade.steps.step import EXPAND, AnyStep, Check, Ddl, Guard, Leg, Lock, 
 
 def expand(mirror: Mirror) -> Iterator[Ddl]:
     """From here on both sides follow each other; rows that existed are mapped by the walk."""
-    for part in _parts(mirror, "side by side"):
-        yield part.ddl(mirror, EXPAND, part.on, undo=(part.ddl(mirror, EXPAND, part.off, undone=True),))
+    functions, lefts, rights = _parts(mirror, "side by side")
+    asked = {rights: (_ask_old_side(mirror, EXPAND, "right"),)}
+    for part in (functions, lefts, rights):
+        undo = (*asked.get(part, ()), part.ddl(mirror, EXPAND, part.off, undone=True))
+        yield part.ddl(mirror, EXPAND, part.on, undo=undo)
 
 
 def parity(mirror: Mirror, leg: Leg) -> Check:
@@ -91,9 +94,14 @@ def guards(mirror: Mirror, moment: Moment) -> tuple[Guard, ...]:
 
 def ask_before_turning_back(mirror: Mirror, leg: Leg) -> Check:
     """Nothing that the new side was written with is missing on the old one."""
-    noted = sql.SQL("({})").format(open_conflicts(mirror.migration, str(mirror.right.table), "sqlstate"))
+    return _ask_old_side(mirror, leg, "turn")
+
+
+def _ask_old_side(mirror: Mirror, leg: Leg, undone: str) -> Check:
+    """undone: what comes next, as ids call it."""
+    noted = sql.SQL("({})").format(open_conflicts(mirror.migration, mirror.listed(mirror.right), "sqlstate"))
     return Check(
-        id=mirror.id("turn", "undo", "ask"),
+        id=mirror.id(undone, "undo", "ask"),
         leg=leg,
         database=mirror.database,
         title=f"ask that {mirror.left.table} holds what {mirror.right.table} was written with",
@@ -186,7 +194,7 @@ def _parts(mirror: Mirror, moment: Moment, existing: int | None = None) -> tuple
         f"the triggers of {mirror.right.table} that carry to {mirror.left.table}",
         right,
         (*theirs, *triggers.on(mirror, "right", moment)),
-        triggers.off(mirror, "right"),
+        (*notes.none_held(mirror), *triggers.off(mirror, "right")),  # the old side has what the new one was given
     )
     return functions, lefts, rights
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, text
-from crossfade.steps.conflicts import HELD, resolved
+from crossfade.steps.conflicts import HELD, PASSING, resolved
 from crossfade.steps.kept import key_arguments, key_json, keyed_function, none_noted, trigger_function
 from crossfade.steps.mirror.tables import Half, Mirror, Way
 
@@ -18,7 +18,7 @@ def settle(mirror: Mirror) -> tuple[str, ...]:
     gone = (
         resolved(
             mirror.migration,
-            str(half.table),
+            mirror.listed(half),
             sql.SQL("key NOT IN (SELECT {} FROM {} AS b)").format(key_json(half.key, key), mirror.notes.sql),
         )
         for half in (mirror.left, mirror.right)
@@ -29,6 +29,12 @@ def settle(mirror: Mirror) -> tuple[str, ...]:
 def all_carried(mirror: Mirror) -> tuple[str, ...]:
     """Statements of a turn: what is noted is carried, or the turn is tried again."""
     return text(_carried(mirror), none_noted(mirror, mirror.notes.sql))
+
+
+def none_held(mirror: Mirror) -> tuple[str, ...]:
+    """The same, where rows in conflict may be left."""
+    held = sql.SQL("(SELECT b.sqlstate FROM {} AS b WHERE b.sqlstate IN ({}))").format(mirror.notes.sql, PASSING)
+    return text(_carried(mirror), none_noted(mirror, held))
 
 
 def _carried(mirror: Mirror) -> sql.Composable:
@@ -50,7 +56,7 @@ def note(mirror: Mirror, half: Half, rows: sql.Composable) -> sql.Composable:
         names(half.key, of="t"),
         rows,
         sql.Literal(mirror.migration),
-        sql.Literal(str(mirror.left.table)),
+        sql.Literal(mirror.listed(mirror.left)),
         key_json(mirror.left.key, key),
     )
 
@@ -132,7 +138,7 @@ END
         key=sql.SQL(", ").join(key),
         resolved=sql.SQL("\n").join(
             sql.SQL("    PERFORM crossfade.resolve_conflict({}, {}, {});").format(
-                sql.Literal(mirror.migration), sql.Literal(str(half.table)), key_json(half.key, key)
+                sql.Literal(mirror.migration), sql.Literal(mirror.listed(half)), key_json(half.key, key)
             )
             for half in (mirror.left, mirror.right)
         ),

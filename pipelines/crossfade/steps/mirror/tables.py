@@ -72,6 +72,10 @@ class Mirror:
         """The two tables, for people."""
         return f"{self.left.table} and {self.right.table}"
 
+    def listed(self, half: Half) -> str:
+        """What a conflict of one of its rows is listed under: other mirrors of the same tables have theirs."""
+        return f"{half.table} ({', '.join(self.right.columns)})"
+
     @property
     def marker(self) -> str:
         """The right column that says of a row: NULL not mapped yet, or PLACEHOLDER, OURS or THEIRS."""

@@ -66,7 +66,9 @@ def _wanted(mirror: Mirror, side: Side, moment: Moment) -> Iterator[_Trigger]:
         return
     columns = (*half.key, *half.columns)
     written = sql.SQL("pg_catalog.record_image_ne({}, {})").format(record(columns, "new"), record(columns, "old"))
-    yield named("upd"), "AFTER UPDATE", written, side
+    # What comes with a row's being mapped comes from the left one: that is not locked, and not waited for, again.
+    told = sql.SQL("{} AND (old.{m} IS NOT NULL OR new.{m} IS NULL)") if side == "right" else sql.SQL("{}")
+    yield named("upd"), "AFTER UPDATE", told.format(written, m=marker), side
     if not mirror.makes:
         return
     real = sql.SQL("old.{} IS DISTINCT FROM {}").format(marker, sql.Literal(PLACEHOLDER)) if side == "right" else None
