@@ -76,7 +76,8 @@ class DeduplicateRows(Change):
 
     Merged rows come back as they were, deleted children too, and what pointed at them and was not pointed elsewhere
     since points at them again. What was written to the kept row, or made for it, stays with it. One whose key, or what
-    else a unique rule allows once, another row bears by then stays put aside.
+    else a unique rule allows once, another row bears by then stays put aside; where the rule is partial, or over an
+    expression, the undo stops until one of the two is changed.
 
     Kept rows get the values back that they had before `set`, all of them, where nobody has written one of them since.
     Where somebody has, a new value cannot be told from what the others brought: the row stays as it is, and the

@@ -42,7 +42,8 @@ class DeleteRows(Change):
     ## Undo
 
     The rows come back as they were, with what was deleted of their children. A row stays away whose key is used again,
-    whose parent is gone, or which breaks another unique rule by now; how many is told.
+    whose parent is gone, or which breaks another unique rule by now; how many is told. Where that rule is partial, or
+    over an expression, the undo stops until one of the two is changed.
 
     ## Locks
 
