@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, text
-from crossfade.steps.conflicts import HELD, PASSING, resolved
+from crossfade.steps.conflicts import HELD, passing, resolved
 from crossfade.steps.kept import key_arguments, key_json, keyed_function, none_noted, trigger_function
 from crossfade.steps.mirror.tables import Half, Mirror, Way
 
@@ -33,7 +33,7 @@ def all_carried(mirror: Mirror) -> tuple[str, ...]:
 
 def none_held(mirror: Mirror) -> tuple[str, ...]:
     """The same, where rows in conflict may be left."""
-    held = sql.SQL("(SELECT b.sqlstate FROM {} AS b WHERE b.sqlstate IN ({}))").format(mirror.notes.sql, PASSING)
+    held = sql.SQL("(SELECT b.sqlstate FROM {} AS b WHERE b.sqlstate IN ({}))").format(mirror.notes.sql, passing())
     return text(_carried(mirror), none_noted(mirror, held))
 
 
