@@ -38,7 +38,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.examples", description=__doc__)
     parser.add_argument("examples", nargs="*", metavar="EXAMPLE", help="default: all of them")
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=50_000)
     return parser.parse_args()
 
 

@@ -9,7 +9,7 @@ EXAMPLES = [
         "customers_once",
         """
         CREATE TABLE customers (id bigint PRIMARY KEY, email text NOT NULL, last_seen timestamptz);
-        INSERT INTO customers SELECT i, 'c' || i % 40000 || '@example.org', now() - i * interval '1 s'
+        INSERT INTO customers SELECT i, 'c' || i % (:rows * 4 / 5) || '@example.org', now() - i * interval '1 s'
             FROM generate_series(1, :rows) AS i;
         CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers, total int);
         INSERT INTO orders SELECT i, i, 1 FROM generate_series(1, :rows) AS i;
@@ -26,8 +26,8 @@ EXAMPLES = [
         ],
         old_until=None,
         holds=[
-            "SELECT count(*) >= 50000 FROM orders",
-            "SELECT count(*) = 40000 FROM customers WHERE last_seen IS NOT NULL",
+            "SELECT count(*) >= :rows FROM orders",
+            "SELECT count(*) = :rows * 4 / 5 FROM customers WHERE last_seen IS NOT NULL",
         ],
     ),
     Example(

@@ -1,4 +1,4 @@
-"""An example lived through as a team would: 50,000 rows, programs of the old and the new version, all phases."""
+"""An example lived through as a team would: programs of the old and the new version, all phases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,6 @@ from tests.scene import Scene
 from crossfade.spec.fragment import trusted
 
 FOLDER = Path(__file__).parents[2] / "migration_specs" / "examples" / "migration_specs"
-ROWS = 50_000
 TABLES = """
 SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
  WHERE relkind IN ('r', 'p', 'm')
@@ -31,7 +30,7 @@ SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
 class Example:
     """A spec of migration_specs/examples, and the application around it.
 
-    migration: its id. tables: a script that makes the tables, where ids run from 1 to :rows.
+    migration: its id. tables: a script that makes the tables, where ids run from 1 to :rows, as all texts may say.
     old, new: what programs of the two versions run all the time, each statement in a session of its own: %(id)s is the
         id of one of those rows, %(n)s a number that nobody used before, %(word)s some text.
     path: the search_path of the new version.
@@ -62,9 +61,10 @@ class Lived:
     longest: float
 
 
-def live(scene: Scene, example: Example, rows: int = ROWS) -> Lived:
+def live(scene: Scene, example: Example, rows: int) -> Lived:
     """Take the migration through every leg while the programs run, and ask what must hold in the end."""
-    scene.sql(example.tables.replace(":rows", str(rows)))
+    example = _sized(example, rows)
+    scene.sql(example.tables)
     scene.sql(f"ANALYZE {scene.one(TABLES)}")  # without a name, that of the catalog costs more than these
     path = file_of(example.migration)
     for beside in path.parent.glob(f"{example.migration}*.py"):  # functions of a `python` change
@@ -86,6 +86,14 @@ def live(scene: Scene, example: Example, rows: int = ROWS) -> Lived:
     assert scene.own_objects() == []
     failures = tuple(failure for each in programs for failure in each.failures)
     return Lived(sum(each.statements for each in programs), failures, max(each.longest for each in programs))
+
+
+def _sized(example: Example, rows: int) -> Example:
+    def said(text: str) -> str:
+        return text.replace(":rows", str(rows))
+
+    old, new, holds = ([*map(said, texts)] for texts in (example.old, example.new, example.holds))
+    return replace(example, tables=said(example.tables), old=old, new=new, holds=holds)
 
 
 def file_of(migration: str) -> Path:

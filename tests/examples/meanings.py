@@ -29,7 +29,7 @@ EXAMPLES = [
             "SELECT count(*) = 0 FROM accounts WHERE settings ? 'mail'",
             """
             SELECT bool_and(settings -> 'n' = to_jsonb(id) AND settings -> 'email' IN ('true', 'false'))
-                FROM accounts WHERE id <= 50000 AND id % 3 > 0""",
+                FROM accounts WHERE id <= :rows AND id % 3 > 0""",
         ],
     ),
     Example(

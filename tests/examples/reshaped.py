@@ -81,7 +81,7 @@ EXAMPLES = [
         holds=[
             """
             SELECT bool_and(joined_at IN ('2024-01-01 00:00+00', '2025-01-01 00:00+00')) FROM memberships
-                WHERE id <= 50000""",
+                WHERE id <= :rows""",
             "SELECT pg_get_indexdef('memberships_created'::regclass) LIKE '%(joined_at)'",
         ],
     ),

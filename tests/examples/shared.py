@@ -11,7 +11,7 @@ EXAMPLES = [
         CREATE TABLE posts (id bigint PRIMARY KEY, likes int NOT NULL DEFAULT 0);
         INSERT INTO posts SELECT i FROM generate_series(1, :rows) AS i;
         CREATE TABLE likes (post_id bigint NOT NULL REFERENCES posts, by_user bigint NOT NULL);
-        INSERT INTO likes SELECT (i::bigint * i) % 5000 + 1, i FROM generate_series(1, :rows) AS i;
+        INSERT INTO likes SELECT (i::bigint * i) % (:rows / 10) + 1, i FROM generate_series(1, :rows) AS i;
         CREATE INDEX likes_post ON likes (post_id);
         """,
         old=[
@@ -20,7 +20,7 @@ EXAMPLES = [
             UPDATE posts SET likes = likes + 1 WHERE id = %(id)s""",
             """
             WITH gone AS (DELETE FROM likes WHERE (post_id, by_user) = (SELECT post_id, by_user FROM likes
-                WHERE post_id = %(id)s %% 5000 + 1 LIMIT 1) RETURNING post_id)
+                WHERE post_id = %(id)s %% (:rows / 10) + 1 LIMIT 1) RETURNING post_id)
             UPDATE posts SET likes = likes - 1 FROM gone WHERE id = post_id""",
         ],
         new=[
@@ -40,16 +40,16 @@ EXAMPLES = [
         """
         CREATE TABLE invoices (id bigint PRIMARY KEY, customer_id bigint NOT NULL, issued_on date NOT NULL,
             amount int NOT NULL, number int, balance bigint, note text);
-        INSERT INTO invoices SELECT i, i % 5000, date '2020-01-01' + (i % 1000)::int, i % 100
+        INSERT INTO invoices SELECT i, i % (:rows / 10), date '2020-01-01' + (i % 1000)::int, i % 100
             FROM generate_series(1, :rows) AS i;
         CREATE INDEX invoices_customer ON invoices (customer_id);
         """,
         old=[
             "UPDATE invoices SET note = %(word)s WHERE id = %(id)s",
-            "INSERT INTO invoices VALUES (%(n)s, %(id)s %% 5000, current_date, 7)",
+            "INSERT INTO invoices VALUES (%(n)s, %(id)s %% (:rows / 10), current_date, 7)",
         ],
         new=[
-            "SELECT number, balance FROM invoices WHERE customer_id = %(id)s %% 5000 ORDER BY number",
+            "SELECT number, balance FROM invoices WHERE customer_id = %(id)s %% (:rows / 10) ORDER BY number",
         ],
         new_from="backfill",
         old_until=None,
@@ -57,7 +57,7 @@ EXAMPLES = [
             """
             SELECT bool_and(number = n AND balance = b) FROM (
                 SELECT *, row_number() OVER w AS n, sum(amount) OVER w AS b FROM invoices
-                WINDOW w AS (PARTITION BY customer_id ORDER BY issued_on, id)) AS asked WHERE id <= 50000""",
+                WINDOW w AS (PARTITION BY customer_id ORDER BY issued_on, id)) AS asked WHERE id <= :rows""",
         ],
     ),
     Example(
@@ -86,7 +86,8 @@ EXAMPLES = [
         "visitors_once",
         """
         CREATE TABLE visitors (id bigint PRIMARY KEY, email text NOT NULL, visits int NOT NULL, phone text, note text);
-        INSERT INTO visitors SELECT i, 'v' || i % 49000, i % 7, CASE WHEN i > 49000 THEN i::text END
+        INSERT INTO visitors
+          SELECT i, 'v' || i % (:rows * 49 / 50), i % 7, CASE WHEN i > :rows * 49 / 50 THEN i::text END
             FROM generate_series(1, :rows) AS i;
         CREATE INDEX visitors_email ON visitors (email);
         """,
@@ -95,14 +96,14 @@ EXAMPLES = [
             "UPDATE visitors SET note = %(word)s WHERE id = %(id)s",
         ],
         new=[
-            "SELECT visits, phone FROM visitors WHERE email = 'v' || %(id)s %% 49000",
+            "SELECT visits, phone FROM visitors WHERE email = 'v' || %(id)s %% (:rows * 49 / 50)",
         ],
         old_until=None,
         holds=[
             """
-            SELECT count(*) = 49000 AND sum(visits) = (SELECT sum(i % 7) FROM generate_series(1, 50000) AS i)
+            SELECT count(*) = :rows * 49 / 50 AND sum(visits) = (SELECT sum(i % 7) FROM generate_series(1, :rows) AS i)
                 FROM visitors WHERE email LIKE 'v%'""",
-            "SELECT bool_and(phone = (id + 49000)::text) FROM visitors WHERE id <= 1000",
+            "SELECT bool_and(phone = (id + :rows * 49 / 50)::text) FROM visitors WHERE id <= :rows / 50",
         ],
     ),
     Example(

@@ -28,7 +28,7 @@ EXAMPLES = [
             "UPDATE events SET happened_at = '2024-02-03 04:05+00' WHERE id = %(id)s",
         ],
         holds=[
-            "SELECT count(*) >= 50000 AND count(*) = count(DISTINCT id) FROM events",
+            "SELECT count(*) >= :rows AND count(*) = count(DISTINCT id) FROM events",
             "SELECT count(*) = 37 FROM pg_partition_tree('events') WHERE isleaf",
             "SELECT bool_and(happened_at < '2025-07-01') FROM events_2025_06",
         ],
@@ -63,10 +63,10 @@ EXAMPLES = [
              WHERE id = %(id)s AND source = 'legacy'""",
         ],
         holds=[
-            "SELECT count(*) >= 11000 AND count(*) = count(DISTINCT mail) FROM customers",
+            "SELECT count(*) >= 1000 + :rows / 5 AND count(*) = count(DISTINCT mail) FROM customers",
             "SELECT bool_and((source = 'legacy') = (name LIKE 'Legacy%')) FROM customers",
             """
-            SELECT count(*) >= 10000 AND bool_and(word IS NOT DISTINCT FROM name)
+            SELECT count(*) >= :rows / 5 AND bool_and(word IS NOT DISTINCT FROM name)
               FROM legacy_notes LEFT JOIN customers AS c ON c.id = customer_id""",
         ],
     ),
