@@ -6,6 +6,7 @@ RIGHTS = {
     "owner": "GRANT {owner} TO {role}",
     "usage": "GRANT USAGE ON SCHEMA {schema} TO {role}",
     "create": "GRANT CREATE ON SCHEMA {schema} TO {role}",
+    "looks": "GRANT USAGE ON SCHEMA {schema} TO {owner}",
     "given": "GRANT CREATE ON SCHEMA {schema} TO {owner}",
     "ledger": "GRANT CREATE ON DATABASE {database} TO {role}",
     "parent": "GRANT REFERENCES, SELECT ON {parent} TO {role}",

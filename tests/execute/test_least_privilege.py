@@ -50,6 +50,8 @@ class Limited:
         left_out = {*without} if self.may_be_silenced else {*without, "silence"}
         if "parent" in left_out:
             left_out.add("written")  # which would let it read that table
+        if "usage" in left_out:
+            left_out.add("looks")  # to a role that it is a member of
         if "create" in left_out:
             left_out.add("given")  # to a role that it is a member of
         for right in RIGHTS.keys() - left_out:

@@ -137,9 +137,10 @@ def handed_over(made: Partitioned) -> Iterator[Ddl]:
 def _locks(
     made: Partitioned, keys: Sequence[ForeignKey], views: Sequence[Follower], moment: Moment
 ) -> tuple[Lock, ...]:
-    relations = [made.twin.relation, made.twin.target_relation(moment), *(relation(key.child) for key in keys)]
+    relations = [made.twin.relation, *(relation(key.child) for key in keys)]
     locked = (found for each in dict.fromkeys(relations) for found in lock(each, "ACCESS EXCLUSIVE"))
-    return (*locked, *lock_followers(None, views))
+    (carried_to,) = lock(made.twin.target_relation(moment), "ACCESS EXCLUSIVE")
+    return (*locked, *lock_followers(None, views), carried_to.model_copy(update={"last": True}))
 
 
 def _forth(made: Partitioned, keys: Sequence[ForeignKey]) -> Iterator[sql.Composable]:

@@ -28,19 +28,21 @@ from crossfade.steps.step import Lock
 
 # In one order for all runners. A view is locked before the tables under it, as whoever reads it does. What is gone
 # needs no lock, and what the role may not lock by itself (a foreign key's parent that is another's) its statement has
-# to lock.
+# to lock. Last what those want who hold another of them, and never the other way round: else each attempt at busy
+# tables meets one of them.
 _TO_TAKE = """
 SELECT (l.number - 1)::int, c.relhassubclass,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_userbyid(c.relowner) END
-  FROM unnest(%s::name[], %s::name[], %s::text[]) WITH ORDINALITY AS l (schema_name, name, mode, number)
+  FROM unnest(%s::name[], %s::name[], %s::text[], %s::boolean[])
+       WITH ORDINALITY AS l (schema_name, name, mode, last, number)
   JOIN pg_namespace AS n ON n.nspname = l.schema_name
   JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = l.name
  WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
    AND CASE WHEN c.relkind IN ('v', 'm')
             THEN l.mode = 'ACCESS EXCLUSIVE' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
             ELSE pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') END
- ORDER BY c.relkind IN ('v', 'm') DESC, CASE WHEN c.relkind IN ('v', 'm') THEN -c.oid::bigint ELSE c.oid::bigint END,
-          l.number"""
+ ORDER BY l.last, c.relkind IN ('v', 'm') DESC,
+          CASE WHEN c.relkind IN ('v', 'm') THEN -c.oid::bigint ELSE c.oid::bigint END, l.number"""
 
 # A session looks for a deadlock once in a wait: who has waited longer than that is not ended any more.
 _NEXT_TO_LOOK = """
@@ -93,7 +95,12 @@ class _ToTake:
 def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list[_ToTake], bool]:
     """Those that there are to take, in order; and whether more than one relation is to be locked in the end."""
     relations = [lock.relation for lock in locks]
-    asked = ([each.schema_name for each in relations], [each.name for each in relations], [each.mode for each in locks])
+    asked = (
+        [each.schema_name for each in relations],
+        [each.name for each in relations],
+        [each.mode for each in locks],
+        [each.last for each in locks],
+    )
     found: list[tuple[int, bool, str | None]] = work.execute(_TO_TAKE, asked).fetchall()
     with_parts = any(has_parts and not locks[number].alone for number, has_parts, _ in found)
     return [_ToTake(locks[number], owner) for number, _, owner in found], len(locks) > 1 or with_parts

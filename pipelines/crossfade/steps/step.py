@@ -68,12 +68,14 @@ class Lock(Data):
 
     of_leaving_key: on the parent of a foreign key that goes: no statement names it, and nobody need have a right on it.
     alone: on a partitioned table itself, not on its partitions.
+    last: clients who hold another of the step's locks want this one, by a trigger, and none the other way round.
     """
 
     relation: Relation
     mode: LockMode
     of_leaving_key: bool = False
     alone: bool = False
+    last: bool = False
 
     @property
     def blocks(self) -> str:
