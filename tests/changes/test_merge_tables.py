@@ -95,6 +95,16 @@ REFUSED = [
     ("", REFERRED.replace("customers, from", "legacy_customers, from"), "merged into itself"),
     ("", REFERRED.replace(", without: [fax]", ""), "nothing in public.customers takes fax"),
     ("", REFERRED.replace(WITH_NAME, "without: [fax, full_name]"), "customers.name must"),
+    (
+        "",
+        REFERRED.replace(WITH_NAME, "set: {name: full_name}, without: [fax, full_name, mail, plan]"),
+        "takes no column of public.legacy_customers",
+    ),
+    (
+        "ALTER TABLE customers ADD n int; ALTER TABLE legacy_customers ADD n int GENERATED ALWAYS AS (id * 2) STORED",
+        REFERRED,
+        "legacy_customers.n is a generated column",
+    ),
     ("", REFERRED.replace("name}", "name, id: fax}"), "id is the key of public.customers"),
     ("", REFERRED.replace("name}", "name, source: plan}"), "customers.source is text"),
     ("", REFERRED.replace("name}", "name, source: mail}"), "mail of public.legacy_customers is given"),

@@ -236,3 +236,28 @@ def test_a_row_that_is_filled_asks_for_no_lock_on_the_one_that_it_is_filled_from
         scene.up(through="backfill")
 
     assert scene.ledger().count_conflicts("m", most=2) == 0
+
+
+def test_a_trigger_of_the_users_that_fires_for_what_is_carried_finds_its_tables(moving: Scene) -> None:
+    moving.sql(
+        "CREATE TABLE log (ship_to text); CREATE FUNCTION logged() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO log VALUES (new.ship_to); RETURN NULL; END $$;"
+        "CREATE TRIGGER logged AFTER UPDATE ON shipments FOR EACH ROW EXECUTE FUNCTION logged()"
+    )
+
+    moving.sql("UPDATE orders SET address = 'logged' WHERE id = 1")
+
+    assert moving.one("SELECT ship_to FROM log") == "logged"
+    assert moving.one("SELECT ship_to FROM shipments WHERE order_id = 1") == "logged"
+
+
+def test_a_transaction_waits_for_a_second_however_many_of_its_rows_are_held(moving: Scene) -> None:
+    with moving.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM shipments WHERE order_id <= 12 FOR UPDATE")
+        moving.sql("SET statement_timeout TO '8s'")
+
+        moving.sql("UPDATE orders SET address = 'held' WHERE id <= 12")
+
+    moving.sql("RESET statement_timeout")
+    moving.up()
+    assert moving.one("SELECT count(*) FROM shipments WHERE ship_to = 'held'") == 12

@@ -150,8 +150,8 @@ def kept_in_step(moved: Moved, before: AnyStep, *, hazards: tuple[Hazard, ...]) 
             Hazard(
                 "held-rows",
                 "note",
-                f"a write of a row whose other half somebody holds waits for it up to a second; if it is held longer,"
-                f" it is carried over later, and {mirror.shown} differ until then",
+                "a write of a row whose other half somebody holds waits for it, all writes of a transaction together"
+                f" for up to a second; what is held longer is carried over later, and {mirror.shown} differ until then",
                 "end transactions soon that write or lock these rows",
             ),
             prepared_hazard(table, "warning", "after retire and drop"),

@@ -60,11 +60,12 @@ class MergeTables(Change):
 
     ## Locks
 
-    ACCESS EXCLUSIVE on the table that goes for an instant in expand (two columns) and at `retire`; on the kept table at
-    `archive`; on each table that refers in expand, `retire`, `archive` and `drop`. SHARE ROW EXCLUSIVE for an instant,
-    for triggers and foreign keys, on each of them alone or with its parent. Rows are locked a batch at a time.
-    A write locks the row and its like. It never waits in a queue for the other one, so nobody deadlocks by it: it asks
-    again for up to a second, then goes on alone, and is carried over when it commits, or when the engine looks.
+    ACCESS EXCLUSIVE on the table that goes for an instant in expand (two columns) and at `retire`; on the kept table in
+    validate, where it has unique rules, and at `archive`; on each table that refers in expand, `retire`, `archive` and
+    `drop`. SHARE ROW EXCLUSIVE for an instant, for triggers and foreign keys, on each of them alone or with its parent.
+    Rows are locked a batch at a time. A write locks the row and its like. It never waits in a queue for the other one,
+    so nobody deadlocks by it: it asks again for up to a second of its transaction, then goes on alone, and is carried
+    over when it commits, or when the engine looks.
 
     ## Hazards
 
@@ -77,6 +78,11 @@ class MergeTables(Change):
     - `irreversible-drop`: what `drop` takes away cannot be brought back: the old keys, and columns under `without`.
     - `freed-column`: a column that refers may be empty from expand on, for rows that refer to what only the kept table
       has.
+
+    After an INSERT into the table that goes, `lastval()`, and `currval()` of the kept table's sequence, are the key of
+    the like: use RETURNING. Until validate an INSERT with ON CONFLICT does not meet a like: that gives way, and a new
+    row comes. A row that meets in its own transaction what has yet to go from the kept table, as after TRUNCATE, gets
+    its like with the next check.
 
     A row that the kept table cannot hold (a unique rule, a check) does not fail the old version's statement: it is in
     conflict, and contract waits until it is mended or deleted. From validate on no row of a table under `references`
@@ -204,8 +210,21 @@ class MergeTables(Change):
         for column in kept.columns:
             taken = column.name in (*found, *self.set, *kept.key) or column.generated
             there = table.by_name.get(column.name)
-            if not taken and there is not None and not there.generated and there.name not in self.without:
-                found[column.name] = column.name
+            if taken or there is None or there.name in self.without:
+                continue
+            if there.generated:
+                context.refuse(
+                    f"{table.name}.{there.name} is a generated column, and {kept.name}.{there.name} a plain one",
+                    why="what is written to that could not come back",
+                    fix=f"give it its value under `set`, or say `without: [{there.name}]`",
+                )
+            found[column.name] = column.name
+        if not found:
+            context.refuse(
+                f"{kept.name} takes no column of {table.name}",
+                why="the rows of both would have nothing in common",
+                fix="name under `columns` which takes which, or use `insert_rows` and `drop_table`",
+            )
         self._refuse_unlike(context, table, kept, found)
         return found
 

@@ -20,6 +20,7 @@ from crossfade.changes._mirrored import (
 from crossfade.changes._obstacles import refuse_branched
 from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
+from crossfade.spec.databases import search_path
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import lock, text
 from crossfade.steps.mirror import Half, Mirror
@@ -119,6 +120,7 @@ class MoveColumn(Change):
             right=Half(target.name, tuple(self.by.values()), (name,)),
             given=(table.by_name[self.column],),
             key_types=tuple(table.by_name[column].type for column in self.by),
+            search_path=search_path(context.schema),
             makes=False,
             silent=is_silent(context.catalog, context.head, target.name, where=context.where, done="filled"),
         )

@@ -14,6 +14,7 @@ from crossfade.changes._context import Context
 from crossfade.changes._mirrored import Moved, add_columns, kept_in_step, refuse_unmovable
 from crossfade.changes._parts import empty_table, made_constraint
 from crossfade.composing import sql
+from crossfade.spec.databases import search_path
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import LONGEST_NAME, Identifier
 from crossfade.steps.compose import identifier, lock, lock_parents, names, text
@@ -110,6 +111,7 @@ class SplitTable(Change):
             right=Half(name, tuple(self.key.get(column, column) for column in key), self.columns),
             given=tuple(table.by_name[column] for column in self.columns),
             key_types=tuple(table.by_name[column].type for column in key),
+            search_path=search_path(context.schema),
             makes=True,
         )
         truncated = Hazard(

@@ -15,6 +15,9 @@ SHORT: LiteralString = "SET lock_timeout TO '400ms'"
 # Classes of SQLSTATE about the server: those stay errors.
 SERVER = ("53", "57", "58", "XX")
 _PATH: LiteralString = "SET search_path TO pg_catalog, pg_temp"
+# A row that somebody holds is asked for again and again: for a second of a transaction, however many rows it writes.
+_TIMES, _PAUSE = 100, 0.01  # seconds
+_WAITED = "crossfade.waited"
 
 
 class Kept(Protocol):
@@ -40,6 +43,19 @@ def key_arguments(kept: Kept) -> Values:
     return [sql.Identifier(f"_cf_key_{number}") for number in range(len(kept.key_types))]
 
 
+def tries() -> sql.Composable:
+    """An expression: how often a row may still be asked for once more in the transaction at hand."""
+    waited = sql.SQL("nullif(pg_catalog.current_setting({}, true), '')::int").format(sql.Literal(_WAITED))
+    return sql.SQL("(SELECT {} - coalesce({}, 0))").format(sql.Literal(_TIMES), waited)
+
+
+def pause() -> sql.Composable:
+    """A statement before a row is asked for once more."""
+    return sql.SQL("PERFORM pg_catalog.pg_sleep({}), pg_catalog.set_config({}, ({} + 1 - {})::text, true);").format(
+        sql.Literal(_PAUSE), sql.Literal(_WAITED), sql.Literal(_TIMES), tries()
+    )
+
+
 def keyed_function(
     kept: Kept,
     name: sql.Identifier,
@@ -47,16 +63,22 @@ def keyed_function(
     returns: LiteralString,
     body: sql.Composable,
     settings: LiteralString = "",
+    path: Iterable[str] = (),
 ) -> sql.Composable:
-    """A function of a key. more: the other arguments. settings: beside the search_path."""
+    """A function of a key.
+
+    more: the other arguments. settings: beside the search_path. path: the schemas in that beside pg_catalog, where
+    triggers of the user's that it fires look things up.
+    """
+    schemas = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *path, "pg_temp")))
     key = [
         sql.SQL("{} {}").format(argument, trusted(type_))
         for argument, type_ in zip(key_arguments(kept), kept.key_types, strict=True)
     ]
     arguments = sql.SQL(", ").join([*key, *map(sql.SQL, more)])
-    return sql.SQL("CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE plpgsql {} {} AS {}").format(
-        name, arguments, sql.SQL(returns), sql.SQL(_PATH), sql.SQL(settings), quoted(body)
-    )
+    return sql.SQL(
+        "CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE plpgsql SET search_path TO {} {} AS {}"
+    ).format(name, arguments, sql.SQL(returns), schemas, sql.SQL(settings), quoted(body))
 
 
 def no_keyed_function(kept: Kept, name: sql.Identifier, more: Iterable[LiteralString]) -> sql.Composable:

@@ -14,10 +14,8 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed, Side
 from crossfade.steps.compose import equal, names, record
 from crossfade.steps.conflicts import HELD
-from crossfade.steps.kept import SERVER, SHORT, classes, keyed_function
+from crossfade.steps.kept import SERVER, SHORT, classes, keyed_function, pause, tries
 from crossfade.steps.plpgsql import quoted, settings_of
-
-TIMES, PAUSE = 100, 0.01  # seconds
 
 
 def functions(absorbed: Absorbed) -> Iterator[sql.Composable]:
@@ -116,8 +114,8 @@ BEGIN
     RETURN;
   END IF;
   BEGIN
-    FOR attempt IN 0 .. CASE WHEN patient THEN {times} ELSE 0 END LOOP
-      IF attempt > 0 THEN PERFORM pg_catalog.pg_sleep({pause}); END IF;
+    FOR attempt IN 0 .. CASE WHEN patient THEN greatest({tries}, 0) ELSE 0 END LOOP
+      IF attempt > 0 THEN {pause} END IF;
       IF patient THEN
         here := EXISTS (SELECT FROM {source});
       ELSE
@@ -155,8 +153,8 @@ END
         key=key,
         side=sql.Literal(side),
         settle=absorbed.function("settle"),
-        times=sql.Literal(TIMES),
-        pause=sql.Literal(PAUSE),
+        tries=tries(),
+        pause=pause(),
         source=here,
         target=there,
         write=absorbed.function(f"write_{side}"),
@@ -174,7 +172,7 @@ def _write(absorbed: Absorbed, side: Side) -> sql.Composable:
     key = absorbed.argument
     body = sql.SQL("\nBEGIN\n{}\nEND\n").format(_to_like(absorbed, key) if side == "left" else _to_row(absorbed, key))
     more: tuple[LiteralString, ...] = ("told text[]", "here boolean", "other boolean")
-    return keyed_function(absorbed, absorbed.function(f"write_{side}"), more, "void", body, SHORT)
+    return keyed_function(absorbed, absorbed.function(f"write_{side}"), more, "void", body, SHORT, absorbed.search_path)
 
 
 def _to_like(absorbed: Absorbed, key: sql.Composable) -> sql.Composable:

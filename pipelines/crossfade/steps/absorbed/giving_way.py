@@ -10,10 +10,11 @@ from functools import partial
 from crossfade.catalog.model import Index
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
-from crossfade.steps.absorbed.carry import PAUSE, TIMES, server_failures
+from crossfade.steps.absorbed.carry import server_failures
 from crossfade.steps.absorbed.tables import Absorbed
 from crossfade.steps.carry import key_texts, predicate_text
 from crossfade.steps.compose import equal, lock, per_leaf, record, text
+from crossfade.steps.kept import pause, tries
 from crossfade.steps.plpgsql import commented, quoted, settings_of
 from crossfade.steps.step import EXPAND, VALIDATE, Ddl, Leg
 
@@ -127,7 +128,7 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
   IF TG_OP = 'INSERT' OR {changed} THEN
     SELECT t.{key} INTO held FROM {kept} AS t JOIN {rows} AS s ON {is_like} AND s.{made}
      WHERE {same} AND NOT EXISTS (SELECT FROM {rows} AS s WHERE {is_new});
-    FOR attempt IN 1 .. CASE WHEN held IS NULL THEN 0 ELSE {times} END LOOP
+    FOR attempt IN 1 .. CASE WHEN held IS NULL THEN 0 ELSE greatest({tries}, 1) END LOOP
       PERFORM FROM {rows} AS s WHERE {is_held} AND s.{made} FOR NO KEY UPDATE SKIP LOCKED;
       IF FOUND THEN
         PERFORM FROM {kept} AS k WHERE {k_held} AND NOT {referred} FOR UPDATE SKIP LOCKED;
@@ -143,7 +144,7 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
         END IF;
       END IF;
       EXIT WHEN EXISTS (SELECT FROM {kept} AS k WHERE {k_held} AND {referred});
-      PERFORM pg_catalog.pg_sleep({pause});
+      {pause}
     END LOOP;
   END IF;"""
     ).format(
@@ -160,8 +161,8 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
         k_held=absorbed.has_key("k", sql.SQL("held")),
         b_held=equal(absorbed.key.type, sql.SQL("b.key"), sql.SQL("held")),
         referred=absorbed.referred,
-        times=sql.Literal(TIMES),
-        pause=sql.Literal(PAUSE),
+        tries=tries(),
+        pause=pause(),
         notes=absorbed.notes,
         migration=sql.Literal(absorbed.migration),
         relation=sql.Literal(str(absorbed.table.name)),

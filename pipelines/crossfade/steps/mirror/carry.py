@@ -12,11 +12,9 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, record
 from crossfade.steps.conflicts import HELD
-from crossfade.steps.kept import SERVER, SHORT, classes, key_arguments, key_json, keyed_function
+from crossfade.steps.kept import SERVER, SHORT, classes, key_arguments, key_json, keyed_function, pause, tries
 from crossfade.steps.mirror.tables import OURS, PLACEHOLDER, Mirror, Way
 from crossfade.steps.plpgsql import commented
-
-_TIMES, _PAUSE = 100, 0.01  # seconds
 
 
 def functions(mirror: Mirror) -> Iterator[sql.Composable]:
@@ -41,8 +39,8 @@ DECLARE
   failed text := {held};
 BEGIN
   BEGIN
-    FOR attempt IN 0 .. CASE WHEN patient THEN {times} ELSE 0 END LOOP
-      IF attempt > 0 THEN PERFORM pg_catalog.pg_sleep({pause}); END IF;
+    FOR attempt IN 0 .. CASE WHEN patient THEN greatest({tries}, 0) ELSE 0 END LOOP
+      IF attempt > 0 THEN {pause} END IF;
       IF patient THEN
         there := EXISTS (SELECT FROM {source} AS s WHERE {s});
       ELSE
@@ -83,8 +81,8 @@ END
         s=way.is_row(source, "s", key),
         target=target.sql,
         t=way.is_row(target, "t", key),
-        times=sql.Literal(_TIMES),
-        pause=sql.Literal(_PAUSE),
+        tries=tries(),
+        pause=pause(),
         server=server_failures(),
         held=sql.Literal(HELD),
         write=_writer(way),
@@ -120,7 +118,7 @@ END
 """
     ).format(_act(way, key_arguments(way.mirror)))
     more = ("told text[]", "there boolean", "other boolean", "noted boolean")
-    return keyed_function(way.mirror, _writer(way), more, "text", body, SHORT)
+    return keyed_function(way.mirror, _writer(way), more, "text", body, SHORT, way.mirror.search_path)
 
 
 def _act(way: Way, key: Values) -> sql.Composable:

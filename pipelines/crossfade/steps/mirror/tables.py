@@ -47,6 +47,7 @@ class Mirror:
     key_types: as the catalog prints them; the same on both sides.
     makes: a left row has a right row, made and gone with it. Else right rows come and go by themselves, and the
         columns of a left row go to the right row of its key if there is one.
+    search_path: where user triggers that fire for what is carried look things up.
     silent: user triggers must not fire for the right rows we fill.
     """
 
@@ -57,6 +58,7 @@ class Mirror:
     given: tuple[Column, ...]
     key_types: tuple[str, ...]
     makes: bool
+    search_path: tuple[str, ...]
     silent: bool = False
 
     def own(self, purpose: str) -> str:

@@ -25,11 +25,11 @@ from crossfade.steps.kept import (
     no_keyed_function,
     no_trigger_function,
     none_noted,
+    pause,
+    tries,
     trigger_function,
 )
 from crossfade.steps.twin.tables import Moment, Twin
-
-_TIMES, _PAUSE = 100, 0.01  # seconds
 
 # Each with the types of its arguments behind the key.
 _KEYED: dict[str, tuple[LiteralString, ...]] = {"carry": ("boolean",), "write": ("boolean",), "settle": ()}
@@ -187,8 +187,8 @@ DECLARE
   failed text := {held};
 BEGIN
   BEGIN
-    FOR attempt IN 0 .. {times} LOOP
-      IF attempt > 0 THEN PERFORM pg_catalog.pg_sleep({pause}); END IF;
+    FOR attempt IN 0 .. greatest({tries}, 0) LOOP
+      IF attempt > 0 THEN {pause} END IF;
       IF attempt > 0 OR NOT fresh THEN
         IF EXISTS (SELECT FROM {source} AS s WHERE {s}) THEN
           PERFORM FROM {target} AS t WHERE {t} FOR NO KEY UPDATE SKIP LOCKED;
@@ -214,8 +214,8 @@ END
     ).format(
         **_parts(twin, moment),
         shown=trusted(str(twin.other(moment)).replace("$", "")),
-        times=sql.Literal(_TIMES),
-        pause=sql.Literal(_PAUSE),
+        tries=tries(),
+        pause=pause(),
     )
     return keyed_function(twin, twin.function("carry"), ("fresh boolean",), "void", body)
 
