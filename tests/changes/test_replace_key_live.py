@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -19,10 +20,12 @@ SELECT (SELECT count(*) FROM lines LEFT JOIN orders AS o ON o.id = order_id WHER
        (SELECT count(*) FROM parcels LEFT JOIN orders AS o ON o.id = order_id WHERE note IS DISTINCT FROM what),
        (SELECT count(*) FROM refunds JOIN orders AS o ON o.id = order_id WHERE note <> why)"""
 
+FRESH = count(10**6)  # ids that nobody has drawn before
+
 
 def old(app: psycopg.Connection[Any], dice: random.Random, number: int) -> None:
     """Knows orders by country and number, changes that, and inserts parcels before the order they are of."""
-    fresh, word = dice.randrange(10**8), f"old {dice.random()}"
+    fresh, word = next(FRESH), f"old {dice.random()}"
     with app.transaction():
         app.execute("INSERT INTO parcels VALUES ('DK', %s, 1, %s)", (fresh, word))
         app.execute("INSERT INTO orders VALUES ('DK', %s, %s)", (fresh, word))
@@ -42,7 +45,7 @@ def old(app: psycopg.Connection[Any], dice: random.Random, number: int) -> None:
 
 def new(app: psycopg.Connection[Any], dice: random.Random, number: int) -> None:
     """Knows orders by their id."""
-    fresh, word = dice.randrange(10**8), f"new {dice.random()}"
+    fresh, word = next(FRESH), f"new {dice.random()}"
     with app.transaction():
         row = app.execute("INSERT INTO orders VALUES ('DE', %s, %s) RETURNING id", (fresh, word)).fetchone()
         assert row is not None
