@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import errors, sql
 
-from crossfade.steps.conflicts import BOTH_WRITTEN, NOT_FILLED
+from crossfade.steps.conflicts import BOTH_WRITTEN, ENDLESS, NOT_FILLED
 
 # Of these classes of SQLSTATE the server's message names objects, settings and sessions. Others quote what a row holds
 # (`invalid input syntax for type integer: "..."`), or may do so in some version or extension.
@@ -86,6 +86,8 @@ def condition(sqlstate: str) -> str:
     """PostgreSQL's own name of the condition, e.g. `invalid text representation`."""
     if sqlstate == BOTH_WRITTEN:
         return "one statement wrote both sides, and they disagree"
+    if sqlstate == ENDLESS:
+        return "triggers of both tables go on changing what the other one has set"
     if sqlstate == NOT_FILLED:
         return "the row that it refers to has no new key yet"
     try:

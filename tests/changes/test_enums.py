@@ -237,3 +237,12 @@ def test_a_column_of_a_domain_becomes_one_of_its_base_type_and_of_a_plain_domain
     assert scene.up(id="two").ended == "complete"
 
     assert scene.sql("SELECT n, pg_typeof(n)::text FROM items ORDER BY 1") == [(-1, "plain"), (1, "plain")]
+
+
+def test_the_default_of_a_column_that_becomes_text_holds_on_to_the_enum_no_more(scene: Scene) -> None:
+    scene.sql(f"{MOOD}; CREATE TABLE items (id int PRIMARY KEY, felt mood NOT NULL DEFAULT 'sad')")
+    spec(scene, "change_column: {table: items, column: felt, to: {type: text}}")
+
+    assert scene.up().ended == "complete"
+
+    assert "felt text DEFAULT 'sad'::text NOT NULL" in scene.schema()

@@ -90,6 +90,12 @@ ONLY = "merge_tables: {table: customers, from: legacy_customers, columns: {name:
 REFERRED = ONLY % ", references: [{table: legacy_notes, column: customer_id}]"
 LAST_NUMBERS = "ALTER SEQUENCE customers_id_seq AS int; SELECT setval('customers_id_seq', 2147483600)"
 WITH_NAME = "columns: {name: full_name}, without: [fax]"
+TOUCHED = """CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN new.at := clock_timestamp(); RETURN new; END $$""" + "".join(
+    f"; ALTER TABLE {table} ADD at timestamptz;"
+    f" CREATE TRIGGER touched BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION touched()"
+    for table in ("customers", "legacy_customers")
+)
 REFUSED = [
     ("", ONLY % "", "foreign key legacy_notes_legacy_customer_id_fkey of public.legacy_notes points at the key"),
     ("", REFERRED.replace("customers, from", "legacy_customers, from"), "merged into itself"),
@@ -120,6 +126,8 @@ REFUSED = [
         REFERRED,
         "legacy_notes may be checked at commit",
     ),
+    ("ALTER TABLE customers ADD EXCLUDE USING btree (mail WITH =)", REFERRED, "mail is in the exclusion constraint"),
+    (TOUCHED, REFERRED, "trigger touched of public.customers sets at, and touched of public.legacy_customers sets at"),
     ("DROP TABLE orders; ALTER TABLE customers ALTER id TYPE int; " + LAST_NUMBERS, REFERRED, "9 in 10"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -28,17 +29,12 @@ class Clients:
         self.made: dict[str, str] = {}
         self.gone: set[str] = set()
         self._lock = threading.Lock()
-        self._next = 10_000
-
-    def _fresh(self) -> int:
-        with self._lock:
-            self._next += 1
-            return self._next
+        self._fresh = count(10_001)
 
     def old(self, app: App, dice: random.Random, _number: int) -> None:
         match dice.randrange(5):
             case 0:
-                number = self._fresh()
+                number = next(self._fresh)
                 with app.transaction():
                     app.execute(
                         "INSERT INTO legacy_customers (id, full_name, mail) VALUES (%s, %s, %s)",
@@ -64,7 +60,7 @@ class Clients:
     def new(self, app: App, dice: random.Random, _number: int) -> None:
         match dice.randrange(5):
             case 0:
-                number = self._fresh()
+                number = next(self._fresh)
                 with app.transaction():
                     row = app.execute(
                         "INSERT INTO customers (name, mail) VALUES (%s, %s) RETURNING id", (f"N{number}", f"n{number}")

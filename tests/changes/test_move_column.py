@@ -99,6 +99,20 @@ def test_rows_are_deleted_one_by_one_and_a_value_is_kept_where_its_row_stays(mov
     assert moving.sql("SELECT address FROM orders WHERE id = 2") == [("street 2",)]
 
 
+def test_a_unique_value_goes_to_another_row_though_the_one_it_comes_from_is_held(scene: Scene) -> None:
+    scene.sql(SCHEMA)
+    scene.sql("CREATE UNIQUE INDEX ON orders (address)")
+    spec(scene, MOVE)
+    scene.up(through="validate")
+    with scene.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM shipments WHERE order_id = 2 FOR UPDATE")
+        scene.sql("UPDATE orders SET address = 'gone' WHERE id = 2")
+        scene.sql("UPDATE orders SET address = 'street 2' WHERE id = 1")
+
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT ship_to FROM shipments WHERE order_id < 3 ORDER BY order_id") == [("street 2",), ("gone",)]
+
+
 def test_contract_waits_for_a_value_that_has_no_row_to_go_to(moving: Scene) -> None:
     moving.sql("INSERT INTO orders VALUES (401, NULL, 'nowhere')")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -50,20 +50,14 @@ class Clients:
     def __init__(self, scene: Scene, *, lines: bool) -> None:
         self.rows: dict[int, tuple[str, int]] = {key: (at, n) for key, at, n in scene.sql(ALL)}
         self.lines = lines
-        self._next = 10_000
-        self._lock = threading.Lock()
-
-    def _fresh(self) -> int:
-        with self._lock:
-            self._next += 1
-            return self._next
+        self._fresh = count(10_001)
 
     def write(self, app: App, dice: random.Random, number: int) -> None:
         key, n = 3 * dice.randrange(1, 490) + number, dice.randrange(1000)
         at = f"2024-{dice.randrange(1, 13):02}-{dice.randrange(1, 29):02}"
         match dice.randrange(6):
             case 0:
-                key = self._fresh()
+                key = next(self._fresh)
                 with app.transaction():
                     app.execute("INSERT INTO orders VALUES (%s, %s, %s)", (key, at, n))
                     if self.lines:
@@ -77,7 +71,7 @@ class Clients:
                 if key in self.rows:
                     self.rows[key] = (at, self.rows[key][1])
             case 3:
-                other = self._fresh()
+                other = next(self._fresh)
                 app.execute("UPDATE orders SET id = %s WHERE id = %s", (other, key))
                 if key in self.rows:
                     self.rows[other] = self.rows.pop(key)
@@ -214,6 +208,22 @@ def test_whatever_a_client_does_to_a_row_reaches_the_twin(beside: Scene) -> None
     beside.sql("TRUNCATE orders")
     assert beside.rollback().ended == "undone"
     assert beside.one("SELECT count(*) FROM orders") == 0
+
+
+def test_what_functions_of_its_rules_call_is_found_where_applications_find_it(scene: Scene) -> None:
+    scene.sql(
+        "CREATE FUNCTION known(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';"
+        "CREATE FUNCTION asked(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN known($1); END';"
+        "CREATE TABLE orders (id bigint PRIMARY KEY, n int CHECK (asked(n)));"
+        "INSERT INTO orders SELECT i, i FROM generate_series(1, 20) AS i"
+    )
+    spec(scene, BY_HASH, more=SOON)
+    scene.up(through="validate")
+
+    scene.sql("UPDATE orders SET n = 100 WHERE id = 1; INSERT INTO orders VALUES (21, 21)")
+
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT id FROM orders WHERE n = 100 OR id = 21 ORDER BY 1") == [(1,), (21,)]
 
 
 def test_a_row_that_belongs_into_no_partition_holds_cutover_up(scene: Scene) -> None:

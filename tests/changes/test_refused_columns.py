@@ -143,6 +143,8 @@ IN_THE_WAY = [
     (to_integer("counter").replace("integer", "bigint"), "public.users.counter has a sequence of its own"),
     (to_integer("shout"), "public.users.shout is a generated column"),
     ("drop_column: {table: users, column: shout}", "public.users.shout is a generated column"),
+    ("create_index: {table: some_view, name: i, columns: [name]}", "public.some_view is a view, and a table is wanted"),
+    ("change_column: {table: users, column: shout, to: {default: '1'}}", "public.users.shout is a generated column"),
     ("drop_column: {table: users, column: number}", "public.users.number is an identity column"),
     (to_integer("identifying"), "identity_index is the replica identity of public.users"),
     (to_integer("granted"), "public.users.granted has privileges of its own"),

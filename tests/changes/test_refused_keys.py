@@ -133,3 +133,21 @@ def test_what_postgresql_takes_is_taken_and_can_be_done(scene: Scene, change: st
 
     assert refusal(scene, change) == ()
     assert scene.up().ended == "complete"
+
+
+def test_rows_that_only_an_extension_tells_apart_are_not_kept_in_step(scene: Scene) -> None:
+    """In a trigger `=` of citext would be that of text, and that of ltree would not be found."""
+    scene.sql(
+        "CREATE EXTENSION citext; CREATE TABLE tags (id citext PRIMARY KEY, name text);"
+        "CREATE TABLE more (id citext PRIMARY KEY); CREATE TABLE kept (id serial PRIMARY KEY, name text)"
+    )
+
+    for change in (
+        "split_table: {table: tags, columns: [name], into: names}",
+        "move_column: {table: tags, column: name, to: more, by: {id: id}}",
+        "partition_table: {table: tags, hash: {columns: [id], partitions: 2}}",
+        "replace_key: {table: tags, column: key, type: bigint}",
+        "merge_tables: {table: kept, from: tags}",
+    ):
+        (said,) = refusal(scene, change)
+        assert said.what == "rows are told apart by values of public.citext, which operators of schema public compare"

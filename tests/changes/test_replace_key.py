@@ -101,6 +101,17 @@ def test_a_key_that_counts_gives_way_to_one_of_another_name(scene: Scene, type_:
     assert counted == (None if type_ == "uuid" else "public.people_number_seq")
 
 
+def test_the_old_version_finds_what_is_made_of_the_new_key_in_place_of_one_that_goes(scene: Scene) -> None:
+    scene.sql("CREATE TABLE codes (code text PRIMARY KEY, name text); INSERT INTO codes VALUES ('a', 'A')")
+    spec(scene, """replace_key: {table: codes, column: id, type: bigint, down: {code: "'new ' || id"}}""")
+    scene.up(through="expand")
+
+    scene.sql("INSERT INTO codes (name) VALUES ('B'), ('C')")
+
+    found = scene.sql("SELECT code = CASE name WHEN 'A' THEN 'a' ELSE 'new ' || id END FROM codes")
+    assert found == [(True,)] * 3
+
+
 UNDONE = [("orders", "cutover"), ("orders", "archive"), ("people", "backfill"), ("people", "archive")]
 
 

@@ -93,6 +93,7 @@ def test_both_versions_insert_update_and_delete(scene: Scene) -> None:
         ("CREATE INDEX user_profiles_plan_idx ON plans (id)", SPLIT, "index user_profiles_plan_idx exists already"),
         ("ALTER TABLE users ADD CHECK (plan > 0) NOT VALID", SPLIT, "of public.users is NOT VALID"),
         ("GRANT SELECT (bio) ON users TO PUBLIC", SPLIT, "has privileges of its own"),
+        ("ALTER TABLE users ADD UNIQUE (plan) DEFERRABLE", SPLIT, "is DEFERRABLE INITIALLY IMMEDIATE"),
     ],
 )
 def test_what_stands_in_the_way_is_refused(scene: Scene, more: str, split: str, said: str) -> None:
@@ -105,7 +106,7 @@ def test_what_stands_in_the_way_is_refused(scene: Scene, more: str, split: str, 
 
 def test_the_new_table_has_the_grants_of_the_old_one(scene: Scene) -> None:
     scene.sql(SCHEMA)
-    scene.sql("GRANT SELECT, INSERT ON users TO PUBLIC")
+    scene.sql("GRANT SELECT, INSERT ON users TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT DELETE ON TABLES TO PUBLIC")
     spec(scene, SPLIT)
 
     scene.up(through="expand")

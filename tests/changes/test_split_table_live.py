@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -38,17 +39,12 @@ class Clients:
         self.made: dict[int, tuple[str, str | None, int]] = {}
         self.gone: set[int] = set()
         self._lock = threading.Lock()
-        self._next = 10_000
-
-    def _fresh(self) -> int:
-        with self._lock:
-            self._next += 1
-            return self._next
+        self._fresh = count(10_001)
 
     def old(self, app: App, dice: random.Random, _number: int) -> None:
         match dice.randrange(4):
             case 0:
-                key = self._fresh()
+                key = next(self._fresh)
                 app.execute("INSERT INTO users VALUES (%s, 'O', %s, 'old', 7)", (key, f"m{key}"))
                 self.made[key] = (f"m{key}", "old", 7)
             case 1:
@@ -64,13 +60,13 @@ class Clients:
     def new(self, app: App, dice: random.Random, _number: int) -> None:
         match dice.randrange(4):
             case 0:
-                key = self._fresh()
+                key = next(self._fresh)
                 with app.transaction():
                     app.execute("INSERT INTO users (id, name) VALUES (%s, 'N')", (key,))
                     app.execute("INSERT INTO profiles (user_id, mail, plan) VALUES (%s, %s, 3)", (key, f"m{key}"))
                 self.made[key] = (f"m{key}", None, 3)
             case 1:
-                key = self._fresh()  # each statement by itself
+                key = next(self._fresh)  # each statement by itself
                 app.execute("INSERT INTO users (id, name) VALUES (%s, 'N')", (key,))
                 app.execute(
                     "INSERT INTO profiles (user_id, mail, bio, plan) VALUES (%s, %s, 'new', 4)"
@@ -278,7 +274,13 @@ def test_what_replication_applies_is_carried_too(split: Scene) -> None:
 
 
 def test_truncate_empties_the_other_side(split: Scene) -> None:
+    split.sql(
+        "CREATE TABLE log (id int); CREATE FUNCTION logged() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO log VALUES (new.id); RETURN new; END $$;"
+        "CREATE TRIGGER logged BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION logged()"
+    )
     split.sql("TRUNCATE profiles")
+    assert split.one("SELECT count(*) FROM log") == 2
     assert split.sql("SELECT mail, bio, plan FROM users ORDER BY id") == [(None, None, 1), (None, None, 1)]
 
     split.sql("TRUNCATE users CASCADE")
@@ -289,6 +291,31 @@ def test_a_deleted_other_half_leaves_the_old_columns_empty(split: Scene) -> None
     split.sql("DELETE FROM profiles WHERE user_id = 1")
 
     assert split.sql("SELECT name, mail, bio, plan FROM users WHERE id = 1") == [("N1", None, None, 1)]
+
+
+def test_a_row_that_the_new_version_deletes_stays_away_until_it_inserts_it_again(split: Scene) -> None:
+    split.sql("DELETE FROM profiles")
+    assert split.one("SELECT count(*) FROM profiles") == 0
+    split.sql("INSERT INTO profiles (user_id, mail) VALUES (2, 'again')")
+
+    assert split.up().ended == "complete"
+
+    assert split.sql("SELECT user_id, mail, bio FROM profiles") == [(2, "again", None)]
+
+
+def test_a_delete_by_the_new_version_holds_though_the_other_half_is_held_and_written_then(scene: Scene) -> None:
+    scene.sql(USERS.replace("2000", "3"))
+    spec(scene, SPLIT.replace("mail, ", ""))
+    scene.up(through="validate")
+    with scene.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM users FOR NO KEY UPDATE")
+        scene.sql("DELETE FROM profiles WHERE user_id < 3")
+
+    scene.sql("UPDATE users SET bio = 'later' WHERE id = 1")
+
+    assert scene.sql("SELECT bio, plan FROM users WHERE id = 1") == [("later", 1)]
+    assert scene.up().ended == "complete"
+    assert scene.sql("SELECT user_id, bio, plan FROM profiles") == [(3, None, 3), (1, "later", 1)]
 
 
 def test_a_new_row_with_an_upsert_keeps_what_the_old_version_wrote(split: Scene) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.changes.life import spec
 from tests.scene import Scene
 
+from crossfade.changes import Refused
 from crossfade.execute import Blocked, ExecutionFailed, StepRefused
 from crossfade.spec import SpecError
 
@@ -74,6 +75,32 @@ def test_without_a_transaction_it_may_do_what_postgresql_refuses_in_one(scene: S
 
     scene.rollback()
     assert scene.one("SELECT to_regclass('i') IS NULL")
+
+
+@pytest.mark.parametrize(
+    ("up", "said"),
+    [
+        ("VACUUM a", "runs VACUUM a outside of a transaction only"),
+        ("REINDEX TABLE CONCURRENTLY a", "outside of a transaction only"),
+        ("COPY a FROM STDIN", "need a client that sends or takes rows"),
+    ],
+)
+def test_what_could_not_run_is_refused_before_anything_is_begun(scene: Scene, up: str, said: str) -> None:
+    scene.sql("CREATE TABLE a (b int)")
+    spec(scene, f"sql: {{up: {up}}}")
+
+    with pytest.raises((Refused, SpecError), match=said):
+        scene.up()
+
+
+@pytest.mark.parametrize("alone", ["", ", transaction: false, reason: repeatable"])
+def test_what_it_sets_does_not_outlive_it(scene: Scene, alone: str) -> None:
+    scene.sql("CREATE SCHEMA other")
+    spec(scene, f"sql: {{up: SET search_path TO other{alone}}}", "sql: {up: CREATE TABLE a (), down: DROP TABLE a}")
+
+    scene.up()
+
+    assert scene.one("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'a'") == "public"
 
 
 def test_without_a_transaction_what_is_done_already_is_not_done_again(scene: Scene) -> None:

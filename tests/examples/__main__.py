@@ -23,7 +23,7 @@ _WEAKEST_FIRST: tuple[LockMode, ...] = get_args(LockMode)
 def main() -> None:
     asked = _arguments()
     by_name = {example.migration: example for example in EXAMPLES}
-    print("| example | statements | failed | longest wait | strongest lock | in a step of at most |")
+    print("| example | statements | failed | longest wait | strongest lock | held for at most |")
     print("|---|---:|---:|---:|---|---:|")
     with start_local(parent=fast_directory()) as server:
         for name in asked.examples or by_name:
@@ -44,10 +44,10 @@ def _arguments() -> argparse.Namespace:
 
 def _line(example: Example, lived: Lived, steps: list[StepFinished]) -> str:
     strongest = max((_strongest(step.step.locks) for step in steps), key=_WEAKEST_FIRST.index)
-    longest = max(step.seconds - step.lock_wait for step in steps if _strongest(step.step.locks) == strongest)
+    longest = max(step.held for step in steps if _strongest(step.step.locks) == strongest)
     return (
         f"| {example} | {lived.statements:,} | {len(lived.failures)} | {1000 * lived.longest:,.0f} ms"
-        f" | {strongest} | {1000 * longest:,.0f} ms |"
+        f" | {strongest} | {1000 * longest:,.1f} ms |"
     )
 
 

@@ -40,7 +40,9 @@ EXAMPLES = [
              WHERE (attrelid::regclass::text, attname) IN (('users', 'id'), ('orders', 'user_id'),
                    ('profiles', 'user_id'), ('friends', 'who'), ('friends', 'whom'))""",
             "SELECT count(*) > 0 FROM users WHERE id > 3000000000",
-            "SELECT count(*) = 0 FROM orders WHERE user_id NOT IN (SELECT id FROM users)",
+            """
+            SELECT count(*) = 0 FROM orders AS o
+             WHERE NOT EXISTS (SELECT FROM users AS u WHERE u.id = o.user_id)""",
             "SELECT count(*) = 4 FROM pg_constraint WHERE contype = 'f' AND confrelid = 'users'::regclass",
         ],
     ),

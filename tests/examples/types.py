@@ -157,7 +157,8 @@ EXAMPLES = [
         "addresses_as_inet",
         """
         CREATE TABLE logins (id bigint PRIMARY KEY, address text);
-        INSERT INTO logins SELECT i, '10.0.' || i % 256 || '.' || i / 256 FROM generate_series(1, :rows) AS i;
+        INSERT INTO logins
+          SELECT i, '10.' || i / 65536 || '.' || i / 256 % 256 || '.' || i % 256 FROM generate_series(1, :rows) AS i;
         """,
         old=[
             "INSERT INTO logins VALUES (%(n)s, '192.168.0.1')",

@@ -149,6 +149,26 @@ def test_no_client_is_ended_beside_a_foreign_key_that_goes(scene: Scene) -> None
     assert scene.columns("child") == ["id", "parent_id"]
 
 
+@pytest.mark.parametrize(("first", "then"), [("child", "parent"), ("parent", "child")])
+def test_a_foreign_key_goes_though_somebody_always_has_one_of_its_tables_and_comes_to_want_the_other(
+    scene: Scene, first: str, then: str
+) -> None:
+    scene.sql(REFERRING.format("CONSTRAINT refers REFERENCES parent"))
+    scene.spec("locks: {budget: 8s}\nchanges: [{drop_constraint: {table: child, name: refers}}]\n")
+
+    def write(app: psycopg.Connection[Any], _dice: random.Random, _number: int) -> None:
+        with app.transaction():
+            for table in (first, then):
+                app.execute(trusted(f"LOCK TABLE {table} IN ROW SHARE MODE"))
+                time.sleep(0.03)
+
+    with Writers(scene.connect, write, write, write, write) as writers:
+        time.sleep(0.2)
+        assert scene.up().ended == "complete"
+
+    assert writers.failures == []
+
+
 def test_a_client_that_waited_before_our_ddl_came_is_not_ended_either(scene: Scene) -> None:
     """It waits for a row, whose holder then waits for what we hold; and it holds what we wait for."""
     scene.sql(f"ALTER DATABASE {scene.one('SELECT current_database()')} SET deadlock_timeout = '2s'")

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.scene import Scene
 
-from crossfade.execute import LockBudgetExceeded, Retrying, StepRefused
+from crossfade.execute import LockBudgetExceeded, Retrying, StepFinished, StepRefused
 
 ADD = """
 changes: [{add_column: {table: items, column: extra, type: text}}]
@@ -39,6 +39,19 @@ def test_ddl_is_retried_until_the_blocker_is_gone_and_names_it(scene: Scene) -> 
     failed = [event for event in scene.ledger().events("m") if event.kind == "attempt failed"]
     assert failed[0].body["blockers"][0]["pid"] == retries[0].blockers[0].pid
     assert "extra" in scene.columns("items")
+
+
+def test_a_step_says_how_long_it_held_its_locks_without_the_time_it_waited_for_them(scene: Scene) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
+    scene.spec(ADD % "30s")
+    with scene.connect() as blocker:
+        blocker.execute("BEGIN; SELECT FROM items")
+        threading.Timer(1, lambda: blocker.execute("COMMIT")).start()
+
+        scene.up()
+
+    added = next(finished for finished in scene.seen(StepFinished) if finished.attempts > 1)
+    assert 0 < added.held < added.lock_wait
 
 
 def test_others_wait_no_longer_than_lock_timeout_behind_our_ddl(scene: Scene) -> None:

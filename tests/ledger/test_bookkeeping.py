@@ -187,3 +187,18 @@ def test_a_gate_says_since_when_it_answers_so(started: Ledger) -> None:
 
     assert first == again
     assert other > first
+
+
+def test_a_conflict_among_thousands_is_resolved_without_reading_the_others(started: Ledger) -> None:
+    note = "SELECT crossfade.note_conflict('m', 'public.t', jsonb_build_object('id', i), '23514')"
+    read = (
+        "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_all_tables WHERE relid = 'crossfade.conflict'::regclass"
+    )
+    started.connection.execute(f"{note} FROM generate_series(1, 2000) AS i".encode())
+
+    with started.connection.transaction():
+        started.connection.execute("SELECT crossfade.resolve_conflict('m', 'public.t', '{\"id\": 7}')")
+        rows = started.connection.execute(read.encode()).fetchone()
+
+    assert rows is not None
+    assert rows[0] < 10

@@ -98,6 +98,22 @@ def test_a_foreign_key_to_a_column_that_another_change_takes_away_is_refused(
     assert "below" not in problem.fix
 
 
+@pytest.mark.parametrize("step", [1, -1], ids=["key first", "key last"])
+def test_a_foreign_key_to_a_key_that_another_change_replaces_is_refused(scene: Scene, step: int) -> None:
+    refers = "add_constraint: {table: parts, name: c, foreign_key: {columns: [id], references: {table: teams}}}"
+    rekeyed = "replace_key: {table: teams, column: uid, type: uuid, keep: [id]}"
+
+    (problem,) = refusal(scene, *[refers, rekeyed][::step])
+
+    assert "needs the key of public.teams (id), which replace_key in line" in problem.what
+
+
+def test_a_comment_on_a_column_that_another_change_takes_away_is_refused(scene: Scene) -> None:
+    (problem,) = refusal(scene, "set_comment: {table: items, column: age, comment: how old}", TAKERS["age"])
+
+    assert "needs public.items.age" in problem.what
+
+
 @pytest.mark.parametrize("taker", TAKERS)
 @pytest.mark.parametrize("step", [1, -1], ids=["index first", "index last"])
 def test_an_index_of_a_partition_is_refused_over_a_column_that_the_whole_table_loses(

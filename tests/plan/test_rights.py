@@ -122,6 +122,29 @@ def test_a_walk_that_cannot_see_pressure_is_a_warning(scene: Scene, migrator: st
     assert grant not in hazards(FILL)
 
 
+def test_rows_that_row_security_would_hide_are_found_before_anything_is_begun(
+    scene: Scene, migrator: str, hazards: Hazards
+) -> None:
+    scene.sql(
+        f'ALTER TABLE items OWNER TO "{migrator}"; ALTER TABLE items ENABLE ROW LEVEL SECURITY;'
+        f'CREATE TABLE codes (code text PRIMARY KEY); GRANT SELECT, REFERENCES ON codes TO "{migrator}"'
+    )
+    refers = "{columns: [code], references: {table: codes}}"
+    bind = f"add_constraint: {{table: items, name: known, foreign_key: {refers}}}"
+    seen = f'ALTER ROLE "{migrator}" BYPASSRLS'
+    assert seen not in {*hazards(FILL), *hazards(bind)}  # its owner has them all
+
+    scene.sql("ALTER TABLE items FORCE ROW LEVEL SECURITY")
+    assert "row security of public.items in database `app` binds role" in hazards(FILL)[seen].what
+    assert seen not in hazards("add_column: {table: items, column: plain, type: text}")  # no row is read for it
+
+    scene.sql("ALTER TABLE items NO FORCE ROW LEVEL SECURITY; ALTER TABLE codes ENABLE ROW LEVEL SECURITY")
+    assert "row security of public.codes" in hazards(bind)[seen].what
+
+    scene.sql(seen)
+    assert seen not in hazards(bind)
+
+
 def test_a_superuser_misses_nothing(scene: Scene, hazards: Hazards) -> None:
     scene.sql("CREATE TABLE items (id int PRIMARY KEY, code text)")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import psycopg
@@ -21,17 +21,12 @@ def compare_rows(
     model: Model,
     wanted: Mapping[int, Mapping[str, Value]],
     result: Result,
-    *,
-    complete: bool,
+    tables: sql.Composable,
 ) -> None:
-    """Hold the table's rows to `wanted`; what differs goes into the result. complete: in the new version's tables."""
+    """Hold the rows of these tables to `wanted`; what differs goes into the result."""
     t = model.shape.names
     columns = sorted({column for values in wanted.values() for column in values})
     listed = sql.SQL(", ").join(sql.Identifier(t[column]) for column in ("ident", *columns))
-    tables: sql.Composable = sql.Identifier(t["people"])
-    if model.kind.apart and complete:
-        key = sql.SQL(", ".join(model.shape.keys))  # pyright: ignore[reportArgumentType]
-        tables = sql.SQL("{} FULL JOIN {} USING ({})").format(tables, sql.Identifier(PARTED), key)
     rows = admin.execute(sql.SQL("SELECT {} FROM {}").format(listed, tables)).fetchall()
     found = {row[0]: dict(zip(columns, row[1:], strict=True)) for row in rows}
     missing = sorted(wanted.keys() - found.keys())
@@ -50,20 +45,33 @@ def compare_rows(
         result.problems.append(f"row {ident} of {len(differing)} that differ: {told}")
 
 
-def compare_beside(admin: psycopg.Connection[Any], model: Model, result: Result) -> None:
+def tables_of(model: Model, *, complete: bool) -> sql.Composable:
+    """Where the rows are in the end: of the new version, or of the old one."""
+    people = sql.Identifier(model.shape.names["people"])
+    if complete and model.kind.into:
+        return sql.Identifier(PARTED)
+    if complete and model.kind.apart:
+        key = sql.SQL(", ".join(model.shape.keys))  # pyright: ignore[reportArgumentType]
+        return sql.SQL("{} FULL JOIN {} USING ({})").format(people, sql.Identifier(PARTED), key)
+    return people
+
+
+def compare_beside(
+    admin: psycopg.Connection[Any], model: Model, wanted: Container[int], result: Result, table: sql.Composable
+) -> None:
     """What the rows have beside the values: timestamps of triggers, audit rows, children."""
     t = model.shape.names
     touched = dict(
         admin.execute(
             sql.SQL("SELECT {}, {} > '2020-01-02' FROM {}").format(
-                sql.Identifier(t["ident"]), sql.Identifier(t["touched"]), sql.Identifier(t["people"])
+                sql.Identifier(t["ident"]), sql.Identifier(t["touched"]), table
             )
         ).fetchall()
     )
     wrong = [
         ident
         for ident, row in model.rows.items()
-        if touched.get(ident) is not (row.updated if model.shape.touches else False)
+        if ident in wanted and touched.get(ident) is not (row.updated if model.shape.touches else False)
     ]
     _expect(not wrong, f"{len(wrong)} rows were touched, or not, against their triggers: {wrong[:SHOWN]}", result)
     if model.shape.audited:

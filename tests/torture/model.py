@@ -24,12 +24,14 @@ TEXTS = ("name", "zip", "note")
 class Row:
     """One row.
 
-    old: the columns of the old version. new: those that only the new one has. updated: by an application.
+    old: the columns of the old version. new: those that only the new one has. updated: by an application. alone: of
+    the new version only.
     """
 
     old: dict[str, Value]
     new: dict[str, Value]
     updated: bool = False
+    alone: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -65,8 +67,8 @@ class Model:
             self._next += 1
             return self._next
 
-    def insert(self, ident: int, version: Version, values: Mapping[str, Value]) -> None:
-        row = Row({}, dict(self.kind.adds))
+    def insert(self, ident: int, version: Version, values: Mapping[str, Value], *, alone: bool = False) -> None:
+        row = Row({}, dict(self.kind.adds), alone=alone)
         self._write(row, version, values)
         for pair in self.kind.pairs:
             if version == "new" and pair.new is None and pair.down is not None:
@@ -116,7 +118,11 @@ class Model:
 
     def as_old(self) -> dict[int, dict[str, Value]]:
         """The rows as the old version shall find them."""
-        return {ident: dict(row.old) for ident, row in self.rows.items()}
+        return {ident: dict(row.old) for ident, row in self.rows.items() if not row.alone}
+
+    def as_alone(self) -> dict[int, dict[str, Value]]:
+        """The rows that stay in the table of the new version when it is taken back."""
+        return {ident: dict(row.old) for ident, row in self.rows.items() if row.alone}
 
     def as_new(self) -> dict[int, dict[str, Value]]:
         """The rows as they shall be when the migration is complete."""

@@ -21,7 +21,7 @@ from tests.torture.kinds import Kind, Value
 from tests.torture.model import WRITTEN, Model
 from tests.torture.place import Place, project_directory
 from tests.torture.report import Result
-from tests.torture.shapes import APPLICATION, MIGRATOR, Shape
+from tests.torture.shapes import APPLICATION, MIGRATOR, PARTED, Shape
 from tests.torture.writers import Writers
 
 from crossfade.ledger import verify
@@ -154,7 +154,8 @@ class Run:
 
     @property
     def table(self) -> sql.Identifier:
-        return sql.Identifier(self.scenario.shape.names["people"])
+        """The one that is there from the first phase to the last."""
+        return sql.Identifier(PARTED if self.scenario.kind.into else self.scenario.shape.names["people"])
 
     def has_ledger(self, admin: psycopg.Connection[Any]) -> bool:
         return _one(admin, "SELECT to_regclass('crossfade.migration') IS NOT NULL")
@@ -188,7 +189,7 @@ class Run:
                 writers.play("new", "new")
                 self._drive("advance", self.scenario.last_leg)
             if self.scenario.course == "restore":
-                writers.play("neutral")
+                writers.play(*() if self.scenario.kind.into else ("neutral",))
                 self._drive("rollback", None)
             writers.play()
         found = self.result.found
@@ -276,8 +277,12 @@ class Run:
         complete = self.scenario.course == "complete"
         with self.admin() as admin:
             wanted = self.model.as_new() if complete else self.model.as_old()
-            compare.compare_rows(admin, self.model, wanted, self.result, complete=complete)
-            compare.compare_beside(admin, self.model, self.result)
+            tables = compare.tables_of(self.model, complete=complete)
+            compare.compare_rows(admin, self.model, wanted, self.result, tables)
+            compare.compare_beside(admin, self.model, wanted, self.result, tables)
+            if self.scenario.kind.into and not complete:
+                alone = self.model.as_alone()
+                compare.compare_rows(admin, self.model, alone, self.result, sql.Identifier(PARTED))
             if complete:
                 compare.compare_opaque(admin, self.model, self.result)
         compare.compare_schema(self.scene.schema(), schema, self.result)

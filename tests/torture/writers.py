@@ -232,12 +232,12 @@ class _Writer:
     # --- how it writes -------------------------------------------------------------------------------
 
     def _insert(self) -> None:
-        ident = self._model.fresh()
+        ident, table = self._model.fresh(), self._table
         values = self._values((*self._columns(), "grade", "area")) | {"stamp": self._stamp()}
         apart = self._apart(values)
         here = {"ident": ident} | {column: value for column, value in values.items() if column not in apart}
         names = [self._names.q(name) for name in here]
-        statement = f"INSERT INTO {self._table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
+        statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})"
         statements = [(statement, tuple(here.values()))]
         if apart:
             key = ", ".join(self._model.shape.keys)
@@ -248,7 +248,7 @@ class _Writer:
             )
             statements.append((statement, (*apart.values(), ident)))
         if self._committed(statements, ident, values["stamp"]):
-            self._model.insert(ident, self._version, values)
+            self._model.insert(ident, self._version, values, alone=table == PARTED)
 
     def _delete(self) -> None:
         with ExitStack() as held:
@@ -323,7 +323,8 @@ class _Writer:
         for ident in sorted(self._dice.sample(known, min(count, len(known)))):
             row = self._model.rows.get(ident)
             hidden = self._model.shape.hides and ident <= UNSEEN
-            if row is None or hidden or not row.lock.acquire(blocking=False):
+            unknown = row is not None and row.alone and self._table != PARTED
+            if row is None or hidden or unknown or not row.lock.acquire(blocking=False):
                 continue
             held.callback(row.lock.release)
             if ident in self._model.rows:
@@ -336,6 +337,8 @@ class _Writer:
 
     @property
     def _table(self) -> str:
+        if self._kind.into and self._version == "new" and self._crew.manners.filled:
+            return PARTED
         return self._names.q("people")
 
     @property

@@ -122,6 +122,7 @@ class Role:
 
     name: str
     superuser: bool
+    sees_every_row: bool  # no row security binds it
     may_set_replication_role: bool
     may_create_schema: bool  # CREATE on the database
     member_of: frozenset[str]  # roles whose privileges it has, itself included

@@ -299,6 +299,7 @@ def role(row: Row, *, may_set_replication_role: bool) -> Role:
     return Role(
         name=row.role,
         superuser=row.superuser,
+        sees_every_row=row.sees_every_row,
         may_set_replication_role=may_set_replication_role,
         may_create_schema=row.may_create_schema,
         member_of=frozenset(row.member_of),

@@ -5,7 +5,7 @@ underscore are what kinds share.
 """
 
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped, Need, Refused, Risk
-from crossfade.changes._context import Arrival, Columns, Context, Extension, Facts, Probe, SequenceUse
+from crossfade.changes._context import Arrival, Columns, Context, Extension, Facts, Probe, SequenceUse, arrivals_of
 from crossfade.changes._kinds import CHANGES
 from crossfade.changes._parts import plain_column
 from crossfade.changes._row_use import row_use
@@ -27,6 +27,7 @@ __all__ = [
     "Refused",
     "Risk",
     "SequenceUse",
+    "arrivals_of",
     "is_silent",
     "plain_column",
     "row_use",

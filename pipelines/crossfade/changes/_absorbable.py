@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from crossfade.catalog.model import Column, Constraint, Name, Table
+from crossfade.catalog.model import Column, Constraint, Name, Table, Trigger
 from crossfade.changes._children import has_children
 from crossfade.changes._context import Context
 from crossfade.changes._mapping import checked
 from crossfade.changes._mirrored import refuse_hidden_rows
 from crossfade.changes._obstacles import refuse_branched
+from crossfade.changes._row_use import row_use
 from crossfade.changes._silence import is_silent
+from crossfade.changes._triggers import may_assign
 from crossfade.changes._whole_table import refuse_held, refuse_lent_sequence, refuse_part, uses
 from crossfade.composing import sql
 from crossfade.spec.databases import search_path
@@ -19,6 +21,7 @@ from crossfade.steps.absorbed import Absorbed
 from crossfade.steps.compose import identifier
 from crossfade.steps.numbering import most
 
+_NEVER_THE_SAME = {"clock_timestamp", "timeofday", "random", "gen_random_uuid", "nextval"}
 _BLOCKS = ("view", "materialized view", "rule", "policy", "function", "column")
 
 
@@ -82,6 +85,9 @@ def refuse_unkeyed(context: Context, table: Table, kept: Table) -> None:
         if primary.deferrable:
             what = f"the primary key {primary.name} of {each.name} may be checked at commit"
             context.refuse(what, fix="replace it with a plain one first", at=(at,))
+        with context.at(at):
+            for name in each.key:
+                context.probe.tells_rows_apart(each.by_name[name].type)
     first, *others = (kept.by_name[name] for name in kept.key)
     if others or (first.default is None and first.identity is None):
         context.refuse(
@@ -113,6 +119,8 @@ def absorbed_by(
                 fix=f"ALTER TABLE {identifier(each.name).as_string(None)} ALTER CONSTRAINT"
                 f" {sql.Identifier(late[0].name).as_string(None)} NOT DEFERRABLE first, or drop it",
             )
+    _refuse_excluding(context, kept, {*columns, *values})
+    _refuse_endless(context, table, kept, columns)
     where = context.where
     silent = is_silent(context.catalog, context.head, kept.name, where=where, done="made", event="insert")
     keys = [key for key in context.catalog.references_from(kept.name) if {*columns, *values} & set(key.columns)]
@@ -132,12 +140,50 @@ def absorbed_by(
         columns=columns,
         values=values,
         draw=_draw(context, kept),
+        counters=tuple(_counters(context, kept)),
         referred=has_children(context.catalog, context.catalog.references_to(kept.name), "k"),
         search_path=search_path(context.schema),
+        heard=bool(context.catalog.fired_by("insert", kept.name)) and not silent,
         silent=silent,
         silent_back=is_silent(context.catalog, context.head, kept.name, where=where, done="taken out", event="delete"),
         silent_old=is_silent(context.catalog, context.head, table.name, where=where, done="brought up to date"),
     )
+
+
+def _refuse_excluding(context: Context, kept: Table, filled: set[str]) -> None:
+    for found in kept.constraints:
+        if found.kind == "exclude" and filled & set(found.columns):
+            context.refuse(
+                f"{', '.join(sorted(filled & set(found.columns)))} is in the exclusion constraint {found.name} of"
+                f" {kept.name}",
+                why="a row that is written there could not take the place of one that came: its write would fail",
+                fix="drop it before this migration and add it again after, with `sql` changes",
+                at=("table",),
+            )
+
+
+def _refuse_endless(context: Context, table: Table, kept: Table, columns: Mapping[str, str]) -> None:
+    """Triggers on both sides that give a column another value each time: it would be carried to and fro for ever."""
+    for there, here in columns.items():
+        ours, theirs = _restless(kept, there), _restless(table, here)
+        if ours is not None and theirs is not None:
+            context.refuse(
+                f"trigger {ours.name} of {kept.name} sets {there}, and {theirs.name} of {table.name} sets {here}, to"
+                " what is never the same twice",
+                why="each would change what is carried over from the other table, and no row would ever agree",
+                fix=f"let both set it to now(), or one of them leave it; or say `without: [{here}]`, and under"
+                f" `set` what {there} is at first",
+                at=("columns", there),
+            )
+
+
+def _restless(table: Table, column: str) -> Trigger | None:
+    """The trigger that gives the column, on each update, a value that no other call would have given."""
+    for trigger in table.user_triggers:
+        fires = trigger.before and trigger.row and "update" in trigger.events and trigger.enabled != "D"
+        if fires and column in (may_assign(trigger) or ()) and row_use(trigger.body).calls & _NEVER_THE_SAME:
+            return trigger
+    return None
 
 
 def _draw(context: Context, kept: Table) -> str:
@@ -152,6 +198,12 @@ def _draw(context: Context, kept: Table) -> str:
 
 def _sequences(context: Context, kept: Table, key: Column) -> Iterator[Name]:
     return (each.name for each in context.catalog.sequences.values() if each.owned_by == (kept.name, key.name))
+
+
+def _counters(context: Context, kept: Table) -> Iterator[Name]:
+    """Of whole numbers: of what else a default makes of a number, nobody can tell which is the last."""
+    key = kept.by_name[kept.key[0]]
+    return _sequences(context, kept, key) if most(key.type) is not None else iter(())
 
 
 def _refuse_exhausting(context: Context, table: Table, kept: Table) -> None:

@@ -24,6 +24,7 @@ from crossfade.changes._obstacles import (
     refuse_ruled_domain,
 )
 from crossfade.changes._prepared import prepared_hazard
+from crossfade.changes._ruled import ruled
 from crossfade.changes._target import Target
 from crossfade.changes._triggers import Readers, readers, refuse_late_triggers, refuse_naming_triggers
 from crossfade.changes._types import unlimited
@@ -87,8 +88,14 @@ class Beside:
             followers=follow.followers,
             sheds=sheds,
         )
+        pairs = ((table.name, pair),)
+        arrived, place = context.after(Compiled(pairs=pairs)), context.place(table, self.leg)
+        refers = self.to.foreign_key(arrived, table, place, self.name)
         return Compiled(
-            pairs=((table.name, pair),),
+            pairs=pairs,
+            steps=ruled(context, context.place(table), [refers.rule]) if refers else (),
+            constraints=((table.name, refers.made),) if refers else (),
+            needs=refers.needs if refers else (),
             hazards=(*follow.hazards, *read.hazards, *told, *self._seen()),
             maps=(Mapped(table.name, self.name, tuple(sorted(up.columns(table.name.name))), up.text),),
         )
@@ -145,11 +152,14 @@ class Beside:
         return default, (Hazard("default-carried", "warning", what, fix),)
 
     def _fitting(self, default: str) -> str:
-        """The default for the other type: as it is, or the same literal read as one of that type."""
+        """The default for the other type: as it is, or the same literal read as one of that type.
+
+        A literal of a type that somebody made would keep that type from being dropped.
+        """
         facts = self._asked(default)
-        if facts.assignable:
+        literal = _as_literal(default, unlimited(self.wanted))
+        if facts.assignable and (literal is None or "." not in facts.type or facts.type == self.wanted):
             return default
-        literal = _as_literal(default, self.wanted)
         if literal is not None:
             with suppress(Refused):  # it is no value of that type
                 self._asked(literal)

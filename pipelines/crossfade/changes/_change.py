@@ -54,11 +54,13 @@ class Need:
     """A column, as the table has it before the migration, that an index or rule of the change goes with.
 
     follows: written after the change that replaces the column, the index or rule is made over the new one.
+    as_key: it goes with the key that the column is in, too: it is that key, or a foreign key that points at it.
     """
 
     table: Name
     column: str
     follows: bool
+    as_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Compiled:
     takes: tables whose names it takes away, which no other change of the migration may touch.
     drops: those of them that are dropped in the end; hidden until then, each is its own archive.
     renames: columns that get another name at cutover (table, old name, new name, type) and stay what they are.
+    rekeys: columns that stay, and are the primary key no more (table, column).
     versions: tables that each version shall see by views, in the shape it knows.
     needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
@@ -95,6 +98,7 @@ class Compiled:
     takes: tuple[Name, ...] = ()
     drops: tuple[Name, ...] = ()
     renames: tuple[tuple[Name, str, str, str], ...] = ()
+    rekeys: tuple[tuple[Name, str], ...] = ()
     versions: tuple[Name, ...] = ()
     needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()

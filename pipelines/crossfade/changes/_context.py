@@ -9,13 +9,15 @@ from typing import NoReturn, Protocol
 
 from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.model import Catalog, Column, Name, Table
-from crossfade.changes._change import Need, Refused
+from crossfade.changes._change import Compiled, Need, Refused
 from crossfade.errors import Position
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Head
+from crossfade.steps.compose import relation
 from crossfade.steps.names import own_name
+from crossfade.steps.rows import shadow_name
 from crossfade.steps.rules import Part, Place
-from crossfade.steps.step import EXPAND, Leg, Relation
+from crossfade.steps.step import EXPAND, Leg
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,10 @@ class Probe(Protocol):
         """Raises Refused when values of the type cannot be keys of such an index."""
         ...
 
+    def tells_rows_apart(self, type_: str) -> None:
+        """Raises Refused when our triggers could not tell rows apart by values of the type."""
+        ...
+
     def excludes(self, type_: str, operator: str, method: str, opclass: str | None = None) -> None:
         """Raises Refused when an exclusion constraint cannot compare values of the type by the operator."""
         ...
@@ -192,6 +198,9 @@ class Context:
         name = self.name(table)
         found = self.catalog.tables.get(name)
         self.refuse_locked(name, at)
+        if (view := self.catalog.views.get(name)) is not None:
+            what = "materialized view" if view.materialized else "view"
+            self.refuse(f"{name} is a {what}, and a table is wanted", fix="name the table that it reads", at=at)
         if found is None:
             near = _nearest(name.name, [known.name for known in self.catalog.tables if known.schema == name.schema])
             hint = f"did you mean {near}?" if near else f"the schema {name.schema} of {self.database} has no such table"
@@ -295,6 +304,13 @@ class Context:
     def own(self, purpose: str, *subject: str) -> str:
         return own_name(self.migration, purpose, *subject)
 
+    def after(self, result: Compiled) -> Context:
+        """As another change finds it that stands below one which came to this."""
+        merged = dict(self.arrivals)
+        for name, columns in arrivals_of(self.migration, self.catalog, result).items():
+            merged[name] = {**merged.get(name, {}), **columns}
+        return replace(self, arrivals=merged)
+
     def row_types(self, table: Table) -> dict[str, str]:
         """Columns and types of the row as it is now."""
         return {column.name: column.type for column in table.columns}
@@ -305,8 +321,19 @@ class Context:
         return self.row_types(table) | arriving
 
 
-def relation(table: Name) -> Relation:
-    return Relation(schema_name=table.schema, name=table.name)
+def arrivals_of(migration: str, catalog: Catalog, result: Compiled) -> dict[Name, dict[str, Arrival]]:
+    """The columns that a change brings to tables that are there, by table."""
+    found: dict[Name, dict[str, Arrival]] = {}
+    for table, column, type_ in result.adds:
+        if table in catalog.tables:
+            found.setdefault(table, {})[column] = Arrival(column, type_)
+    for table, pair in result.pairs:
+        for new in pair.new:
+            physical = shadow_name(migration, table, new.name) if pair.swap else new.name
+            found.setdefault(table, {})[new.name] = Arrival(physical, new.type)
+    for table, old, new, type_ in result.renames:
+        found.setdefault(table, {})[new] = Arrival(old, type_)
+    return found
 
 
 def _nearest(name: str, known: list[str]) -> str | None:

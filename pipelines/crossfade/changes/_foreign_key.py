@@ -9,12 +9,16 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Constraint, Name, Table
+from crossfade.changes._change import Need
 from crossfade.changes._context import Context, Path
+from crossfade.changes._partitions import refuse_foreign_partitions
 from crossfade.changes._parts import made_constraint
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps.compose import identifier, names
+from crossfade.steps.compose import identifier, names, relation
+from crossfade.steps.references import ReferringKey, foreign_key
+from crossfade.steps.rules import Place, Rule
 
 Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
 
@@ -93,6 +97,42 @@ class ForeignKey(SpecModel):
 def deferral(deferrable: bool, initially_deferred: bool) -> list[str]:
     """When a constraint is checked, as SQL says it."""
     return ["DEFERRABLE"] * deferrable + ["INITIALLY DEFERRED"] * initially_deferred
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A foreign key that is added: by what steps, what it will be, and what it would be lost with."""
+
+    rule: Rule
+    made: Constraint
+    needs: tuple[Need, ...]
+
+
+def bound(context: Context, table: Table, place: Place, name: str, key: ForeignKey) -> Bound:
+    """It is added NOT VALID, then proved. context: its paths begin in the mapping that says the key."""
+    key.refuse_old_server(context)
+    parent = context.table(key.references.table, "references", "table")
+    referenced = key.references.columns or primary_key(context, parent)
+    columns = tuple(context.physical(table, column, "columns") for column in key.columns)
+    for column in referenced:
+        context.column(parent, column, "references", "columns")
+    refuse_unpaired(context, key, referenced, context.new_row_types(table), Parent.of(parent), at=())
+    refuse_foreign_partitions(context, table)
+    referring = ReferringKey(
+        columns,
+        relation(parent.name),
+        referenced,
+        types=tuple(parent.by_name[column].type for column in referenced),
+        tail=key.tail(dict(zip(key.columns, columns, strict=True))),
+        full=key.match == "full",
+        locked=not context.is_new(parent),
+    )
+    rule = foreign_key(place, name, referring, subject=name)
+    needs = (
+        *context.needs(table, key.columns),
+        *(Need(parent.name, name, follows=False, as_key=True) for name in referenced),
+    )
+    return Bound(rule, key.made(name, parent.name, referenced), needs)
 
 
 @dataclass(frozen=True)

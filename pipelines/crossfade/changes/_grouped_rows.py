@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crossfade.changes._context import relation
 from crossfade.changes._set_rows import GIVEN_BACK, SetRows
 from crossfade.composing import sql
 from crossfade.steps.aside import forgotten, noted
-from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, ours, per_leaf, text
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, ours, per_leaf, relation, text
 from crossfade.steps.names import own_name
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Ddl, Relation, Walk
 

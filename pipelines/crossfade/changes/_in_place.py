@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from crossfade.catalog.model import Column, Name, Table
 from crossfade.changes._change import Compiled, Hazard, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._followers import following
+from crossfade.changes._foreign_key import Bound
+from crossfade.changes._identity import Numbered
 from crossfade.changes._obstacles import refuse_dependents
 from crossfade.changes._prepared import prepared_hazard
 from crossfade.changes._ruled import ruled
@@ -19,7 +21,7 @@ from crossfade.changes._types import catalog_only
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.steps import carry, rules
-from crossfade.steps.compose import identifier, lock, lock_parents, text
+from crossfade.steps.compose import identifier, lock, lock_parents, relation, text
 from crossfade.steps.followers import lock_followers, made_again, ordered, sampled_again, taken_away
 from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
@@ -42,7 +44,10 @@ class InPlace:
 
     def compile(self) -> Compiled:
         """Rules first, then what the column is."""
-        steps, hazards = self._rules(), list[Hazard]()
+        refers = self.to.foreign_key(
+            self.context, self.table, self.context.place(self.table, self.leg), self.column.name
+        )
+        steps, hazards = self._rules(refers), list[Hazard]()
         if self.to.nullable is True and self.column.not_null:
             steps.append(self._nullable())
             hazards.append(_null_holds_up(self.table, self.column))
@@ -53,13 +58,22 @@ class InPlace:
             hazards.extend(dangers)
         if self.to.names_default:
             steps.append(self._default())
+        if self.to.identity is not None:
+            numbered = Numbered(self.context, self.table, self.column, self.to.identity)
+            steps.extend(numbered.steps())
+            hazards.extend(numbered.hazards())
         if self.to.names_comment:
             steps.append(self._comment())
         read = self.to.check.columns(self.table.name.name) if self.to.check is not None else frozenset[str]()
         needs = tuple(Need(self.table.name, name, follows=False) for name in sorted(read | {self.column.name}))
-        return Compiled(steps=tuple(steps), hazards=tuple(hazards), needs=needs)
+        return Compiled(
+            steps=tuple(steps),
+            hazards=tuple(hazards),
+            needs=(*needs, *(refers.needs if refers else ())),
+            constraints=((self.table.name, refers.made),) if refers else (),
+        )
 
-    def _rules(self) -> list[AnyStep]:
+    def _rules(self, refers: Bound | None) -> list[AnyStep]:
         table, column = self.table, self.column.name
         place = self.context.place(table, self.leg)
         found: list[rules.Rule] = []
@@ -72,6 +86,8 @@ class InPlace:
         if self.to.wants_unique(table, column):
             name, shown = self.to.key_name(table, column), f"{table.name} ({column})"
             found.append(key_rule(place, name, Key((column,)), subject=name, shown=shown))
+        if refers is not None:
+            found.append(refers.rule)
         return list(ruled(self.context, place, found))
 
     def _nullable(self) -> Ddl:

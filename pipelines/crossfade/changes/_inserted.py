@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from crossfade.catalog.model import Table
 from crossfade.changes._children import has_children, types_of
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._silence import is_silent
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
@@ -20,6 +20,7 @@ from crossfade.steps.compose import (
     names,
     ours,
     per_leaf,
+    relation,
     same_key,
     text,
 )

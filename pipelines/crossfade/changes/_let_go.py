@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.catalog.model import ForeignKey, Table
-from crossfade.changes._context import relation
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps import rules
 from crossfade.steps.carry import told_of_constraint
-from crossfade.steps.compose import text
+from crossfade.steps.compose import relation, text
 from crossfade.steps.rules import Place
 from crossfade.steps.step import AnyStep, Ddl
 

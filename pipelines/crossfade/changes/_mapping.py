@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import postgast
 from postgast import pg_query_pb2 as pg
@@ -49,21 +50,31 @@ def checked_over_group(
     context: Context, table: Table, expression: Expression, *, wanted: str, field: str, at: Path
 ) -> Facts:
     """The same of an expression that may have window functions, over rows of the table."""
-    with context.at(*at):
-        _refuse_captured(context, table, expression, field)
-        row = context.row_types(table)
-        facts = context.probe.windowed(expression, table=table.name.name, row=row, wanted=wanted)
-        return _assigned(context, expression, facts, wanted=wanted, field=field)
+    ask = partial(context.probe.windowed, expression)
+    return _checked_by(ask, context, table, expression, wanted=wanted, field=field, at=at)
 
 
 def checked_over_rows(
     context: Context, table: Table, expression: Expression, *, wanted: str, field: str, at: Path
 ) -> Facts:
     """The same of one that says of many rows of the table one thing, by aggregates."""
+    ask = partial(context.probe.aggregated, expression)
+    return _checked_by(ask, context, table, expression, wanted=wanted, field=field, at=at)
+
+
+def _checked_by(
+    ask: Callable[..., Facts],
+    context: Context,
+    table: Table,
+    expression: Expression,
+    *,
+    wanted: str,
+    field: str,
+    at: Path,
+) -> Facts:
     with context.at(*at):
         _refuse_captured(context, table, expression, field)
-        row = context.row_types(table)
-        facts = context.probe.aggregated(expression, table=table.name.name, row=row, wanted=wanted)
+        facts = ask(table=table.name.name, row=context.row_types(table), wanted=wanted)
         return _assigned(context, expression, facts, wanted=wanted, field=field)
 
 

@@ -20,7 +20,7 @@ from crossfade.changes._triggers import refuse_naming_triggers
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import LONGEST_NAME
-from crossfade.steps import carry, rules
+from crossfade.steps import carry, definitions, rules
 from crossfade.steps.compose import identifier, lock, text
 from crossfade.steps.indexes import drop_index
 from crossfade.steps.mirror import Mirror, walks
@@ -91,12 +91,12 @@ def refuse_new(context: Context, table: Table) -> None:
 
 def refuse_hidden_rows(context: Context, table: Table) -> None:
     """Our functions run as the role that migrates, which must see every row."""
-    if table.force_row_security and not context.catalog.role.superuser:
+    if table.force_row_security and not context.catalog.role.sees_every_row:
         context.refuse(
             f"row security of {table.name} is forced on its owner too",
             why="what keeps both tables in step runs as the role that migrates, and would not find the rows it must",
             fix=f"ALTER TABLE {identifier(table.name).as_string(None)} NO FORCE ROW LEVEL SECURITY while it runs, or"
-            " migrate as a superuser",
+            " migrate as a role with BYPASSRLS",
         )
 
 
@@ -110,6 +110,14 @@ def _refuse_mixed(context: Context, table: Table, gone: frozenset[str]) -> None:
                 f"{shown} of {table.name} is over {', '.join(sorted(reads & gone))} and over {stay[0]}, which stays",
                 why="no index and no rule spans two tables",
                 fix="drop it before this migration, or let all of its columns go",
+            )
+    for constraint in (c for c in table.constraints if c.kind == "unique" and gone & set(c.columns)):
+        if constraint.deferrable and "INITIALLY DEFERRED" not in constraint.definition:
+            context.refuse(
+                f"constraint {constraint.name} of {table.name} is DEFERRABLE INITIALLY IMMEDIATE",
+                why="rows are carried one by one, and the other table would refuse what is right when the statement has"
+                " written all of its rows",
+                fix="make it one that is not deferrable, or INITIALLY DEFERRED, in a migration before",
             )
     if open_ := [c.name for c in found if not c.validated]:
         context.refuse(
@@ -250,7 +258,7 @@ def _carried(moved: Moved) -> Iterator[AnyStep]:
             relation=right.relation,
             index=name,
             unique=index.unique,
-            statement=carry.carried_index(index, name=name, columns=moved.columns, table=right.relation),
+            statement=definitions.carried_index(index, name=name, columns=moved.columns, table=right.relation),
             undo=(drop_index(place, name, f"{subject}/undo"),),
             undo_title="drop the index",
         )
@@ -267,7 +275,7 @@ def _carried(moved: Moved) -> Iterator[AnyStep]:
             )
     for constraint in carry.constraints_reading(table, gone):
         name = _name_there(moved, constraint.name)
-        statement = carry.carried_constraint(right.relation, constraint, name=name, columns=moved.columns)
+        statement = definitions.carried_constraint(right.relation, constraint, name=name, columns=moved.columns)
         yield from rules.constrain(
             place,
             name,

@@ -1,8 +1,9 @@
-"""A constraint that a change names: found, and refused where it is not the table's own."""
+"""A constraint that a change names: found, refused where it is not the table's own, and what it goes with."""
 
 from __future__ import annotations
 
 from crossfade.catalog.model import Constraint, Table
+from crossfade.changes._change import Need
 from crossfade.changes._context import Context
 from crossfade.spec.errors import nearest
 
@@ -34,3 +35,13 @@ def named_constraint(context: Context, table: Table, name: str, *at: str) -> Con
     if found.kind == "trigger":
         context.refuse(f"constraint {name} of {table.name} is a constraint trigger", fix="use `sql`", at=at)
     return found
+
+
+def constraint_needs(table: Table, found: Constraint) -> tuple[Need, ...]:
+    """What a constraint of the table goes with: its columns, and those of the parent that it points at."""
+    is_key = found.kind in ("primary_key", "unique")
+    needs = tuple(Need(table.name, column, follows=False, as_key=is_key) for column in found.columns)
+    if found.references is None:
+        return needs
+    parent = found.references
+    return needs + tuple(Need(parent, column, follows=False, as_key=True) for column in found.referenced_columns)

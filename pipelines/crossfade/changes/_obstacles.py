@@ -13,7 +13,7 @@ from crossfade.changes._row_use import row_use
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import LONGEST_NAME
-from crossfade.steps import carry
+from crossfade.steps import carry, definitions
 from crossfade.steps.compose import identifier
 
 
@@ -239,8 +239,8 @@ def _refuse_key(context: Context, table: Table, columns: frozenset[str]) -> None
         context.refuse(
             f"{', '.join(sorted(key))} is in the primary key of {table.name}",
             why="a key is replaced together with everything that references it",
-            fix="`widen_key` makes it bigint; for anything else add a column under a new name (`add_column` with `up`"
-            " and `down`), and make it the key with `sql` changes in a migration that comes `after`",
+            fix="`widen_key` makes it bigint, `replace_key` puts one of a new column in its place, `rename_column` with"
+            " `strategy: versions` gives it another name",
         )
 
 
@@ -295,15 +295,16 @@ def refuse_misfits(
     """A rule or index that is carried over to the new type, and makes no sense of it. sheds: checks that are not."""
     row = {**context.row_types(table), column.name: wanted}
     held = frozenset({column.name})
+    alone = {f"constraint {each.name}" for each in table.constraints if frozenset(each.columns) == held}
     carried = [
-        (f"constraint {constraint.name}", carry.check_text(constraint))
+        (f"constraint {constraint.name}", definitions.check_text(constraint))
         for constraint in carry.constraints_reading(table, held)
         if constraint.kind == "check" and constraint.name not in sheds
     ]
     carried += [
         (f"index {index.name}", text)
         for index in carry.indexes_reading(table, held)
-        for text in carry.index_texts(index)
+        for text in definitions.index_texts(index)
     ]
     for key in context.catalog.references_from(table.name):
         for here, there in zip(key.columns, key.referenced_columns, strict=True):
@@ -319,7 +320,7 @@ def refuse_misfits(
                 f"{shown} of {table.name} does not fit {column.name} as {wanted}: {refused.what}",
                 why="it is carried over to the column that replaces the old one, as it is",
                 fix="say `check: null` under `to` to let the checks of the old column go with it"
-                if shown.startswith("constraint")
+                if shown in alone
                 else "drop it before this migration and add what shall hold afterwards with one that comes `after`",
             )
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from crossfade.changes._context import relation
 from crossfade.changes._set_rows import GIVEN_BACK, SetRows
 from crossfade.composing import sql
-from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, key_text, lock, names, per_leaf
+from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, key_text, lock, names, per_leaf, relation
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Walk
 
 PARENT = "parent"  # what a spec calls the row above

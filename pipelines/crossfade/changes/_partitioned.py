@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import postgast
 
 from crossfade.catalog.model import Column, Constraint, Index, Name, Sequence, Table, Trigger
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._partition_by import By, Partition, partitioned_by
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps import again, carry
-from crossfade.steps.compose import identifier, names
+from crossfade.steps import again, carry, definitions
+from crossfade.steps.compose import identifier, names, relation
 from crossfade.steps.numbering import of_others, options
 from crossfade.steps.privileges import grants, privileges_again
 from crossfade.steps.step import Relation
@@ -118,7 +118,9 @@ def _numbered(made: Partitioned, column: Column, sequence: Sequence) -> Iterator
 def _index(made: Partitioned, index: Index) -> Iterator[sql.Composable]:
     table, name = made.table, made.coming(index.name)
     if index.constraint is None:
-        yield trusted(carry.carried_index(index, name=name, columns={}, table=made.new_relation, concurrently=False))
+        yield trusted(
+            definitions.carried_index(index, name=name, columns={}, table=made.new_relation, concurrently=False)
+        )
     else:
         constraint = next(each for each in table.constraints if each.name == index.constraint)
         yield sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(

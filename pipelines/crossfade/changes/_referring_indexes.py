@@ -14,7 +14,7 @@ from crossfade.changes._context import Context
 from crossfade.changes._obstacles import refuse_taken_relation, rule_name
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
-from crossfade.steps import carry
+from crossfade.steps import definitions
 from crossfade.steps.compose import identifier
 from crossfade.steps.indexes import build_one
 from crossfade.steps.rekey import Referring, Rekeyed
@@ -117,7 +117,7 @@ class IndexesOf:
 def _reads_elsewhere(child: Referring, index: Index) -> bool:
     """In an expression, its predicate, or INCLUDE."""
     table = child.table.name.name
-    read = {name for text in carry.index_texts(index) for name in Expression(text).columns(table)}
+    read = {name for text in definitions.index_texts(index) for name in Expression(text).columns(table)}
     included = postgast.parse(index.definition).stmts[0].stmt.index_stmt.index_including_params
     return bool(set(child.columns) & {*read, *(part.index_elem.name for part in included)})
 

@@ -14,7 +14,8 @@ from postgast import pg_query_pb2 as pg
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.changes._alter_locks import MODES, definition, mode_of, safer_than
-from crossfade.steps.step import Lock, LockMode, Relation
+from crossfade.steps.compose import relation
+from crossfade.steps.step import Lock, LockMode
 
 _DROPPED_WITH_TABLE = {pg.OBJECT_TRIGGER: "drop_trigger", pg.OBJECT_POLICY: "drop_policy", pg.OBJECT_RULE: None}
 _DROPPED = {pg.OBJECT_TABLE: "drop_table", pg.OBJECT_VIEW: "drop_view", pg.OBJECT_MATVIEW: None}
@@ -76,10 +77,7 @@ class ScriptLocks:
         for each in self.taken:
             if MODES.index(each.mode) >= MODES.index(strongest.get(each.relation, each.mode)):
                 strongest[each.relation] = each.mode
-        return tuple(
-            Lock(relation=Relation(schema_name=name.schema, name=name.name), mode=mode)
-            for name, mode in strongest.items()
-        )
+        return tuple(Lock(relation=relation(name), mode=mode) for name, mode in strongest.items())
 
 
 def script_locks(statements: Iterable[str], catalog: Catalog, schema: str) -> ScriptLocks:

@@ -88,19 +88,5 @@ def found_sequence(context: Context, written: str) -> Sequence:
     return found
 
 
-def as_it_is(sequence: Sequence) -> sql.Composable:
-    """The clauses that make a sequence what this one is, all of them."""
-    owned = sql.SQL("NONE")
-    if sequence.owned_by is not None:
-        table, column = sequence.owned_by
-        owned = sql.Identifier(table.schema, table.name, column)
-    plain = (
-        f"AS {sequence.type} INCREMENT BY {sequence.increment} MINVALUE {sequence.minimum}"
-        f" MAXVALUE {sequence.maximum} START WITH {sequence.start} CACHE {sequence.cache}"
-        f" {'CYCLE' if sequence.cycle else 'NO CYCLE'}"
-    )
-    return sql.SQL("{} OWNED BY {}").format(trusted(plain), owned)
-
-
 def altered(sequence: Sequence, clauses: sql.Composable) -> sql.Composable:
     return sql.SQL("ALTER SEQUENCE {} {}").format(identifier(sequence.name), clauses)

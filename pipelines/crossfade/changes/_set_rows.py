@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Protocol
 
 from crossfade.catalog.model import Table
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._obstacles import refuse_branched
 from crossfade.changes._silence import is_silent, refuse_unchecked
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
-from crossfade.steps.compose import any_leaf, identifier, in_batch, key_text, lock, names, ours, per_leaf
+from crossfade.steps.compose import any_leaf, identifier, in_batch, key_text, lock, names, ours, per_leaf, relation
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.names import own_name
 from crossfade.steps.old_values import OldValues
@@ -66,7 +66,12 @@ class SetRows:
         for name in self.columns:
             column = context.column(table, name, *at, name)
             if name in table.key:
-                context.refuse(f"{name} is in the key of {table.name}", why="the key tells which rows are done")
+                context.refuse(
+                    f"{name} is in the key of {table.name}",
+                    why="the key tells which rows are done",
+                    fix="leave it as it is; for keys of another type there are `widen_key` and `replace_key`",
+                    at=(*at, name),
+                )
             if column.generated:
                 context.refuse(f"{table.name}.{name} is a generated column", why="it cannot be written")
 

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import LiteralString
 
 from crossfade.catalog.model import ForeignKey, Name
-from crossfade.changes._context import relation
 from crossfade.changes._partitioned import Partitioned
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps import again, carry, rules
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps import again, carry, definitions, rules
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.followers import Follower, lock_followers, made_again
 from crossfade.steps.plpgsql import quoted
 from crossfade.steps.rules import Place
@@ -37,7 +36,7 @@ BEGIN
   LOOP
     LOOP
       number := number + 1;
-      free := pg_catalog.left({name}, 57) || '_' || number;
+      free := pg_catalog.left({name}, 57) || '_' || number::text;
       EXIT WHEN NOT EXISTS (
         SELECT FROM pg_constraint AS k WHERE k.conrelid = {child}::regclass::oid AND k.conname = free);
     END LOOP;
@@ -55,7 +54,7 @@ def referred_to(made: Partitioned, key: ForeignKey) -> Iterator[AnyStep]:
     place = _of_child(made, key, VALIDATE)
     name = made.key_of_another(key.name, key.child)
     asked = replace(key, definition=_plain(key.definition) + _AT_COMMIT)
-    statement = carry.carried_constraint(place.relation, asked, name=name, columns={}, parent=made.new_relation)
+    statement = definitions.carried_constraint(place.relation, asked, name=name, columns={}, parent=made.new_relation)
     add, proof = rules.constrain(
         place,
         name,
@@ -249,7 +248,7 @@ def _named(made: Partitioned, key: ForeignKey) -> Iterator[sql.Composable]:
         child=sql.Literal(identifier(key.child).as_string(None)), name=sql.Literal(key.name), own=sql.Literal(own)
     )
     yield sql.SQL("DO {}").format(quoted(shares))
-    yield _checked(key, key.name, carry.when_checked(key.definition) or " NOT DEFERRABLE")
+    yield _checked(key, key.name, definitions.when_checked(key.definition) or " NOT DEFERRABLE")
     yield from _told(made, key)
 
 

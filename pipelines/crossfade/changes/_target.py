@@ -5,10 +5,43 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from crossfade.catalog.model import Table
+from crossfade.catalog.parts import Identity
+from crossfade.changes._context import Context
+from crossfade.changes._foreign_key import Action, Bound, ForeignKey, References, bound
 from crossfade.changes._obstacles import rule_name
 from crossfade.spec.fragment import Expression, TypeName
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps.rows import CheckRule, UniqueRule
+from crossfade.steps.rules import Place
+
+
+class Refers(SpecModel):
+    """The parent of a foreign key from the column."""
+
+    table: Identifier = Field(description="The parent.")
+    column: Identifier | None = Field(None, description="The parent's column, when it is not its primary key.")
+    on_delete: Action = Field("no action", description="What a delete of the parent's row does to rows that refer.")
+    on_update: Action = Field("no action", description="What an update of the parent's key does to them.")
+    deferrable: bool = Field(False, description="A transaction may have it checked at its end.")
+    initially_deferred: bool = Field(False, description="Every transaction has it checked at its end, unless it asks.")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Refers:
+        if self.initially_deferred and not self.deferrable:
+            raise ValueError("`initially_deferred` needs `deferrable: true`")
+        return self
+
+    def of(self, column: str) -> ForeignKey:
+        return ForeignKey(
+            columns=(column,),
+            references=References(table=self.table, columns=(self.column,) if self.column else ()),
+            on_delete=self.on_delete,
+            on_delete_columns=(),
+            match="simple",
+            on_update=self.on_update,
+            deferrable=self.deferrable,
+            initially_deferred=self.initially_deferred,
+        )
 
 
 class Target(SpecModel):
@@ -33,6 +66,12 @@ class Target(SpecModel):
     unique: bool | None = Field(
         None, description="`true` adds the constraint `<table>_<column>_key`; `false` is refused."
     )
+    references: Refers | None = Field(
+        None, description="Adds the foreign key `<table>_<column>_fkey`: its values stand in another table."
+    )
+    identity: Identity | None = Field(
+        None, description="Numbers made by the server; a sequence of the column's own (`serial`) goes on as its."
+    )
     comment: str | None = Field(None, description="Its comment; `null` takes it away.")
 
     @field_validator("unique")
@@ -46,6 +85,8 @@ class Target(SpecModel):
     def _says_something(self) -> Target:
         if not self.model_fields_set:
             raise ValueError("`to` must say what changes")
+        if self.identity is not None and self.default is not None:
+            raise ValueError("give `identity` or `default`: an identity is a default")
         return self
 
     @property
@@ -68,6 +109,16 @@ class Target(SpecModel):
 
     def key_name(self, table: Table, column: str) -> str:
         return rule_name(table.name.name, column, "key")
+
+    def foreign_key_name(self, table: Table, column: str) -> str:
+        return rule_name(table.name.name, column, "fkey")
+
+    def foreign_key(self, context: Context, table: Table, place: Place, column: str) -> Bound | None:
+        """What `references` adds. context: of the change. column: by its name in the end."""
+        if self.references is None:
+            return None
+        name, key = self.foreign_key_name(table, column), self.references.of(column)
+        return bound(context.within("to"), table, place, name, key)
 
     def wants_unique(self, table: Table, column: str) -> bool:
         """No index sees to it yet."""

@@ -12,9 +12,9 @@ from crossfade.changes._partition_by import By
 from crossfade.changes._triggers import may_assign
 from crossfade.changes._whole_table import refuse_held, refuse_part
 from crossfade.composing import sql
-from crossfade.spec.fragment import Expression
+from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import LONGEST_NAME
-from crossfade.steps.carry import when_checked
+from crossfade.steps.definitions import when_checked
 
 _ACTS = ("ON DELETE CASCADE", "ON DELETE SET", "ON UPDATE CASCADE", "ON UPDATE SET")
 _MOVES_AS_UPDATE = 150000  # before, a row that moves to another partition is deleted, for foreign keys too
@@ -136,7 +136,7 @@ def refuse_columns(context: Context, table: Table, by: By, at: str) -> None:
         with context.at(at):
             context.probe.key(column.type, "hash" if by.method == "HASH" else "btree")
             for literal in by.literals:
-                value = sql.SQL("{}::{}").format(sql.Literal(str(literal)), sql.SQL(column.type))  # pyright: ignore[reportArgumentType]
+                value = sql.SQL("{}::{}").format(sql.Literal(str(literal)), trusted(column.type))
                 context.probe.expression(Expression(value.as_string(None)), table=table.name.name, row={})
         for trigger in table.user_triggers:
             if trigger.before and trigger.row and name in (may_assign(trigger) or ()):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.catalog.model import Constraint, Table
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.carry import check_text
+from crossfade.steps.compose import relation
+from crossfade.steps.definitions import check_text
 from crossfade.steps.references import ReferringKey
 from crossfade.steps.rules import Place, ask
 from crossfade.steps.step import Check

@@ -9,13 +9,12 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Constraint, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._exclude import Exclude, blocked_while_built, exclusion
-from crossfade.changes._foreign_key import ForeignKey, Parent, deferral, primary_key, refuse_unpaired
+from crossfade.changes._foreign_key import ForeignKey, bound, deferral
 from crossfade.changes._keys import at_once_while_built, key_of, made_key
 from crossfade.changes._mapping import checked
 from crossfade.changes._obstacles import refuse_taken_relation
-from crossfade.changes._partitions import refuse_foreign_partitions
 from crossfade.changes._parts import key_index, made_constraint
 from crossfade.changes._ruled import ruled
 from crossfade.composing import sql
@@ -23,7 +22,6 @@ from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
 from crossfade.steps.keys import key_rule
-from crossfade.steps.references import ReferringKey, foreign_key
 from crossfade.steps.rules import Place, Rule
 from crossfade.steps.step import Leg, stage_leg
 
@@ -145,7 +143,8 @@ class AddConstraint(Change):
         if self.exclude is not None:
             return self._exclude(context, table, place, self.exclude)
         assert self.foreign_key is not None
-        return self._foreign_key(context, table, place, self.foreign_key)
+        key = bound(context.within("foreign_key"), table, place, self.name, self.foreign_key)
+        return self._compiled(context, table, key.rule, key.made, key.needs)
 
     def _check(self, context: Context, table: Table, place: Place, check: Expression) -> Compiled:
         bare = table.name.name
@@ -193,30 +192,6 @@ class AddConstraint(Change):
     @property
     def _deferral(self) -> str:
         return " ".join(deferral(self.deferrable, self.initially_deferred))
-
-    def _foreign_key(self, context: Context, table: Table, place: Place, key: ForeignKey) -> Compiled:
-        key.refuse_old_server(context, "foreign_key")
-        parent = context.table(key.references.table, "foreign_key", "references", "table")
-        referenced = key.references.columns or primary_key(context, parent)
-        columns = tuple(context.physical(table, column, "foreign_key", "columns") for column in key.columns)
-        for column in referenced:
-            context.column(parent, column, "foreign_key", "references", "columns")
-        row = context.new_row_types(table)
-        refuse_unpaired(context, key, referenced, row, Parent.of(parent), at=("foreign_key",))
-        refuse_foreign_partitions(context, table)
-        physical = dict(zip(key.columns, columns, strict=True))
-        referring = ReferringKey(
-            columns,
-            relation(parent.name),
-            referenced,
-            types=tuple(parent.by_name[column].type for column in referenced),
-            tail=key.tail(physical),
-            full=key.match == "full",
-            locked=not context.is_new(parent),
-        )
-        rule = foreign_key(place, self.name, referring, subject=self.name)
-        needs = (*context.needs(table, key.columns), *(Need(parent.name, name, follows=False) for name in referenced))
-        return self._compiled(context, table, rule, key.made(self.name, parent.name, referenced), needs)
 
     def _compiled(
         self,

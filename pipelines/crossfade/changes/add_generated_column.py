@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._mapping import checked, is_total
 from crossfade.changes._obstacles import refuse_branched, refuse_generated, refuse_ruled_domain, rule_name
 from crossfade.changes._prepared import prepared_hazard
@@ -17,7 +17,7 @@ from crossfade.composing import sql
 from crossfade.spec.databases import search_path
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.plpgsql import commented, quoted, settings_of
 from crossfade.steps.rows import NewColumn, Pair
 from crossfade.steps.step import EXPAND, Ddl, Guard, stage_leg

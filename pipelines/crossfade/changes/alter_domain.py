@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Column, Domain, Table
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._created import refuse_missing
 from crossfade.changes._instant import instant
 from crossfade.changes.create_domain import refuse_unsound
@@ -17,7 +17,7 @@ from crossfade.composing import sql
 from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.step import AnyStep, Check, Ddl, Leg, Lock, stage_leg
 from crossfade.steps.types import rule_comment
 

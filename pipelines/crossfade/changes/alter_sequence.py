@@ -7,8 +7,9 @@ from pydantic import model_validator
 from crossfade.changes._change import Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
-from crossfade.changes._sequence import SequenceOptions, altered, as_it_is, found_sequence
+from crossfade.changes._sequence import SequenceOptions, altered, found_sequence
 from crossfade.composing import sql
+from crossfade.steps.numbering import as_it_is
 from crossfade.steps.step import EXPAND
 
 

@@ -1,4 +1,4 @@
-"""change_column: name, type, nullability, default, check, unique, collation of a column, several of them at once."""
+"""change_column: what a column is, several things at once: its type, rules, default, identity, name and others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from crossfade.steps.step import Leg, stage_leg
 
 
 class ChangeColumn(Change):
-    """Change the type, nullability, default, check, uniqueness, collation, comment or name of a column.
+    """Change the type, rules, default, identity, collation, comment or name of a column, several at once.
 
     What PostgreSQL does in the catalog alone, and takes back in the catalog alone, is done in place: `varchar`
     without a length to `text`, either to a domain without rules, `timestamp` to `timestamptz` (the times are taken as
@@ -51,6 +51,12 @@ class ChangeColumn(Change):
     `to: {name: ...}` gives the new column another name: a flag `deleted` becomes a time `deleted_at`. Then `down` names
     the column as it is called afterwards, and each version has its own from expand on.
 
+    `references` adds a foreign key, bound NOT VALID and then proved, as `add_constraint` does; beside another type it
+    refers from the new column. `identity` makes the server number the rows: a column with a sequence of its own
+    (`serial`) counts on under its name and for its grantees, some thousand numbers further, so that none comes twice
+    while it changes hands; one without from past the highest value, which an index must tell. That is done at `cutover`
+    in the catalog alone, of a column that is NOT NULL and keeps its type.
+
     `check: null` lets the checks of the column alone go: those that only made sense of the old type, such as
     `status IN ('new', 'done')` where the new one is an enum. Until `cutover` they bind what both versions write.
 
@@ -71,17 +77,20 @@ class ChangeColumn(Change):
     ## Locks
 
     ACCESS EXCLUSIVE on the table for an instant, in expand, at `cutover`, `archive` and `drop`; at `cutover` also on
-    the views that read the column, on tables whose policies do, and on the parent of a foreign key whose column
-    changes its type in the catalog alone.
+    the views that read the column, on tables whose policies do, and on the
+    parent of a foreign key whose column changes its type in the catalog alone. `references`: SHARE ROW EXCLUSIVE on
+    both tables for an instant, then a scan that lets reads and writes go on.
 
     ## Hazards
 
     After `cutover` the column stands last in the table. Statements prepared as `SELECT *` are refused once after
-    expand, `cutover` and `drop`. A materialized view that holds rows and reads the column is refused, since to fill it
-    again at `cutover` would keep everybody waiting: drop it in a migration before this one and create it again in one
-    after. So is a stored generated column that is computed from it. What depends on the column and cannot be carried
-    over is refused by name when planned. `taken-as-utc`: a time without a zone is taken for one in UTC where no `up`
-    says otherwise.
+    expand, `cutover` and `drop`. A materialized view that holds rows and reads the column is refused, since to fill
+    it again at `cutover` would keep everybody waiting: drop it in a migration before this one and create it again in
+    one after. So is a stored generated column that is computed from it. What depends on the column and cannot be
+    carried over is refused by name when planned. `identity-refuses`: where it is generated `always`, a statement that
+    names a value fails from `cutover` on. `identity-counts-anew`: `currval()` of the sequence fails in sessions that
+    drew from it before `cutover`, until they draw again. `taken-as-utc`: a time without a zone is taken for one in
+    UTC where no `up` says otherwise.
 
     ## Example
 
@@ -150,8 +159,22 @@ class ChangeColumn(Change):
             and (self.strategy == "in_place" or comes_back_alone(context, column, wanted))
         ):
             self._refuse_idle_enforce(context, binds=self.to.nullable is False and not column.not_null, table=table)
+            if retyped and self.to.references is not None:
+                context.refuse(
+                    f"`references` beside a type that is changed in the catalog alone, of {table.name}.{self.column}",
+                    why="the rows are proved before the type is changed, and PostgreSQL may scan them again then",
+                    fix="add the foreign key in a migration that comes after",
+                    at=("to", "references"),
+                )
             return self._told(
                 InPlace(context, table, column, self.to, wanted, rules_leg).compile(), context, column, wanted
+            )
+        if self.to.identity is not None:
+            context.refuse(
+                f"`identity` of {table.name}.{self.column}, beside which a new column is filled",
+                why="the sequence would have to count for two columns until `cutover`",
+                fix="make it one in a migration of its own; `widen_key` makes a key bigint and keeps its identity",
+                at=("to", "identity"),
             )
         held = frozenset({self.column})
         carried = any(index.unique for index in carry.indexes_reading(table, held))
@@ -176,7 +199,12 @@ class ChangeColumn(Change):
         """A rule, or a default, that the column as it shall be could not have."""
         to, name = self.to, self.to.name or self.column
         wants_unique = to.wants_unique(table, self.column)
-        for wished, rule in ((to.check, to.check_name(table, name)), (wants_unique, to.key_name(table, name))):
+        rules = (
+            (to.check, to.check_name(table, name)),
+            (wants_unique, to.key_name(table, name)),
+            (to.references, to.foreign_key_name(table, name)),
+        )
+        for wished, rule in rules:
             if wished and rule not in to.dropped_checks(table, self.column):
                 refuse_taken_name(context, table, rule)
         if wants_unique:
@@ -185,6 +213,13 @@ class ChangeColumn(Change):
         if to.check is not None:
             row = {old: type_ for old, type_ in context.row_types(table).items() if old != self.column} | {name: wanted}
             checked(context, table, to.check, row=row, wanted="boolean", field="check", at=("to", "check"))
+        if to.names_default and table.by_name[self.column].generated:
+            context.refuse(
+                f"{table.name}.{self.column} is a generated column",
+                why="it has its expression in place of a default",
+                fix="leave `default` out",
+                at=("to", "default"),
+            )
         if to.default is not None:
             checked(context, table, to.default, row={}, wanted=wanted, field="default", at=("to", "default"))
 
@@ -223,11 +258,12 @@ class ChangeColumn(Change):
             self.enforce is not None
             and not binds
             and self.to.check is None
+            and self.to.references is None
             and not self.to.wants_unique(table, self.column)
         ):
             context.refuse(
                 f"`enforce: {self.enforce}` on {table.name}.{self.column}, which gets no new rule",
-                why="it says from when a new NOT NULL, check or unique rule binds old writers",
+                why="it says from when a new NOT NULL, check or unique rule or foreign key binds old writers",
                 fix="delete `enforce`, or say the rule under `to`",
                 at=("enforce",),
             )

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Index, Table
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, Path, relation
+from crossfade.changes._context import Context, Path
 from crossfade.changes._mapping import checked
 from crossfade.changes._obstacles import refuse_taken_relation
 from crossfade.changes._partitions import refuse_foreign_partitions, refuse_unkeyed
@@ -16,7 +16,7 @@ from crossfade.changes._parts import built_index
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier, SpecModel
-from crossfade.steps.compose import identifier, lock, names
+from crossfade.steps.compose import identifier, lock, names, relation
 from crossfade.steps.indexes import IndexForm, build_index
 from crossfade.steps.rules import Place
 from crossfade.steps.step import VALIDATE, Check

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Name
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Columns, Context, relation
+from crossfade.changes._context import Columns, Context
 from crossfade.changes._instant import instant
 from crossfade.changes._obstacles import refuse_taken_index
 from crossfade.changes._query import Query, columns_of, leg_of, needs_of, read_by
@@ -18,7 +18,7 @@ from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier, SpecModel
 from crossfade.steps import again
-from crossfade.steps.compose import identifier, lock, names
+from crossfade.steps.compose import identifier, lock, names, relation
 from crossfade.steps.step import VALIDATE, Ddl
 
 

@@ -8,14 +8,14 @@ from pydantic import Field
 
 from crossfade.catalog.model import Policy, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._mapping import checked
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.step import EXPAND
 
 

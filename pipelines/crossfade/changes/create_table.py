@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Constraint, Name, Table
 from crossfade.changes._change import Change, Compiled, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._foreign_key import ForeignKey, Parent, primary_key, refuse_unpaired
 from crossfade.changes._mapping import expect
 from crossfade.changes._obstacles import rule_name
@@ -18,7 +18,7 @@ from crossfade.changes._rights import missing_right
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, TypeName, trusted
 from crossfade.spec.values import LONGEST_NAME, Identifier, SpecModel
-from crossfade.steps.compose import identifier, lock, lock_parents, names, text
+from crossfade.steps.compose import identifier, lock, lock_parents, names, relation, text
 from crossfade.steps.step import EXPAND, Ddl
 
 
@@ -152,7 +152,7 @@ class CreateTable(Change):
                 continue
             parent = context.table(key.references.table)
             for column in key.references.columns or primary_key(context, parent):
-                yield Need(parent.name, column, follows=False)
+                yield Need(parent.name, column, follows=False, as_key=True)
 
     def _foreign_key(
         self, context: Context, name: Name, row: Mapping[str, str], rule: str, key: ForeignKey

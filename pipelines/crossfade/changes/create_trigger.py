@@ -9,14 +9,14 @@ from pydantic import Field
 
 from crossfade.catalog.model import OWN_PREFIX, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Need
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._stand_ins import condition_over_stand_ins
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
-from crossfade.steps.compose import identifier, lock, names
+from crossfade.steps.compose import identifier, lock, names, relation
 from crossfade.steps.step import EXPAND
 
 Event = Literal["insert", "update", "delete", "truncate"]

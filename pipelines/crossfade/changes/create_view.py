@@ -7,14 +7,14 @@ from typing import Literal
 from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._query import Query, columns_of, leg_of, needs_of
 from crossfade.changes._views import bypass_hazards, created, refuse_taken
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 
 
 class CreateView(Change):

@@ -12,7 +12,7 @@ from pydantic import Field
 from crossfade.catalog.model import ForeignKey, Name, Table
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._children import has_children, types_of, unindexed_hazards
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._mapping import checked
 from crossfade.changes._obstacles import refuse_branched
 from crossfade.changes._silence import is_silent
@@ -20,7 +20,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
 from crossfade.steps.aside import Aside, refers
-from crossfade.steps.compose import any_leaf, identifier, in_batch, key_text, names, ours, per_leaf
+from crossfade.steps.compose import any_leaf, identifier, in_batch, key_text, names, ours, per_leaf, relation
 from crossfade.steps.step import BACKFILL, AnyStep, Check, Lock, Walk
 
 

@@ -7,24 +7,17 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from crossfade.catalog.model import Constraint, Table
-from crossfade.changes._change import Change, Compiled, Hazard, Need
+from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
-from crossfade.changes._named_constraint import named_constraint
+from crossfade.changes._named_constraint import constraint_needs, named_constraint
 from crossfade.changes._unproved import ask_again
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
-from crossfade.steps.carry import (
-    carried_constraint,
-    carried_index,
-    moment_of,
-    parents_of,
-    tell_again,
-    told_of_constraint,
-    told_of_index,
-)
+from crossfade.steps.carry import parents_of, tell_again, told_of_constraint, told_of_index
 from crossfade.steps.compose import lock, text
+from crossfade.steps.definitions import carried_constraint, carried_index, moment_of
 from crossfade.steps.indexes import build_one
 from crossfade.steps.rules import Place
 from crossfade.steps.step import AnyStep, Ddl, stage_leg
@@ -93,10 +86,8 @@ class DropConstraint(Change):
                 "irreversible": not comes_back,
             }
         )
-        needs = [Need(table.name, column, follows=False) for column in found.columns]
-        if found.references is not None:
-            needs += [Need(found.references, column, follows=False) for column in found.referenced_columns]
-        return Compiled(steps=(dropped,), needs=tuple(needs), hazards=() if comes_back else (_for_good(table, found),))
+        needs = constraint_needs(table, found)
+        return Compiled(steps=(dropped,), needs=needs, hazards=() if comes_back else (_for_good(table, found),))
 
     def _refuse_needed(self, context: Context, table: Table, found: Constraint) -> None:
         if found.index is None:

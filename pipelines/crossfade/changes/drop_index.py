@@ -12,8 +12,9 @@ from crossfade.changes._context import Context
 from crossfade.changes._named_index import named_index, refuse_part
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
-from crossfade.steps.carry import carried_index, tell_again, told_of_index
+from crossfade.steps.carry import tell_again, told_of_index
 from crossfade.steps.compose import lock, text
+from crossfade.steps.definitions import carried_index
 from crossfade.steps.indexes import PartIndex, build_parts, drop_index
 from crossfade.steps.rules import Place
 from crossfade.steps.step import AnyStep, BuildIndex, Ddl, stage_leg

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
 from crossfade.steps.altered import followers_as_planned
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.followers import following_policy
 from crossfade.steps.step import stage_leg
 

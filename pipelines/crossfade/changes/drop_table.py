@@ -8,13 +8,13 @@ from pydantic import Field
 
 from crossfade.catalog.model import ForeignKey, Table
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._let_go import let_go
 from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_lent_sequence, refuse_part, uses
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.step import Ddl, Relation, stage_leg
 
 _RETIRE, _DROP = stage_leg("retire"), stage_leg("drop")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.step import stage_leg
 
 

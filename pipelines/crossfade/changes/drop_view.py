@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._views import found_view, refuse_used, text_hazards
 from crossfade.composing import sql
@@ -13,7 +13,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import again
 from crossfade.steps.altered import followers_as_planned
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.followers import following_view
 from crossfade.steps.step import stage_leg
 

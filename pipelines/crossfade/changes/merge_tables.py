@@ -49,29 +49,30 @@ class MergeTables(Change):
     other table. Let it tell them apart before, by a column that `set` fills.
 
     From `retire` on the table that goes has a name of crossfade's; the kept one goes on being carried to it until
-    `archive`. At `drop` it is dropped.
+    `archive`. At `drop` it is dropped. A delete holds, whatever the other version writes to its row of it meanwhile.
 
     ## Undo
 
     Until `archive` at once: the table was kept in step, and gets its name back. After `archive` it is brought up to
-    date with what became of its likes first. Back before expand the likes are taken out of the kept table again, all
-    that no row of another table refers to; where one does, the rollback says so before it begins. Rows that only the
-    kept table has stay there. After `drop` there is no way back.
+    date with what became of its likes first, whatever keys they have by then. Back before expand the likes are taken
+    out of the kept table again, all that no row of another table refers to; where one does, the rollback says so before
+    it begins. Rows that only the kept table has stay there. After `drop` there is no way back.
 
     ## Locks
 
     ACCESS EXCLUSIVE on the table that goes for an instant in expand (two columns) and at `retire`; on the kept table in
-    validate, where it has unique rules, and at `archive`; on each table that refers in expand, `retire`, `archive` and
-    `drop`. SHARE ROW EXCLUSIVE for an instant, for triggers and foreign keys, on each of them alone or with its parent.
-    Rows are locked a batch at a time. A write locks the row and its like. It never waits in a queue for the other one,
-    so nobody deadlocks by it: it asks again for up to a second of its transaction, then goes on alone, and is carried
-    over when it commits, or when the engine looks.
+    validate, where it has unique rules, at `archive` and at `drop`; on each table that refers in expand, `retire`,
+    `archive` and `drop`. SHARE ROW EXCLUSIVE for an instant, for triggers and foreign keys, on each of them alone or
+    with its parent. Rows are locked a batch at a time. A write locks the row and its like. It never waits in a queue
+    for the other one, so nobody deadlocks by it: it asks again for up to a second of its transaction, then goes on
+    alone, and is carried over when it commits, or when the engine looks.
 
     ## Hazards
 
     - `seen-in-both`: from backfill on the old version finds the rows in both tables.
     - `unique-over-both`: a unique rule of the kept table holds over the rows of both from validate on. Until then a row
-      that is written there takes the place of a like, whose own row is in conflict.
+      that is written there takes the place of a like, whose own row is in conflict. Not of one that is not committed
+      yet, that somebody holds for a second, that waits to be carried, or that others refer to: there it fails for it.
     - `held-rows`: a row that somebody holds longer than a second differs on both sides until it is carried over;
       contract waits for that up to `locks.budget`.
     - `hidden-table`: from `retire` on, statements that name the table fail.
@@ -85,16 +86,24 @@ class MergeTables(Change):
     its like with the next check.
 
     A row that the kept table cannot hold (a unique rule, a check) does not fail the old version's statement: it is in
-    conflict, and contract waits until it is mended or deleted. From validate on no row of a table under `references`
-    can come to refer to it. The same goes for a write of its like that the table which goes cannot hold. TRUNCATE of
-    the table that goes takes its likes away too, when it commits; TRUNCATE of the kept table leaves the other one as it
-    is, and the likes come again.
+    conflict, and contract waits until it is mended or deleted. So it is with one whose unique value a transaction that
+    is still open has written or deleted there. From validate on no row of a table under `references` can come to refer
+    to it: that fails for the foreign key (23503). The same goes for a write of its like that the table which goes
+    cannot hold. TRUNCATE of the table that goes takes its likes away too, when it commits; TRUNCATE of the kept table
+    leaves the other one as it is, and the likes come again, under keys that RESTART IDENTITY does not give out anew.
 
-    Refused when planned, by name: partitioned tables, on either side; a kept table without a key of one column that has
-    a default; columns that differ in type; columns that neither `columns` nor `without` names; a column of the kept
-    table that must hold something and gets nothing; a foreign key that `references` does not name, one that may be
-    checked at commit, one within the table; views, functions in standard SQL, policies and rules that use the table;
-    row security on the table that goes and not on the other.
+    What a trigger of the kept table makes of a value is carried back. Where triggers on both sides go on changing what
+    the other one has set, that ends when it was carried four times, with the row in conflict. Where a key
+    is given out by hand in the kept table that a row in conflict has drawn, that draws another one, and what refers to
+    it follows.
+
+    Refused when planned, by name: partitioned tables, on either side; a kept table without a key of one column that
+    has a default; a key that operators of an extension compare, such as citext; columns that differ in type; columns
+    that neither `columns` nor `without` names; a column of the kept table that must hold something and gets nothing;
+    a foreign key that `references` does not name, one that may be checked at commit, one within the table; an
+    exclusion constraint over what the kept table takes; triggers on both sides that set a column to what is never the
+    same twice, as clock_timestamp() is; views, functions in standard SQL, policies and rules that use the table; row
+    security on the table that goes and not on the other.
 
     ## Example
 
@@ -144,6 +153,7 @@ class MergeTables(Change):
         absorbed = absorbed_by(context, table, kept, columns, self.set)
         key, found = referring_by_key(context, absorbed, self.references)
         children = [each.child for each in found]
+        absorbed = replace(absorbed, children=tuple(children))
         pointing = context.catalog.references_to(kept.name)
         asked = tuple(referring.asked_before_the_way_back(absorbed, child) for child in children)
         foreign = (*context.catalog.references_to(table.name), *context.catalog.references_from(table.name))
@@ -165,7 +175,7 @@ class MergeTables(Change):
                 *(let_go(context.place(tables[each.child], _RETIRE), tables[each.child], each) for each in foreign),
                 course.hide(absorbed),
                 *course.archive(absorbed),
-                course.drop(absorbed, tuple(lookup.dropped(key))),
+                *course.drop(absorbed, tuple(lookup.dropped(key))),
             ),
             pairs=tuple((each.child.table.name, replace(each.pair(key), freed=True)) for each in found),
             adds=((table.name, absorbed.link, absorbed.key.type), (table.name, absorbed.made, "boolean")),

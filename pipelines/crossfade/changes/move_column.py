@@ -68,9 +68,10 @@ class MoveColumn(Change):
     - `columns-by-position`: COPY and INSERT without columns into the other table, which gets a column more.
     - A value that the other table refuses does not fail the write: the row is in conflict, and contract waits for it.
 
-    Refused when planned: a key that is not unique and NOT NULL on both sides, or whose types differ; an index, check
-    or foreign key over the column and others; a column that a view, policy, trigger, generated column or foreign key
-    from elsewhere reads; row security that is forced on the owner.
+    Refused when planned: a key that is not unique and NOT NULL on both sides, or whose types differ, or that operators
+    of an extension compare, such as citext; an index, check or foreign key over the column and others; a column that a
+    view, policy, trigger, generated column or foreign key from elsewhere reads; row security that is forced on the
+    owner.
 
     ## Example
 
@@ -140,6 +141,9 @@ class MoveColumn(Change):
                 fix="make it so first, with `add_constraint` and `change_column` in a migration that comes before",
                 at=(at,),
             )
+        with context.at(at):
+            for column in columns:
+                context.probe.tells_rows_apart(column.type)
         if self.column in key and table.name == context.name(self.table):
             context.refuse(f"{self.column} is in the key that tells the rows", fix="leave it where it is", at=(at,))
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from crossfade.catalog.model import ForeignKey, Name, Table
 from crossfade.changes import _as_planned
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._let_go import let_go
 from crossfade.changes._partition_by import By, ByHash, ByList, ByRange
 from crossfade.changes._partitioned import Partitioned, created
@@ -24,12 +24,13 @@ from crossfade.changes._unpartitionable import (
     refuse_unique,
 )
 from crossfade.composing import sql
+from crossfade.spec.databases import search_path
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
 from crossfade.steps.altered import followers_as_planned
 from crossfade.steps.carry import told_of_constraint
-from crossfade.steps.compose import identifier, lock, lock_parents, text
+from crossfade.steps.compose import identifier, lock, lock_parents, relation, text
 from crossfade.steps.followers import Follower, following_view
 from crossfade.steps.rules import Place
 from crossfade.steps.step import EXPAND, VALIDATE, AnyStep, Ddl, stage_leg
@@ -93,7 +94,8 @@ class PartitionTable(Change):
     another one; unique rules without them; foreign keys to columns that are not unique with them, of the table to
     itself, of partitioned tables, or that are deferrable and act on rows; exclusion and deferrable constraints, and
     what is NOT VALID; rules, extended statistics, materialized views, functions in standard SQL and columns of its row
-    type; publications that carry it; an unlogged table; triggers that assign the columns before a row is written.
+    type; a key that operators of an extension compare, such as citext; publications that carry it; an unlogged table;
+    triggers that assign the columns before a row is written.
 
     ## Example
 
@@ -165,6 +167,8 @@ class PartitionTable(Change):
             )
         key = self.key or table.key
         for name in key:
+            with context.at("key" if self.key else "table"):
+                context.probe.tells_rows_apart(context.column(table, name, "key").type)
             column = context.column(table, name, "key")
             if not column.not_null:
                 context.refuse(
@@ -202,6 +206,7 @@ class PartitionTable(Change):
             key_types=tuple(table.by_name[name].type for name in key),
             columns=tuple(column for column in table.columns if not column.generated),
             referenced=bool(incoming),
+            search_path=search_path(context.schema),
         )
 
 

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from crossfade.catalog.model import View
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._views import found_view
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.step import VALIDATE, Ddl, stage_leg
 
 

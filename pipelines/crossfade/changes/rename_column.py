@@ -8,7 +8,7 @@ from pydantic import Field
 
 from crossfade.catalog.model import Column, Table
 from crossfade.changes._change import Change, Compiled, Hazard, Mapped
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._followers import following
 from crossfade.changes._obstacles import (
     function_hazards,
@@ -22,7 +22,7 @@ from crossfade.changes._triggers import refuse_late_triggers, refuse_naming_trig
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.rows import NewColumn, Pair
 from crossfade.steps.step import Ddl, stage_leg
 from crossfade.steps.tuning import Tuning

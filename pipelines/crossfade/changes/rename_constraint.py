@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from crossfade.changes._change import Change, Compiled, Hazard, Need
+from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
-from crossfade.changes._named_constraint import named_constraint
+from crossfade.changes._named_constraint import constraint_needs, named_constraint
 from crossfade.changes._obstacles import refuse_taken_name, refuse_taken_relation
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
@@ -84,5 +84,5 @@ class RenameConstraint(Change):
             "rename it back",
             locks=() if found.index is not None else lock(place.relation, "ACCESS EXCLUSIVE"),
         )
-        needs = tuple(Need(table.name, column, follows=False) for column in found.columns)
+        needs = constraint_needs(table, found)
         return Compiled(steps=(step,), needs=needs, hazards=(by_name,) if found.index or found.deferrable else ())

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from crossfade.catalog.model import Name, Table
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._rights import missing_right
 from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_part, uses
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.stand_in import INVOKER_SINCE, stand_in
 from crossfade.steps.step import EXPAND, AnyStep, Check, stage_leg
 

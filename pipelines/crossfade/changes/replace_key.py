@@ -80,11 +80,14 @@ class ReplaceKey(Change):
       that insert the same values at the same instant, one with ON CONFLICT may be told of a unique violation.
     - `kept-columns`: columns under `keep` of a table that refers, which nothing fills from `archive` on.
     - `goes-with-columns`: an index over some of the columns that go, and other columns.
+    - With `type: bigint` a row that comes draws two numbers from expand on, where the old key is drawn too: `lastval()`
+      may be the other key's. Take keys from INSERT ... RETURNING.
     - `prepared-statements`: `SELECT *` of these tables, prepared, fails after expand, `retire` and `drop`.
 
-    Refused when planned, by name: partitioned tables, on either side; a foreign key that `references` does not name;
-    one with SET DEFAULT; columns that go and that are in a primary key, another foreign key, a check or a unique index
-    with less than the whole foreign key; a view that groups by the key; what else reads a column that goes.
+    Refused when planned, by name: partitioned tables, on either side; an old key that operators of an extension
+    compare, such as citext; a foreign key that `references` does not name; one with SET DEFAULT; columns that go and
+    that are in a primary key, another foreign key, a check or a unique index with less than the whole foreign key; a
+    view that groups by the key; what else reads a column that goes.
 
     ## Example
 
@@ -110,8 +113,8 @@ class ReplaceKey(Change):
     )
     down: dict[Identifier, Expression] = Field(
         default_factory=dict[str, Expression],
-        description="Column of the old key that goes -> SQL over the new row: what the old version finds in rows that"
-        " the new one inserts.",
+        description="Column of the old key that goes -> SQL over the new row, its new key included: what the old"
+        " version finds in rows that the new one inserts.",
     )
 
     def compile(self, context: Context) -> Compiled:
@@ -134,6 +137,7 @@ class ReplaceKey(Change):
             steps=(*(step for each in found for step in each.indexes), *course.steps(key, unique_name)),
             pairs=(*((each.child.table.name, each.pair(key)) for each in found), *((table.name, pair) for pair in own)),
             adds=((table.name, self.column, self.type),),
+            rekeys=tuple((table.name, name) for name in self.keep),
             needs=tuple(dict.fromkeys(Need(owner.name, name, follows=False) for owner, name in kept)),
             hazards=(*hazards, *_hazards(key), *(hazard for each in found for hazard in each.hazards)),
             maps=tuple(each.mapped(key) for each in found),
@@ -158,6 +162,9 @@ class ReplaceKey(Change):
                 fix="add the column with `add_column`, and the key with `add_constraint`",
                 at=("table",),
             )
+        with context.at("table"):
+            for name in found.columns:
+                context.probe.tells_rows_apart(table.by_name[name].type)
         index = next(each for each in table.indexes if each.primary)
         if found.deferrable or index.method != "btree":
             what = "may be deferred" if found.deferrable else "is one WITHOUT OVERLAPS"
@@ -227,7 +234,9 @@ class ReplaceKey(Change):
             hazards += refuse_naming_triggers(context, table, name)
             total = True
             if down is not None:
+                # The new key has its value by then, which nothing else could give as many different ones as.
                 row = {n: type_ for n, type_ in context.row_types(table).items() if n not in leaving}
+                row[self.column] = self.type
                 checked(context, table, down, row=row, wanted=column.type, field="down", at=("down", name))
                 refuse_generated(context, table, down.columns(table.name.name), "down")
                 refuse_late_triggers(context, table, frozenset({name}) | down.columns(table.name.name))

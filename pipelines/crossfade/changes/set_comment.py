@@ -8,15 +8,15 @@ from typing import Protocol
 from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Domain, Name, Table
-from crossfade.changes._change import Change, Compiled
-from crossfade.changes._context import Context, relation
+from crossfade.changes._change import Change, Compiled, Need
+from crossfade.changes._context import Context
 from crossfade.changes._created import refuse_missing
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.step import EXPAND, Lock
 
 _OF_A_TABLE = ("column", "constraint", "trigger", "policy")
@@ -96,7 +96,13 @@ class SetComment(Change):
             "set the comment back",
             locks=locks,
         )
-        return Compiled(steps=(step,))
+        return Compiled(steps=(step,), needs=self._needs(context))
+
+    def _needs(self, context: Context) -> tuple[Need, ...]:
+        """A column that another one replaces gives it the comment that it has when planned."""
+        if self.table is None or self.column is None:
+            return ()
+        return (Need(context.table(self.table).name, self.column, follows=False),)
 
     def _object(self, context: Context) -> tuple[str, sql.Composable, str | None, tuple[Lock, ...]]:
         """What it is, for people and as it stands after COMMENT ON; its present comment; the locks."""

@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Index, Table
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.step import EXPAND, Ddl
 
 

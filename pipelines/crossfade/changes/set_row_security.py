@@ -9,12 +9,12 @@ from pydantic import Field, model_validator
 
 from crossfade.catalog.model import Table
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Identifier
-from crossfade.steps.compose import identifier, lock
+from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.step import EXPAND, Leg, stage_leg
 
 
@@ -120,7 +120,7 @@ class SetRowSecurity(Change):
             named = ", ".join(policy.name for policy in table.policies)
             what = f"from {self.at} on {named} of {table.name} hide nothing from anybody who may read the table"
             yield Hazard("rows-shown", "danger", what, "let a gate hold it back until no version relies on them")
-        if on and wanted.get("forced") is True and not context.catalog.role.superuser:
+        if on and wanted.get("forced") is True and not context.catalog.role.sees_every_row:
             what = f"policies of {table.name} bind {table.owner} too, who owns it, and so what migrates as that role"
             yield Hazard("binds-owner", "danger", what, "migrate as a role with BYPASSRLS")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
 from crossfade.catalog.model import Name, Table
-from crossfade.changes import _grants
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._mirrored import Moved, add_columns, kept_in_step, refuse_unmovable
@@ -19,6 +19,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.spec.values import LONGEST_NAME, Identifier
 from crossfade.steps.compose import identifier, lock, lock_parents, names, text
 from crossfade.steps.mirror import Half, Mirror
+from crossfade.steps.privileges import privileges_again
 from crossfade.steps.step import EXPAND, Ddl
 
 
@@ -36,7 +37,7 @@ class SplitTable(Change):
     on, and finds a row for every row of the old table from the end of backfill on. When it inserts a row into the old
     table, one without values is made in the new table; its own INSERT there, in the same transaction or later, takes
     that one's place. What it leaves out there comes from the old side, with its defaults. When it deletes a row of the
-    new table, the old version finds the columns empty, or with their defaults.
+    new table, the old version finds the columns empty, or with their defaults, and a write of theirs makes it again.
 
     The foreign key holds from the beginning, NOT NULL of the columns in the new table from the end of validate on. In
     the old table they may be empty from expand on: a row of the new version is half a row until its other half comes.
@@ -63,14 +64,17 @@ class SplitTable(Change):
       contract waits for that up to `locks.budget`.
     - Two clients that write the same column at the same moment, each in the table of its version and before either has
       carried it over: the later one wins. Where both add to a counter, one of the two is lost; have one version count.
+    - A row that the new version deletes from the new table while somebody holds the old one's, whose columns may not be
+      NULL, and that the old version writes next, stays in conflict until either version writes it again.
     - `prepared-statements`: `SELECT *` of the old table, prepared, fails after `retire` and `drop`.
     - A value that the new table refuses does not fail the write: the row is in conflict, and contract waits for it.
     - `truncate-fails`: TRUNCATE of the old table fails from expand on, unless it says CASCADE: the new one refers to
       it.
 
     Refused when planned: a table without a primary key; columns of the key; a table with row security, whose policies
-    cannot be made for the new table; an index, check or foreign key over these columns and others; a column that a
-    view, policy, trigger, generated column or foreign key from elsewhere reads.
+    cannot be made for the new table; a key that operators of an extension compare, such as citext; an index, check or
+    foreign key over these columns and others; a column that a view, policy, trigger, generated column or foreign key
+    from elsewhere reads.
 
     ## Example
 
@@ -146,6 +150,9 @@ class SplitTable(Change):
             if column not in primary:
                 what = f"{column} is not in the primary key of {table.name}"
                 context.refuse(what, fix=f"the key is ({', '.join(primary)})", at=("key", column))
+        with context.at("table"):
+            for column in primary:
+                context.probe.tells_rows_apart(table.by_name[column].type)
         if leaving := sorted(set(primary) & set(self.columns)):
             context.refuse(
                 f"{leaving[0]} is in the primary key of {table.name}",
@@ -189,7 +196,7 @@ class SplitTable(Change):
                     key=names(mirror.right.key),
                 ),
                 *add_columns(mirror),
-                *_grants.like(table, made, role=context.catalog.role.name),
+                *_as_the_old_one(table, made, role=context.catalog.role.name),
             ),
             undo=(
                 Ddl(
@@ -206,6 +213,13 @@ class SplitTable(Change):
             ),
             undo_title="drop the table",
         )
+
+
+def _as_the_old_one(table: Table, made: sql.Identifier, *, role: str) -> Iterator[sql.Composable]:
+    """Its owner and its grants, whatever default privileges say. role: who makes it, and owns it until then."""
+    if table.owner != role:
+        yield sql.SQL("ALTER TABLE {} OWNER TO {}").format(made, sql.Identifier(table.owner))
+    yield from privileges_again("TABLE", made, table.grants)
 
 
 def _collated(collation: Name | None) -> sql.Composable:

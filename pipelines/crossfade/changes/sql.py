@@ -9,10 +9,12 @@ import postgast
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from crossfade.changes._change import Change, Compiled, Hazard
-from crossfade.changes._context import Context, relation
+from crossfade.changes._context import Context
 from crossfade.changes._linted import linted
+from crossfade.changes._runs_alone import runs_alone
 from crossfade.changes._script_locks import ScriptLocks, script_locks
 from crossfade.spec.model import Phase, Stage
+from crossfade.steps.compose import relation
 from crossfade.steps.step import AnyStep, Autocommit, Check, Ddl, Leg, Lock, Script, stage_leg
 
 _TRANSACTION_WORDS = "transaction_stmt"
@@ -27,6 +29,9 @@ def _parsed(text: str) -> str:
         raise ValueError("there is no statement in it")
     if any(statement.stmt.HasField(_TRANSACTION_WORDS) for statement in tree.stmts):
         raise ValueError("BEGIN and COMMIT are the engine's: say `transaction: true` or `false`")
+    copies = [statement.stmt.copy_stmt for statement in tree.stmts if statement.stmt.HasField("copy_stmt")]
+    if any(not copy.filename for copy in copies):
+        raise ValueError("COPY FROM STDIN and TO STDOUT need a client that sends or takes rows: say INSERT")
     return text
 
 
@@ -37,7 +42,7 @@ class Sql(Change):
     """Run statements of your own, where no other kind of change fits.
 
     `BEGIN` and `COMMIT` are the engine's. Without a transaction the ledger notes before and after each statement
-    how far it got.
+    how far it got. What they SET holds for them alone, not for what the engine does next.
 
     ## Old and new versions
 
@@ -117,6 +122,9 @@ class Sql(Change):
                 why="after a crash nothing else could tell whether it was done",
                 fix="give `verify`, or `reason: repeatable` when running it twice does no harm",
             )
+        if self.transaction:
+            for field in ("up", "down"):
+                self._refuse_outside(context, field)
         leg = stage_leg(self.stage or "drop") if self.phase == "contract" else Leg(phase=self.phase)
         step_id = f"{context.schema}/sql/{context.index}"
         title = self.title or f"run SQL: {' '.join(self.up.split())[:60]}"
@@ -161,6 +169,16 @@ class Sql(Change):
                 Hazard("sql-no-down", "danger", "there is no `down`: this cannot be taken back", "give `down`")
             )
         return Compiled(steps=tuple(steps), hazards=tuple(hazards))
+
+    def _refuse_outside(self, context: Context, field: Literal["up", "down"]) -> None:
+        script = self.up if field == "up" else self.down
+        for statement in _split(script) if script else ():
+            if runs_alone(statement):
+                context.refuse(
+                    f"PostgreSQL runs {' '.join(statement.split())[:60]} outside of a transaction only",
+                    fix="say `transaction: false`, and `verify`, which tells whether it was done",
+                    at=(field,),
+                )
 
 
 def _locking(found: ScriptLocks) -> dict[str, Any]:

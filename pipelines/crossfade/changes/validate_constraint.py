@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from crossfade.changes._change import Change, Compiled, Need
+from crossfade.changes._change import Change, Compiled
 from crossfade.changes._context import Context
-from crossfade.changes._named_constraint import named_constraint
+from crossfade.changes._named_constraint import constraint_needs, named_constraint
 from crossfade.changes._unproved import ask_again
 from crossfade.spec.values import Identifier
 from crossfade.steps import rules
-from crossfade.steps.carry import carried_constraint, parents_of, told_of_constraint
+from crossfade.steps.carry import parents_of, told_of_constraint
 from crossfade.steps.compose import lock, lock_parents, text
+from crossfade.steps.definitions import carried_constraint
 from crossfade.steps.step import VALIDATE, Ddl
 
 
@@ -86,5 +87,5 @@ class ValidateConstraint(Change):
                 *ask_again(context, place, table, found, subject),
                 proof.model_copy(update={"undo": (undo,), "undo_title": "make it NOT VALID again"}),
             ),
-            needs=tuple(Need(table.name, column, follows=False) for column in found.columns),
+            needs=constraint_needs(table, found),
         )

@@ -70,7 +70,9 @@ def run_autocommit(site: Site, step: Autocommit) -> StepFinished:
         with site.transaction():
             site.ledger.step_done(site.migration, step.id, detail=asdict(reached))
 
-    return until_done(site, step, attempt)
+    finished = until_done(site, step, attempt)
+    site.forget_settings()
+    return finished
 
 
 def took_effect(connection: psycopg.Connection[Any], migration: str, step: Autocommit, record: StepRecord) -> bool:

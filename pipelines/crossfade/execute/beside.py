@@ -11,6 +11,7 @@ from crossfade.execute.ledgers import readable_ledger
 from crossfade.execute.session import Sessions
 from crossfade.ledger import MigrationRecord, is_installed
 from crossfade.plan import Plan
+from crossfade.plan.plan import Columns
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import Walk
 
@@ -62,6 +63,26 @@ def refuse_shown_tables(session: Sessions, migration: Migration, plan: Plan) -> 
             )
 
 
+def refuse_taken_columns(session: Sessions, migration: Migration, plan: Plan) -> None:
+    """What is made over a column that another one takes the place of would go with it, or keep it from going; and what
+    is carried over to the new one has to be there when its turn comes.
+    """
+    takes, needs = _places(plan.takes), _places(plan.needs)
+    for record, other in _others(session, migration, {database for database, *_ in takes | needs}):
+        if shared := needs & _places(other.takes):
+            raise Blocked(
+                f"{migration.id} is about {_listed(shared)}, which {record.id} replaces or drops",
+                why="what is made over the old column goes with it, and what is over it now is carried over as it was",
+                fix=_finish(record),
+            )
+        if shared := takes & _places(other.needs):
+            raise Blocked(
+                f"{migration.id} would replace or drop {_listed(shared)}, which {record.id} is about",
+                why="what that one has still to do names the column as it is",
+                fix=_finish(record),
+            )
+
+
 def _others(
     session: Sessions, migration: Migration, databases: Iterable[str]
 ) -> Iterator[tuple[MigrationRecord, Plan]]:
@@ -84,6 +105,14 @@ def _altered_tables(plan: Plan) -> set[Place]:
         for database, lock in locks
         if lock.mode == "ACCESS EXCLUSIVE" and not lock.of_leaving_key
     }
+
+
+def _places(columns: Iterable[Columns]) -> set[tuple[str, str, str, bool]]:
+    return {(each.database, str(each.relation), name, each.as_key) for each in columns for name in each.names}
+
+
+def _listed(columns: Iterable[tuple[str, str, str, bool]]) -> str:
+    return ", ".join(sorted({f"{table}.{name}" for _, table, name, _ in columns}))
 
 
 def _named(places: Iterable[Place]) -> str:

@@ -72,7 +72,7 @@ def _asked_for_good(site: Site, step: Check, wait: Callable[[Site, float], None]
         found = _found(site, step)
         if not found:
             return witness, found
-        if list(found) == [STILL_HELD]:
+        if _passes(found):
             if time.monotonic() - began > site.settings.lock_budget:
                 return witness, found
             pause, delay = delay, min(2 * delay, _LONGEST_DELAY)
@@ -107,11 +107,16 @@ def _found(site: Site, step: Check) -> dict[str, int]:
     return {column.name: int(value) for column, value in zip(cursor.description, row, strict=True) if value}
 
 
+def _passes(found: Mapping[str, int]) -> bool:
+    """By itself, when those who hold rows let go of them."""
+    return list(found) == [STILL_HELD]
+
+
 def _refused(site: Site, step: Check, found: Mapping[str, int]) -> StepRefused:
     with site.noting() as ledger:
         ledger.event(site.migration, "check refused", {"step": step.id, "found": dict(found)})
     fix = step.fix + (f"; find them: {step.find}" if step.find else "")
-    if list(found) == [STILL_HELD]:
+    if _passes(found):
         fix = f"end the transactions that hold them (see pg_stat_activity), then run {site.to_go_on} again"
     return StepRefused(said_found(site.migration, found), why=f"in {site.name}: {step.title}", fix=fix)
 

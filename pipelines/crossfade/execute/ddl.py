@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import cycle
 from typing import Any
 
 import psycopg
@@ -40,7 +41,16 @@ def run_ddl(site: Site, step: Ddl) -> StepFinished:
     Raises LockBudgetExceeded naming who held the lock, StepRefused when a guard does not hold, WitnessChanged when
     the check it rests on must be asked again, ExecutionFailed for an error that does not pass by itself.
     """
-    return until_done(site, step, lambda: _attempt(site, step))
+    held, parents_last = 0.0, cycle((True, False))
+
+    def attempt() -> None:
+        nonlocal held
+        held = _attempt(site, step, parents_last=next(parents_last))
+
+    finished = until_done(site, step, attempt)
+    if step.script is not None:
+        site.forget_settings()
+    return replace(finished, held=held)
 
 
 def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFinished:
@@ -79,15 +89,17 @@ def until_done(site: Site, step: AnyStep, attempt: Callable[[], None]) -> StepFi
             raise failure
 
 
-def _attempt(site: Site, step: Ddl) -> None:
+def _attempt(site: Site, step: Ddl, *, parents_last: bool) -> float:
+    """Seconds for which it held any of its locks."""
     with site.transaction() as work:
-        take_locks(site, work, step.locks)
+        began = take_locks(site, work, step.locks, parents_last=parents_last)
         # Under the locks, so that their answers stay true to the commit.
         _ask_guards(site, step)
         for statement in step.statements:
             work.execute(trusted(statement))
         site.ledger.step_running(site.migration, step.id, str(step.leg))
         site.ledger.step_done(site.migration, step.id)
+    return time.monotonic() - began
 
 
 def _ask_guards(site: Site, step: Ddl) -> None:

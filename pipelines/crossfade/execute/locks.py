@@ -52,25 +52,31 @@ SELECT coalesce(pg_catalog.max(extract(epoch FROM pg_catalog.clock_timestamp() -
    AND l.waitstart > pg_catalog.clock_timestamp() - pg_catalog.current_setting('deadlock_timeout')::interval"""
 
 
-def take_locks(site: Site, work: psycopg.Connection[Any], locks: Sequence[Lock]) -> None:
+def take_locks(site: Site, work: psycopg.Connection[Any], locks: Sequence[Lock], *, parents_last: bool) -> float:
     """Take them in the transaction at hand, and leave what is left of the time as lock_timeout for its statements.
 
+    parents_last: who writes a child of a foreign key comes to want its parent, and who deletes from a parent its child.
+    Whichever of them is there all the time closes a circle with each attempt that takes the one that he wants first.
+
+    Gives the moment, of time.monotonic(), from which on it may hold one.
     Raises LockNotAvailable when they cannot all be had in time.
     """
-    taken, are_many = _to_take(work, locks)
+    taken, are_many = _to_take(work, locks, parents_last=parents_last)
     patience = site.settings.lock_timeout
     if not taken:  # statements of an author's, which may hold one lock while they wait for the next
         limit(work, lock_timeout=min(patience, site.longest_hold))
-        return
+        return time.monotonic()
     deadline = time.monotonic() + patience
     limit(work, lock_timeout=patience)
     taken[0].take(work, alone=True)
-    deadline = min(deadline, time.monotonic() + site.longest_hold)
+    held_since = time.monotonic()
+    deadline = min(deadline, held_since + site.longest_hold)
     if are_many:
         deadline = min(deadline, time.monotonic() + site.longest_hold - _waited_by_the_next_to_look(work))
         for lock in taken:
             _lock_until(work, lock, deadline)
     limit(work, lock_timeout=_left(deadline), statement_timeout=0)
+    return held_since
 
 
 @dataclass(frozen=True)
@@ -92,14 +98,14 @@ class _ToTake:
         work.execute(sql.SQL("LOCK TABLE {}{} IN {} MODE").format(only, name, trusted(self.lock.mode)))
 
 
-def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock]) -> tuple[list[_ToTake], bool]:
+def _to_take(work: psycopg.Connection[Any], locks: Sequence[Lock], *, parents_last: bool) -> tuple[list[_ToTake], bool]:
     """Those that there are to take, in order; and whether more than one relation is to be locked in the end."""
     relations = [lock.relation for lock in locks]
     asked = (
         [each.schema_name for each in relations],
         [each.name for each in relations],
         [each.mode for each in locks],
-        [each.last for each in locks],
+        [each.last or (parents_last and each.of_leaving_key) for each in locks],
     )
     found: list[tuple[int, bool, str | None]] = work.execute(_TO_TAKE, asked).fetchall()
     with_parts = any(has_parts and not locks[number].alone for number, has_parts, _ in found)

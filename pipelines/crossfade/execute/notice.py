@@ -34,7 +34,7 @@ class StepStarted:
 
 @dataclass(frozen=True)
 class StepFinished:
-    """seconds: in this run. lock_wait: of these, waited for locks over all attempts.
+    """seconds: in this run. lock_wait: of these, waited for locks over all attempts; held: held them, in the last.
 
     unknown: rows of the table that a walk had no values for.
     """
@@ -44,6 +44,7 @@ class StepFinished:
     rows: int = 0
     attempts: int = 1
     lock_wait: float = 0.0
+    held: float = 0.0
     batches: int = 0
     unknown: int = 0
 

@@ -115,6 +115,11 @@ class Site:
             self.work = self.session()
         self.confirm()
 
+    def forget_settings(self) -> None:
+        """What somebody's own statements have SET in the work session, and left there."""
+        self.work.close()
+        self.work = self.session()
+
     def done(self) -> tuple[object, ...]:
         """What there is to show for the work so far; it differs once a step or a batch has been done or undone."""
         steps = frozenset((step.id, step.state) for step in self.ledger.steps(self.migration).values())

@@ -15,7 +15,13 @@ from crossfade.catalog.errors import CatalogLocked
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.errors import CrossfadeError, Problem
-from crossfade.execute.beside import named_tables, refuse_held_tables, refuse_shown_tables, walked_tables
+from crossfade.execute.beside import (
+    named_tables,
+    refuse_held_tables,
+    refuse_shown_tables,
+    refuse_taken_columns,
+    walked_tables,
+)
 from crossfade.execute.errors import Blocked, SpecEdited
 from crossfade.execute.frozen import thaw
 from crossfade.execute.going_on import command_to_go_on
@@ -161,6 +167,7 @@ def _compile_beside_others(project: Project, migration: Migration, session: Sess
         raise
     refuse_held_tables(session, migration, walked_tables(plan))
     refuse_shown_tables(session, migration, plan)
+    refuse_taken_columns(session, migration, plan)
     return plan
 
 

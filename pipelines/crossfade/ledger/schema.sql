@@ -89,7 +89,7 @@ CREATE TABLE crossfade.conflict (
   resolved_at timestamptz,
   UNIQUE (migration, relation, key)
 );
-CREATE INDEX conflict_open ON crossfade.conflict (migration, relation) WHERE resolved_at IS NULL;
+CREATE INDEX conflict_open ON crossfade.conflict (migration, relation, key) WHERE resolved_at IS NULL;
 
 -- The latest answer of each gate; every change of answer is an event too.
 CREATE TABLE crossfade.gate (

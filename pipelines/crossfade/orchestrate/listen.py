@@ -80,6 +80,8 @@ def _finished(notice: StepFinished) -> str:
     parts = [f"{notice.seconds:.1f} s"]
     if notice.batches:
         parts.append(f"{notice.rows:,} rows in {notice.batches:,} batches")
+    if notice.held and notice.step.locks:
+        parts.append(f"locks held {notice.held:.3f} s")
     if notice.attempts > 1:
         parts.append(f"{notice.attempts} attempts, {notice.lock_wait:.1f} s waiting for locks")
     if notice.unknown:

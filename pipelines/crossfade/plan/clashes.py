@@ -8,16 +8,21 @@ from crossfade.catalog.model import Catalog, Name
 from crossfade.changes import Need, Refused
 from crossfade.errors import Problem
 from crossfade.plan.compiled import CompiledChange
+from crossfade.plan.ownership import with_undo
+from crossfade.plan.plan import Columns
 from crossfade.spec.model import Entry
+from crossfade.steps.compose import relation
 from crossfade.steps.rows import Pair
 from crossfade.steps.step import AnyStep
+
+Place = tuple[str, Name, str, bool]  # database, table, column; whether it is about the key that the column is in
 
 
 def refuse_doubled(compiled: Sequence[CompiledChange]) -> None:
     """Two changes that do one and the same thing."""
     seen: dict[tuple[str, str], Entry] = {}
     for change in compiled:
-        for step in _with_undo(change.result.steps):
+        for step in with_undo(change.result.steps):
             before = seen.setdefault((change.database, step.id), change.entry)
             if before is not change.entry:
                 raise Refused(
@@ -31,15 +36,9 @@ def refuse_doubled(compiled: Sequence[CompiledChange]) -> None:
 def assert_distinct(steps: Iterable[AnyStep]) -> None:
     """The ledger tells steps apart by id, those of an undo too."""
     seen: set[tuple[str, str]] = set()
-    for step in _with_undo(steps):
+    for step in with_undo(steps):
         assert (step.database, step.id) not in seen, f"two steps are called {step.id}"
         seen.add((step.database, step.id))
-
-
-def _with_undo(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
-    for step in steps:
-        yield step
-        yield from _with_undo(step.undo)
 
 
 def refuse_mapped_anew(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> None:
@@ -58,24 +57,53 @@ def refuse_mapped_anew(compiled: Sequence[CompiledChange], catalogs: Mapping[str
 
 def refuse_lost(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> None:
     """An index or rule over a column that another change takes away: PostgreSQL drops both without a word."""
-    takes = {
-        (change.database, table, column): (change.entry, pair)
-        for change in compiled
-        for table, pair in change.result.pairs
-        for column in pair.old
-    }
+    takes = _takers(compiled)
     problems: list[Problem] = []
     for change in compiled:
-        found = (
-            (need, takes[place])
-            for need in change.result.needs
-            for table in _with_parents(catalogs[change.database], need.table)
-            if (place := (change.database, table, need.column)) in takes
-        )
+        found = ((need, takes[place]) for need, place in _needs(change, catalogs) if place in takes)
         if first := next(found, None):
             problems.extend(_lost(change.entry, *first).problems)
     if problems:
         raise Refused.of(problems)
+
+
+def taken_columns(compiled: Sequence[CompiledChange]) -> tuple[Columns, ...]:
+    """Columns that another migration must not make anything over until they are gone."""
+    return _by_table(_takers(compiled))
+
+
+def needed_columns(compiled: Sequence[CompiledChange], catalogs: Mapping[str, Catalog]) -> tuple[Columns, ...]:
+    """Columns that no other migration may take away meanwhile."""
+    return _by_table(place for change in compiled for _, place in _needs(change, catalogs))
+
+
+def _takers(compiled: Sequence[CompiledChange]) -> dict[Place, tuple[Entry, Pair | None]]:
+    """With the pair that takes a column's place; none where it stays, and is the key no more."""
+    found: dict[Place, tuple[Entry, Pair | None]] = {}
+    for change in compiled:
+        for table, column in change.result.rekeys:
+            found[change.database, table, column, True] = change.entry, None
+        for table, pair in change.result.pairs:
+            found.update({(change.database, table, column, False): (change.entry, pair) for column in pair.old})
+    return found
+
+
+def _needs(change: CompiledChange, catalogs: Mapping[str, Catalog]) -> Iterator[tuple[Need, Place]]:
+    for need in change.result.needs:
+        for table in _with_parents(catalogs[change.database], need.table):
+            yield need, (change.database, table, need.column, False)
+            if need.as_key:
+                yield need, (change.database, table, need.column, True)
+
+
+def _by_table(places: Iterable[Place]) -> tuple[Columns, ...]:
+    named: dict[tuple[str, Name, bool], set[str]] = {}
+    for database, table, column, as_key in places:
+        named.setdefault((database, table, as_key), set()).add(column)
+    return tuple(
+        Columns(database=database, relation=relation(table), names=tuple(sorted(names)), as_key=as_key)
+        for (database, table, as_key), names in sorted(named.items())
+    )
 
 
 def refuse_taken(compiled: Sequence[CompiledChange]) -> None:
@@ -113,9 +141,17 @@ def _with_parents(catalog: Catalog, name: Name | None) -> Iterator[Name]:
         name = catalog.tables[name].partition_of if name in catalog.tables else None
 
 
-def _lost(entry: Entry, need: Need, taken: tuple[Entry, Pair]) -> Refused:
+def _lost(entry: Entry, need: Need, taken: tuple[Entry, Pair | None]) -> Refused:
     taker, pair = taken
     apart = "make it two migrations, one `after` the other"
+    if pair is None:
+        return Refused(
+            f"{entry.kind} needs the key of {need.table} ({need.column}), which {taker.kind} in line {taker.where.line}"
+            " replaces",
+            where=entry.where,
+            why="a foreign key is bound to the key that it was made with, and would keep that one from going",
+            fix=apart,
+        )
     if not pair.new:
         fix = f"leave one of both out, or {apart}"
     elif need.follows:

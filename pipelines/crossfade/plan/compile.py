@@ -8,16 +8,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from crossfade.catalog.model import Catalog, Name
-from crossfade.changes import Arrival, Change, Context, Refused, is_silent
+from crossfade.changes import Arrival, Change, Context, Refused, arrivals_of, is_silent
 from crossfade.errors import Problem
 from crossfade.plan.added import position_hazards
 from crossfade.plan.clashes import (
     assert_distinct,
+    needed_columns,
     refuse_doubled,
     refuse_lost,
     refuse_mapped_anew,
     refuse_overlap,
     refuse_taken,
+    taken_columns,
 )
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
@@ -36,7 +38,7 @@ from crossfade.plan.unindexed import unindexed_hazards
 from crossfade.plan.versions import schemas_of, told_of, version_hazards, versions_of
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
-from crossfade.steps.rows import Pair, Sides, shadow_name
+from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import VALIDATE, AnyStep, Relation, stage_leg
 from crossfade.steps.transition import transitions
 
@@ -125,6 +127,8 @@ def _compiled(migration: Migration, open_target: Callable[[str], Target], root: 
         sizes=tuple(_sizes(steps, targets)),
         settings=_settings(migration),
         versions=told_of(versions),
+        takes=taken_columns(compiled),
+        needs=needed_columns(compiled, catalogs),
     )
 
 
@@ -137,15 +141,8 @@ def _arrivals(migration: Migration, before: list[CompiledChange], catalog: Catal
     """The columns that changes bring to tables that are there, by table."""
     found: dict[Name, dict[str, Arrival]] = {}
     for change in before:
-        for table, column, type_ in change.result.adds:
-            if table in catalog.tables:
-                found.setdefault(table, {})[column] = Arrival(column, type_)
-        for table, pair in change.result.pairs:
-            for new in pair.new:
-                physical = shadow_name(migration.id, table, new.name) if pair.swap else new.name
-                found.setdefault(table, {})[new.name] = Arrival(physical, new.type)
-        for table, old, new, type_ in change.result.renames:
-            found.setdefault(table, {})[new] = Arrival(old, type_)
+        for table, columns in arrivals_of(migration.id, catalog, change.result).items():
+            found.setdefault(table, {}).update(columns)
     return found
 
 

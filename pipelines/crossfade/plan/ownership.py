@@ -16,7 +16,7 @@ def given_away(steps: Iterable[AnyStep]) -> frozenset[tuple[str, str]]:
     """Schemas of what is given to a role, with the role; on the way and on the way back."""
     return frozenset(
         given
-        for step in _all(steps)
+        for step in with_undo(steps)
         if isinstance(step, Ddl)
         for statement in step.statements
         if _WORDS in statement
@@ -24,10 +24,10 @@ def given_away(steps: Iterable[AnyStep]) -> frozenset[tuple[str, str]]:
     )
 
 
-def _all(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
+def with_undo(steps: Iterable[AnyStep]) -> Iterator[AnyStep]:
     for step in steps:
         yield step
-        yield from _all(step.undo)
+        yield from with_undo(step.undo)
 
 
 def _given(statement: str) -> Iterator[tuple[str, str]]:

@@ -66,6 +66,18 @@ class VersionViews(Data):
         return f"{_quoted(self.old)}, {_quoted(self.schema_name)}"
 
 
+class Columns(Data):
+    """Columns of one table, by the names that they have before the migration.
+
+    as_key: it is about the key that they are in.
+    """
+
+    database: str
+    relation: Relation
+    names: tuple[str, ...]
+    as_key: bool = False
+
+
 class Size(Data):
     """A table a plan touches, as it was when planned. rows: -1 when it was never analysed."""
 
@@ -96,6 +108,7 @@ class Plan(Data):
 
     databases: the migration's own first (its ledger keeps gates and approvals), then those its changes name.
     steps: in the order they run: by leg, then as the changes stand, then by database.
+    takes: columns that go, or that others take the place of. needs: columns that what it makes or alters goes with.
     """
 
     format: Literal[1] = 1
@@ -115,6 +128,8 @@ class Plan(Data):
     sizes: tuple[Size, ...]
     settings: Settings
     versions: tuple[VersionViews, ...] = ()
+    takes: tuple[Columns, ...] = ()
+    needs: tuple[Columns, ...] = ()
 
     @property
     def home(self) -> str:
@@ -125,9 +140,9 @@ class Plan(Data):
     def digest(self) -> str:
         """Over all that is done and all that guards it.
 
-        Sizes, which drift, are left out, and so are hazards: they tell of the rest and of the role that asks.
+        Sizes, which drift, are left out, and so is what tells of the rest: hazards, and which columns it is about.
         """
-        data = self.model_dump(mode="json", exclude={"sizes", "hazards"})
+        data = self.model_dump(mode="json", exclude={"sizes", "hazards", "takes", "needs"})
         return digest(json.dumps(data, sort_keys=True, ensure_ascii=False))
 
     def steps_of(self, leg: Leg, database: str | None = None) -> Iterator[AnyStep]:

@@ -228,6 +228,18 @@ SELECT n.nspname, c.collname,
                 fix=f"{meant}{taken}; `create_extension`, in a migration before, brings those of one",
             )
 
+    def tells_rows_apart(self, type_: str) -> None:
+        """Raises Refused when our triggers could not tell rows apart by values of the type."""
+        with searching(self._connection, self._search_path):
+            known = operator_classes(self._connection, self._base_oid(type_), "btree")
+        if found := next((each for each in known if each.default and each.schema != "pg_catalog"), None):
+            self._refuse(
+                f"rows are told apart by values of {type_}, which operators of schema {found.schema} compare",
+                why="what keeps two tables in step finds those of PostgreSQL itself alone, so that nobody can slip it"
+                " others; it would miss rows",
+                fix="give the table a key of another type first, such as a bigint or a uuid",
+            )
+
     def excludes(self, type_: str, operator: str, method: str, opclass: str | None = None) -> None:
         """Raises Refused when an exclusion constraint cannot compare values of the type by the operator."""
         with searching(self._connection, self._search_path):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import postgast
+from postgast import pg_query_pb2 as pg
 from psycopg import sql
 
 from crossfade.catalog.grants import granted
 from crossfade.catalog.model import Catalog, Name, Role, Table
-from crossfade.plan.ownership import given_away
+from crossfade.plan.ownership import given_away, with_undo
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import Migration
-from crossfade.steps.step import AnyStep, BuildIndex, Lock, LockMode, Relation, Walk
+from crossfade.steps.step import AnyStep, BuildIndex, Check, Lock, LockMode, Relation, Walk
 
 MISSING_RIGHT = "missing-right"  # a step is certain to fail for it
 _SEES_OTHERS = "pg_read_all_stats"
@@ -38,6 +40,7 @@ def rights_hazards(database: str, catalog: Catalog, steps: Sequence[AnyStep]) ->
     yield from _shut_schemas(database, catalog, mine)
     yield from ownership_hazards(database, catalog, locked)
     yield from _ungranted(database, catalog, mine)
+    yield from _hidden_rows(database, catalog, mine)
     for schema, owner in sorted(given_away(mine) & role.kept_from_making):
         yield _missing(
             database,
@@ -111,6 +114,31 @@ def _ungranted(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Ite
                 what=f"role {role.name} lacks {missing} on {name} in database `{database}`",
                 fix=f"GRANT {missing} ON {_quoted(name.schema, name.name)} TO {_quoted(role.name)}",
             )
+
+
+def _hidden_rows(database: str, catalog: Catalog, steps: Sequence[AnyStep]) -> Iterator[PlannedHazard]:
+    """Tables of which row security would hide rows from the role: our sessions are refused then, and read no part."""
+    role = catalog.role
+    read = {name for step in with_undo(steps) for name in _read(step)} & catalog.tables.keys()
+    for table in sorted({part.name: part for name in read for part in catalog.tree(name)}.values(), key=str):
+        bound = table.force_row_security or table.owner not in role.member_of
+        if table.row_security and bound and not role.sees_every_row:
+            yield _missing(
+                database,
+                what=f"row security of {table.name} in database `{database}` binds role {role.name}, which has to see"
+                " every row of it",
+                fix=f"ALTER ROLE {_quoted(role.name)} BYPASSRLS",
+            )
+
+
+def _read(step: AnyStep) -> Iterator[Name]:
+    """The tables whose rows it reads."""
+    if isinstance(step, Walk):
+        yield from (Name(lock.relation.schema_name, lock.relation.name) for lock in step.locks)
+    elif isinstance(step, Check):
+        for _, node in postgast.walk(postgast.parse(step.query)):
+            if isinstance(node, pg.RangeVar) and node.schemaname:
+                yield Name(node.schemaname, node.relname)
 
 
 def _wants_ownership(lock: Lock) -> bool:

@@ -12,8 +12,8 @@ from crossfade.plan.rights import MISSING_RIGHT
 from crossfade.plan.target import Target
 from crossfade.spec.model import Entry, Migration
 from crossfade.spec.values import LONGEST_NAME
+from crossfade.steps.compose import relation
 from crossfade.steps.rows import Sides
-from crossfade.steps.step import Relation
 from crossfade.steps.version_schemas import VersionSchemas
 from crossfade.steps.versions import Shown, Versions
 
@@ -71,9 +71,7 @@ def told_of(versions: Iterable[Versions]) -> tuple[VersionViews, ...]:
             schema_name=each.schemas.tables,
             new=each.schemas.new,
             old=each.schemas.old,
-            tables=tuple(
-                Relation(schema_name=shown.table.name.schema, name=shown.table.name.name) for shown in each.shown
-            ),
+            tables=tuple(relation(shown.table.name) for shown in each.shown),
         )
         for each in versions
     )

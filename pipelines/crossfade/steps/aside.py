@@ -9,7 +9,18 @@ from datetime import timedelta
 from crossfade.catalog.model import Table
 from crossfade.catalog.objects import ForeignKey
 from crossfade.composing import sql
-from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, per_leaf, same_key, text
+from crossfade.steps.compose import (
+    any_leaf,
+    equal,
+    identifier,
+    in_batch,
+    lock,
+    names,
+    per_leaf,
+    relation,
+    same_key,
+    text,
+)
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Ddl, Leg, Relation, Walk
 
@@ -41,7 +52,7 @@ class Aside:
 
     @property
     def relation(self) -> Relation:
-        return Relation(schema_name=self.table.name.schema, name=self.table.name.name)
+        return relation(self.table.name)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -51,6 +51,11 @@ def table(relation: Relation) -> sql.Identifier:
     return sql.Identifier(relation.schema_name, relation.name)
 
 
+def relation(name: Name) -> Relation:
+    """The table of that name, as steps have it."""
+    return Relation(schema_name=name.schema, name=name.name)
+
+
 def identifier(name: Name) -> sql.Identifier:
     """The qualified name of something as the catalog names it."""
     return sql.Identifier(name.schema, name.name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from crossfade.composing import sql
+from crossfade.steps.step import Again
 
 # What passes by itself: a row was locked by somebody while its like was written, or not to be seen yet by who wrote it.
 HELD = "55P03"
 BEHIND = "40001"
 # Of crossfade's own among the conflicts, which PostgreSQL gives to nothing.
 BOTH_WRITTEN = "CF001"
+ENDLESS = "CF003"
 NOT_FILLED = "23CF2"  # of the class of broken foreign keys, which it is one kind of
 
 # What a check says of them.
@@ -39,6 +41,18 @@ def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Compo
         "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY ("
         "ARRAY({} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
     ).format(chosen)
+
+
+def again(notes: sql.Composable, carried: sql.Composable) -> Again:
+    """What is noted in the table is carried, a few notes at a time. carried: a statement over those given."""
+    return Again(
+        find=sql.SQL("SELECT id::text FROM {} ORDER BY id").format(notes).as_string(None), each=carried.as_string(None)
+    )
+
+
+def noted_given() -> sql.Composable:
+    """Of a row of the table of notes: it is among those given."""
+    return sql.SQL("id = ANY (CAST($1::text[] AS bigint[]))")
 
 
 def counted(notes: sql.Composable) -> sql.Composable:

@@ -15,7 +15,7 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
 from crossfade.steps import again
-from crossfade.steps.compose import identifier, lock, text
+from crossfade.steps.compose import identifier, lock, relation, text
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import Ddl, Leg, Lock, Relation
 
@@ -237,19 +237,19 @@ def made_again(following: Sequence[Follower]) -> Iterator[str]:
 
 def sampled_again(step_id: str, leg: Leg, database: str, following: Iterable[Follower]) -> Iterator[Ddl]:
     """Extended statistics that were made again are empty until their table is analysed. step_id: of what made them."""
-    for relation in dict.fromkeys(each.relation for each in following if each.sampled):
+    for sampled in dict.fromkeys(each.relation for each in following if each.sampled):
         yield Ddl(
-            id=f"{step_id}/analyze/{relation}",
+            id=f"{step_id}/analyze/{sampled}",
             leg=leg,
             database=database,
-            title=f"sample {relation} for the statistics that were made again",
-            locks=lock(Relation(schema_name=relation.schema, name=relation.name), "SHARE UPDATE EXCLUSIVE"),
-            statements=text(sql.SQL("ANALYZE {}").format(identifier(relation))),
+            title=f"sample {sampled} for the statistics that were made again",
+            locks=lock(relation(sampled), "SHARE UPDATE EXCLUSIVE"),
+            statements=text(sql.SQL("ANALYZE {}").format(identifier(sampled))),
             scans=True,
         )
 
 
 def lock_followers(table: Relation | None, following: Iterable[Follower]) -> tuple[Lock, ...]:
     """Under which nobody reads a view for an instant; `table` is locked already."""
-    relations = dict.fromkeys(Relation(schema_name=each.relation.schema, name=each.relation.name) for each in following)
+    relations = dict.fromkeys(relation(each.relation) for each in following)
     return tuple(found for each in relations if each != table for found in lock(each, "ACCESS EXCLUSIVE"))

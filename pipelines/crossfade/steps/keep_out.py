@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crossfade.composing import sql
-from crossfade.steps.compose import identifier, lock, names, text
+from crossfade.steps.compose import identifier, lock, names, relation, text
 from crossfade.steps.duplicates import Duplicates
 from crossfade.steps.names import own_name
 from crossfade.steps.plpgsql import quoted, settings_of
@@ -41,7 +41,7 @@ class KeepOut:
 
     @property
     def _relation(self) -> Relation:
-        return Relation(schema_name=self.of.table.name.schema, name=self.of.table.name.name)
+        return relation(self.of.table.name)
 
     def begin(self) -> Iterator[AnyStep]:
         """When the trigger is there, every write that brought a duplicate is committed: CREATE TRIGGER waits for it."""

@@ -8,16 +8,19 @@ from typing import LiteralString, Protocol
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values
-from crossfade.steps.plpgsql import commented, quoted
+from crossfade.steps.conflicts import HELD
+from crossfade.steps.plpgsql import commented, quoted, search_path
 
 # In the queue of a unique index we do wait: for less than deadlock_timeout, so that nobody is ended for it.
 SHORT: LiteralString = "SET lock_timeout TO '400ms'"
 # Classes of SQLSTATE about the server: those stay errors.
 SERVER = ("53", "57", "58", "XX")
-_PATH: LiteralString = "SET search_path TO pg_catalog, pg_temp"
 # A row that somebody holds is asked for again and again: for a second of a transaction, however many rows it writes.
 _TIMES, _PAUSE = 100, 0.01  # seconds
 _WAITED = "crossfade.waited"
+# There and back, and once more: by then triggers of the user's that bring values into a form have done so.
+_PASSES = 4
+_PASSED = "crossfade.passed"
 
 
 class Kept(Protocol):
@@ -32,6 +35,10 @@ class Kept(Protocol):
     @property
     def shown(self) -> str:
         """The two tables, for people."""
+        ...
+
+    def own(self, purpose: str) -> str:
+        """A name of ours."""
         ...
 
     def function(self, purpose: str) -> sql.Identifier:
@@ -56,6 +63,24 @@ def pause() -> sql.Composable:
     )
 
 
+def passing_on(kept: Kept, key: sql.Composable) -> dict[str, sql.Composable]:
+    """What ends the carrying of a row to and fro within a statement, where triggers of the user's on both sides change
+    it each time: parts of a function with a variable `passed`.
+    """
+    setting = sql.Literal(_PASSED)
+    this = sql.SQL("pg_catalog.hashtext({} || {}::text)::text").format(sql.Literal(kept.shown), key)
+    so_far = sql.SQL("pg_catalog.string_to_array(passed, ' ')")
+    put = sql.SQL("PERFORM pg_catalog.set_config({}, {}, true);")
+    return {
+        "passed": sql.SQL("coalesce(pg_catalog.current_setting({}, true), '')").format(setting),
+        "is_endless": sql.SQL("pg_catalog.cardinality(pg_catalog.array_positions({}, {})) >= {}").format(
+            so_far, this, sql.Literal(_PASSES)
+        ),
+        "begin": put.format(setting, sql.SQL("pg_catalog.concat_ws(' ', passed, {})").format(this)),
+        "end": put.format(setting, sql.SQL("passed")),
+    }
+
+
 def keyed_function(
     kept: Kept,
     name: sql.Identifier,
@@ -70,15 +95,14 @@ def keyed_function(
     more: the other arguments. settings: beside the search_path. path: the schemas in that beside pg_catalog, where
     triggers of the user's that it fires look things up.
     """
-    schemas = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *path, "pg_temp")))
     key = [
         sql.SQL("{} {}").format(argument, trusted(type_))
         for argument, type_ in zip(key_arguments(kept), kept.key_types, strict=True)
     ]
     arguments = sql.SQL(", ").join([*key, *map(sql.SQL, more)])
-    return sql.SQL(
-        "CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE plpgsql SET search_path TO {} {} AS {}"
-    ).format(name, arguments, sql.SQL(returns), schemas, sql.SQL(settings), quoted(body))
+    return sql.SQL("CREATE OR REPLACE FUNCTION {}({}) RETURNS {} LANGUAGE plpgsql {} {} AS {}").format(
+        name, arguments, sql.SQL(returns), search_path(path), sql.SQL(settings), quoted(body)
+    )
 
 
 def no_keyed_function(kept: Kept, name: sql.Identifier, more: Iterable[LiteralString]) -> sql.Composable:
@@ -88,9 +112,9 @@ def no_keyed_function(kept: Kept, name: sql.Identifier, more: Iterable[LiteralSt
 
 
 def trigger_function(
-    kept: Kept, purpose: str, body: sql.Composable, variables: LiteralString = ""
+    kept: Kept, purpose: str, body: sql.Composable, variables: LiteralString = "", path: Iterable[str] = ()
 ) -> Iterator[sql.Composable]:
-    """body: statements. variables: their declarations."""
+    """body: statements. variables: their declarations. path: as of a function of a key."""
     name = kept.function(purpose)
     whole = sql.SQL(
         """
@@ -102,7 +126,7 @@ END
 """
     ).format(trusted(commented(kept.shown)), trusted(kept.migration), sql.SQL(variables), body)
     yield sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {} AS {}").format(
-        name, sql.SQL(_PATH), quoted(whole)
+        name, search_path(path), quoted(whole)
     )
     # Not to be made the trigger of another table; that it is fired asks no right.
     yield sql.SQL("REVOKE EXECUTE ON FUNCTION {}() FROM PUBLIC").format(name)
@@ -119,10 +143,34 @@ def classes(codes: Iterable[str]) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, codes)))
 
 
+def server_failures() -> sql.Composable:
+    """Classes of SQLSTATE that are never noted: about the server or the transaction, and not about the row."""
+    return classes(("40", *SERVER))
+
+
 def key_json(columns: Iterable[str], values: Values) -> sql.Composable:
     """The key as conflicts have it."""
     pairs = [sql.SQL("{}, {}").format(sql.Literal(name), value) for name, value in zip(columns, values, strict=True)]
     return sql.SQL("pg_catalog.jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
+
+
+def tried_at_commit(kept: Kept, notes: sql.Composable, which: sql.Composable) -> Iterator[sql.Composable]:
+    """When who noted it commits, the other row may be free; or it is his own, and who held this one has let go.
+
+    which: of what is noted, by `new`.
+    """
+    again = sql.Identifier(kept.own("again"))
+    yield sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(again, notes)
+    yield sql.SQL(
+        "CREATE CONSTRAINT TRIGGER {} AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ({})"
+        " EXECUTE FUNCTION {}()"
+    ).format(again, notes, which, kept.function("at_commit"))
+    yield sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(notes, again)
+
+
+def fresh_and_held() -> sql.Composable:
+    """Of what is noted by `new`: a client wrote it just now, and somebody held the other row."""
+    return sql.SQL("new.fresh AND new.sqlstate = {}").format(sql.Literal(HELD))
 
 
 def none_noted(kept: Kept, notes: sql.Composable) -> sql.Composable:

@@ -14,7 +14,7 @@ from crossfade.catalog.model import Table
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.steps.aside import Aside, forgotten, noted
-from crossfade.steps.compose import identifier, lock, names, per_leaf, text
+from crossfade.steps.compose import identifier, lock, names, per_leaf, relation, text
 from crossfade.steps.duplicates import LEADS, Pairs
 from crossfade.steps.names import own_name
 from crossfade.steps.old_values import OldValues
@@ -64,7 +64,7 @@ class Merge:
 
     @property
     def _relation(self) -> Relation:
-        return Relation(schema_name=self._table.name.schema, name=self._table.name.name)
+        return relation(self._table.name)
 
     @property
     def _asides(self) -> tuple[Aside, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from crossfade.catalog.model import Sequence
+from crossfade.catalog.parts import Identity
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import identifier, text
@@ -100,9 +101,9 @@ def taken_away(sides: Sides) -> tuple[str, ...]:
         passing = own_name(sides.migration, "passing", str(sequence.name))
         found += [
             sql.SQL("ALTER SEQUENCE {} RENAME TO {}").format(identifier(sequence.name), sql.Identifier(passing)),
-            sql.SQL("SELECT pg_catalog.set_config({}, last_value || ' ' || is_called, true) FROM {}").format(
-                _setting(number), sql.Identifier(sequence.name.schema, passing)
-            ),
+            sql.SQL(
+                "SELECT pg_catalog.set_config({}, pg_catalog.concat_ws(' ', last_value, is_called), true) FROM {}"
+            ).format(_setting(number), sql.Identifier(sequence.name.schema, passing)),
             sides.alter("ALTER COLUMN {} DROP IDENTITY", column.name),
         ]
     return text(*found)
@@ -115,26 +116,19 @@ def given_again(sides: Sides, *, new: bool) -> tuple[str, ...]:
     """
     found: list[sql.Composable] = []
     for number, column in enumerate(_identities(sides)):
-        sequence = column.sequences[0]
+        sequence, kind = column.sequences[0], column.identity
+        assert kind is not None
         name = identifier(sequence.name)
         type_ = column.type if new else sides.old_column(column.name).type
         found += [
-            sides.alter(
-                "ALTER COLUMN {} ADD GENERATED {} AS IDENTITY (SEQUENCE NAME {} {})",
-                column.name,
-                sql.SQL("ALWAYS" if column.identity == "always" else "BY DEFAULT"),
-                name,
-                options(sequence, type_),
-            ),
+            sides.alter("ALTER COLUMN {} ADD {}", column.name, generated(kind, sequence, type_)),
             sql.SQL(
                 "SELECT pg_catalog.setval({}::regclass, pg_catalog.split_part(kept.it, ' ', 1)::bigint,"
                 " pg_catalog.split_part(kept.it, ' ', 2)::boolean)"
                 " FROM (SELECT pg_catalog.current_setting({})) AS kept (it)"
             ).format(sql.Literal(name.as_string(None)), _setting(number)),
-            *grants(sql.SQL("SEQUENCE {}").format(name), of_others(sequence)),
+            *told_again(sequence),
         ]
-        if sequence.comment is not None:
-            found.append(sql.SQL("COMMENT ON SEQUENCE {} IS {}").format(name, sql.Literal(sequence.comment)))
     return text(*found)
 
 
@@ -161,6 +155,35 @@ def _typed(sequence: Sequence, type_: str) -> sql.Composable:
 def _owned_by(sides: Sides, sequence: Sequence, column: str) -> sql.Composable:
     owner = sql.Identifier(sides.relation.schema_name, sides.relation.name, column)
     return sql.SQL("ALTER SEQUENCE {} OWNED BY {}").format(identifier(sequence.name), owner)
+
+
+def generated(kind: Identity, sequence: Sequence, type_: str) -> sql.Composable:
+    """An identity, as behind ADD, that counts as the sequence does and under its name. type_: the column's."""
+    return sql.SQL("GENERATED {} AS IDENTITY (SEQUENCE NAME {} {})").format(
+        trusted(kind.upper()), identifier(sequence.name), options(sequence, type_)
+    )
+
+
+def told_again(sequence: Sequence) -> Iterator[sql.Composable]:
+    """Grants and comment, of the one that bears its name now."""
+    name = sql.SQL("SEQUENCE {}").format(identifier(sequence.name))
+    yield from grants(name, of_others(sequence))
+    if sequence.comment is not None:
+        yield sql.SQL("COMMENT ON {} IS {}").format(name, sql.Literal(sequence.comment))
+
+
+def as_it_is(sequence: Sequence) -> sql.Composable:
+    """The clauses that make a sequence what this one is, all of them."""
+    owned = sql.SQL("NONE")
+    if sequence.owned_by is not None:
+        table, column = sequence.owned_by
+        owned = sql.Identifier(table.schema, table.name, column)
+    plain = (
+        f"AS {sequence.type} INCREMENT BY {sequence.increment} MINVALUE {sequence.minimum}"
+        f" MAXVALUE {sequence.maximum} START WITH {sequence.start} CACHE {sequence.cache}"
+        f" {'CYCLE' if sequence.cycle else 'NO CYCLE'}"
+    )
+    return sql.SQL("{} OWNED BY {}").format(trusted(plain), owned)
 
 
 def options(sequence: Sequence, type_: str) -> sql.Composable:

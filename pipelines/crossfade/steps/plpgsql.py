@@ -14,13 +14,18 @@ def settings(sides: Sides) -> sql.Composable:
     return settings_of(sides.search_path)
 
 
-def settings_of(search_path: Iterable[str]) -> sql.Composable:
-    """The same for what is no pair's. search_path: where unqualified names in fragments are looked up."""
-    path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *search_path, "pg_temp")))
+def settings_of(schemas: Iterable[str]) -> sql.Composable:
+    """The same for what is no pair's. schemas: where unqualified names in fragments are looked up."""
     return sql.SQL(
-        "SET search_path TO {} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD' SET intervalstyle TO 'postgres'"
+        "{} SET timezone TO 'UTC' SET datestyle TO 'ISO, YMD' SET intervalstyle TO 'postgres'"
         " SET extra_float_digits TO 1 SET bytea_output TO 'hex' SET standard_conforming_strings TO 'on'"
-    ).format(path)
+    ).format(search_path(schemas))
+
+
+def search_path(schemas: Iterable[str] = ()) -> sql.Composable:
+    """A setting of a function: unqualified names are looked up in pg_catalog first, and in pg_temp last."""
+    path = sql.SQL(", ").join(map(sql.Identifier, ("pg_catalog", *schemas, "pg_temp")))
+    return sql.SQL("SET search_path TO {}").format(path)
 
 
 def commented(text: str) -> str:

@@ -16,7 +16,7 @@ _FROM_ALL = """DO $crossfade$
 DECLARE who text;
 BEGIN
   FOR who IN
-    SELECT DISTINCT CASE given.grantee WHEN 0 THEN 'PUBLIC'
+    SELECT DISTINCT CASE given.grantee WHEN 0::oid THEN 'PUBLIC'
                     ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(given.grantee)) END
       FROM {catalog} AS made
       CROSS JOIN pg_catalog.aclexplode(coalesce(made.{acl}, pg_catalog.acldefault({letter}, made.{owner}))) AS given

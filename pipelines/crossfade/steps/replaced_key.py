@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from crossfade.catalog.model import Index
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps import carry, numbering, rules
-from crossfade.steps.compose import identifier, lock, lock_parents, text
+from crossfade.steps import carry, definitions, numbering, rules
+from crossfade.steps.compose import identifier, lock, lock_parents, relation, text
 from crossfade.steps.indexes import drop_index
 from crossfade.steps.names import own_name
 from crossfade.steps.rows import Following, Sides
 from crossfade.steps.rules import Place
-from crossfade.steps.step import VALIDATE, AnyStep, BuildIndex, Ddl, Leg, Lock, Relation, stage_leg
+from crossfade.steps.step import VALIDATE, AnyStep, BuildIndex, Ddl, Leg, Lock, stage_leg
 
 _CUTOVER = stage_leg("cutover")
 
@@ -38,7 +38,9 @@ def let_go(sides: Sides) -> Iterator[Ddl]:
         child = _child(sides, key)
         # The child is turned by now, and turned back later; the parent is not turned yet, or turned back already.
         columns = dict[str, str]() if key.child == sides.table.name else key.turned
-        statement = carry.carried_constraint(child.relation, key.constraint, name=key.constraint.name, columns=columns)
+        statement = definitions.carried_constraint(
+            child.relation, key.constraint, name=key.constraint.name, columns=columns
+        )
         add = Ddl(
             id=child.id("follow", key.constraint.name, "old"),
             leg=_CUTOVER,
@@ -122,7 +124,7 @@ def made_ready(sides: Sides) -> Iterator[AnyStep]:
         yield from proved
     for key in sides.following:
         child = _child(sides, key)
-        statement = carry.carried_constraint(
+        statement = definitions.carried_constraint(
             child.relation,
             key.constraint,
             name=_bridge_name(sides, key),
@@ -190,7 +192,7 @@ def _built(sides: Sides, index: Index, name: str, columns: Mapping[str, str], le
         relation=sides.relation,
         index=name,
         unique=True,
-        statement=carry.carried_index(index, name=name, columns=columns),
+        statement=definitions.carried_index(index, name=name, columns=columns),
         undo=(drop_index(place, name, sides.id("key", what, "undo")),),
         undo_title="drop the index",
     )
@@ -199,7 +201,7 @@ def _built(sides: Sides, index: Index, name: str, columns: Mapping[str, str], le
 def _bound(sides: Sides, key: Following, columns: Mapping[str, str], leg: Leg, what: str) -> Iterator[Ddl]:
     """columns: what the child's new columns are called then."""
     child, name = _child(sides, key, leg), _follow_name(sides, key)
-    statement = carry.carried_constraint(
+    statement = definitions.carried_constraint(
         child.relation, key.constraint, name=name, columns=columns, referenced=sides.new_names("side by side")
     )
     subject, shown = f"{what}/{key.constraint.name}", f"{key.constraint.name} between the new columns"
@@ -221,7 +223,7 @@ def _key_dropped(sides: Sides, index: Index) -> tuple[str, ...]:
 
 
 def _key_added(sides: Sides, index: Index, waiting: str) -> tuple[str, ...]:
-    moment = carry.moment_of(sides.table, index.name)
+    moment = definitions.moment_of(sides.table, index.name)
     return text(
         sides.alter("ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}{}", index.name, waiting, trusted(moment)),
         *carry.told_of_index(sides.table, index, index.name),
@@ -233,12 +235,12 @@ def _dropped(child: Place, name: str) -> tuple[str, ...]:
 
 
 def _locks(sides: Sides, key: Following) -> tuple[Lock, ...]:
-    child = Relation(schema_name=key.child.schema, name=key.child.name)
+    child = relation(key.child)
     return (*lock(child, "ACCESS EXCLUSIVE"), *lock_parents(child, (sides.relation,), "ACCESS EXCLUSIVE"))
 
 
 def _child(sides: Sides, key: Following, leg: Leg = _CUTOVER) -> Place:
-    return Place(sides.migration, sides.database, Relation(schema_name=key.child.schema, name=key.child.name), (), leg)
+    return Place(sides.migration, sides.database, relation(key.child), (), leg)
 
 
 def _new_name(sides: Sides, index: Index) -> str:

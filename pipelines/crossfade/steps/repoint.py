@@ -13,7 +13,19 @@ from datetime import timedelta
 from crossfade.catalog.model import ForeignKey, Table
 from crossfade.composing import sql
 from crossfade.steps.aside import Aside, forgotten, noted, refers
-from crossfade.steps.compose import any_leaf, equal, identifier, in_batch, lock, names, ours, per_leaf, same_key, text
+from crossfade.steps.compose import (
+    any_leaf,
+    equal,
+    identifier,
+    in_batch,
+    lock,
+    names,
+    ours,
+    per_leaf,
+    relation,
+    same_key,
+    text,
+)
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Ddl, Leg, Relation, Walk
 
@@ -44,7 +56,7 @@ class Repointing:
 
     @property
     def relation(self) -> Relation:
-        return Relation(schema_name=self.child.name.schema, name=self.child.name.name)
+        return relation(self.child.name)
 
     @property
     def stays_in_doubt(self) -> bool:

@@ -17,7 +17,7 @@ from crossfade.catalog.model import Column, Constraint, Identity, Name, Sequence
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.spec.model import Stage
-from crossfade.steps.compose import identifier
+from crossfade.steps.compose import identifier, relation
 from crossfade.steps.mirror import Mirror
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Leg, Relation
@@ -181,7 +181,7 @@ class Sides:
 
     @property
     def relation(self) -> Relation:
-        return Relation(schema_name=self.table.name.schema, name=self.table.name.name)
+        return relation(self.table.name)
 
     @property
     def sql(self) -> sql.Identifier:

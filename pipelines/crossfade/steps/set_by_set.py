@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression
 from crossfade.steps.aside import Aside
-from crossfade.steps.compose import any_leaf, identifier, in_batch, names, ours, per_leaf
+from crossfade.steps.compose import any_leaf, identifier, in_batch, lock, names, ours, per_leaf, relation
 from crossfade.steps.conflicts import resolved
 from crossfade.steps.duplicates import LEADS, Pairs
 from crossfade.steps.old_values import OldValues
 from crossfade.steps.repoint import Repointing, kept, points_at_any
-from crossfade.steps.step import Lock, Relation, Walk
+from crossfade.steps.step import Relation, Walk
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,12 @@ DELETE FROM {leaf} AS a USING due WHERE a.ctid = due._cf_old AND {in_range}"""
             set=_assigned((name, "due", name) for name in self._columns),
         )
         found = sql.SQL("{} AS a JOIN {} AS k ON {}")
-        relation = Relation(schema_name=self.old.table.name.schema, name=self.old.table.name.name)
         return Walk(
             id=f"{step_id}/values/undo",
             leg=self.old.leg,
             database=self.old.database,
             title=f"give kept rows of {self.old.table.name} their old values back ({', '.join(self._columns)})",
-            locks=(Lock(relation=relation, mode="ROW EXCLUSIVE"),),
+            locks=lock(relation(self.old.table.name), "ROW EXCLUSIVE"),
             relation=Relation(schema_name="crossfade", name=self.old.stored),
             batch=per_leaf(batch),
             pending=sql.SQL("SELECT pg_catalog.count(*) FROM {}")

@@ -211,6 +211,16 @@ class Function(Data):
     types: dict[str, str]
 
 
+class Again(Data):
+    """Rows in conflict that are tried again a few at a time: who writes one of them does not wait for all.
+
+    find: gives a text for each, and locks none. each: tries those of $1::text[], in a transaction of its own.
+    """
+
+    find: str
+    each: str
+
+
 class Walk(StepBase):
     """Batches over a relation, by ranges of physical blocks fixed when the step starts.
 
@@ -250,7 +260,7 @@ class Walk(StepBase):
     careful: str | None = None
     conflict: str | None = None
     retry: str | None = None
-    settle: tuple[str, ...] = ()
+    settle: tuple[str | Again, ...] = ()
     again: bool = False
     silent: bool = False
     writes: tuple[str, ...] = ()
@@ -264,7 +274,7 @@ class Check(StepBase):
     find: a query for a person that lists the keys of such rows; shown, never run, so that no value leaves the database.
     witness: gives one text of catalog facts that a later step of the leg (`witnessed_by`) wants unchanged.
     settle: where conflicts are open, run first: tries their rows again, and counts those no more that are mended or
-        gone. Each statement in a transaction of its own.
+        gone. Each in a transaction of its own.
     silent: user triggers must not fire for the rows that `settle` writes.
     for_next: the step behind it changes what is asked of, so that it is not asked again once that one is done; in
         contract it is so of every one.
@@ -274,7 +284,7 @@ class Check(StepBase):
     query: str
     find: str | None = None
     witness: str | None = None
-    settle: tuple[str, ...] = ()
+    settle: tuple[str | Again, ...] = ()
     silent: bool = False
     for_next: bool = False
     fix: str

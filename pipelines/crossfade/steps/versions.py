@@ -15,9 +15,9 @@ from crossfade.catalog.grants import granted
 from crossfade.catalog.model import OWN_PREFIX, Name, Table
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import identifier, names, text
+from crossfade.steps.compose import identifier, names, relation, text
 from crossfade.steps.rows import Moment, Sides
-from crossfade.steps.step import EXPAND, Ddl, Leg, Lock, Relation, stage_leg
+from crossfade.steps.step import EXPAND, Ddl, Leg, Lock, stage_leg
 from crossfade.steps.version_schemas import VersionSchemas
 
 Version = Literal["new", "old"]
@@ -242,5 +242,4 @@ def _grants(
 
 
 def _read(shown: Shown) -> Lock:
-    relation = Relation(schema_name=shown.table.name.schema, name=shown.table.name.name)
-    return Lock(relation=relation, mode="ACCESS SHARE")
+    return Lock(relation=relation(shown.table.name), mode="ACCESS SHARE")

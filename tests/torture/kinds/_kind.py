@@ -54,6 +54,7 @@ class Kind:
     beside: a script of what there is besides the shape's own, before the migration.
     values: what writers write into a column, in place of what they do otherwise.
     apart: columns that the new version finds in a table of their own, PARTED, under the table's key.
+    into: the new version finds all rows in PARTED, where those that it inserts are alone.
     back_until: the last leg from which it can be taken back; None: from the end.
     """
 
@@ -69,6 +70,7 @@ class Kind:
     beside: Callable[[Shape], str] = lambda shape: ""
     values: Mapping[str, Sequence[Value]] = field(default_factory=dict[str, Sequence[Value]])
     apart: tuple[str, ...] = ()
+    into: bool = False
     back_until: str | None = None
 
     @property

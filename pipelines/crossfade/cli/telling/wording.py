@@ -28,6 +28,8 @@ def finished(notice: StepFinished) -> str:
     parts = [said_seconds(notice.seconds)]
     if notice.rows or notice.batches:
         parts.insert(0, f"{notice.rows:,} rows in {notice.batches:,} batches")
+    if notice.held and notice.step.locks:
+        parts.append(f"locks held {said_seconds(notice.held)}")
     if notice.attempts > 1:
         parts.append(f"{notice.attempts} attempts, {said_seconds(notice.lock_wait)} waiting for locks")
     if notice.unknown:

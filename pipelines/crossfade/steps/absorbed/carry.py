@@ -13,8 +13,8 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed, Side
 from crossfade.steps.compose import equal, names, record
-from crossfade.steps.conflicts import HELD
-from crossfade.steps.kept import SERVER, SHORT, classes, keyed_function, pause, tries
+from crossfade.steps.conflicts import ENDLESS, HELD
+from crossfade.steps.kept import SHORT, keyed_function, passing_on, pause, server_failures, tries
 from crossfade.steps.plpgsql import quoted, settings_of
 
 
@@ -24,11 +24,6 @@ def functions(absorbed: Absorbed) -> Iterator[sql.Composable]:
     for side in SIDES:
         yield _write(absorbed, side)
         yield _carry(absorbed, side)
-
-
-def server_failures() -> sql.Composable:
-    """Classes of SQLSTATE that are never noted: about the server or the transaction, and not about the row."""
-    return classes(("40", *SERVER))
 
 
 def _make(absorbed: Absorbed) -> sql.Composable:
@@ -52,15 +47,20 @@ BEGIN
       UPDATE {rows} AS s SET {link} = next_key WHERE {s};
       now_key := next_key;
     END LOOP;
+    UPDATE {rows} AS s SET {made} = true WHERE {s};
     INSERT INTO {kept} ({id}, {filled}) OVERRIDING SYSTEM VALUE SELECT s.{link}, {written} FROM {rows} AS s WHERE {s};
+    IF NOT FOUND THEN RAISE triggered_data_change_violation; END IF;
   EXCEPTION WHEN others THEN
     IF pg_catalog.left(SQLSTATE, 2) IN {server} THEN RAISE; END IF;
     failed := SQLSTATE;
     now_key := {argument};  -- as the row has it again
   END;
-  UPDATE {rows} AS s SET {made} = failed IS NULL WHERE {s};
   IF failed IS NULL THEN
     PERFORM crossfade.resolve_conflict({about}) FROM {rows} AS s WHERE {s};
+    -- What a trigger of the user's has made of a value is the row's too.
+    IF EXISTS (SELECT FROM {rows} AS s JOIN {kept} AS t ON {is_like} WHERE {s} AND {differ}) THEN
+      PERFORM {carry_right}(now_key, {all}, false);
+    END IF;
   ELSE
     PERFORM crossfade.note_conflict({about}, failed) FROM {rows} AS s WHERE {s};
   END IF;
@@ -81,6 +81,10 @@ END
         written=absorbed.written("s"),
         server=server_failures(),
         about=about,
+        is_like=absorbed.is_like("s", "t"),
+        differ=absorbed.differ("s", "t"),
+        carry_right=absorbed.function("carry_right"),
+        all=absorbed.all_columns,
     )
     # The spec's SQL means in it what it means elsewhere.
     return sql.SQL("CREATE FUNCTION {}({} {}) RETURNS void LANGUAGE plpgsql {} {} AS {}").format(
@@ -100,13 +104,14 @@ def _carry(absorbed: Absorbed, side: Side) -> sql.Composable:
     here, there = (row, like) if side == "left" else (like, row)
     body = sql.SQL(
         """
--- told: the columns, by their names in the kept table. patient: called for who wrote the row, so that it is locked, or
--- gone.
+-- told: the columns, by their names in the kept table; none: the row was deleted. patient: called for who wrote it, so
+-- that it is locked, or gone.
 DECLARE
   here boolean;
   other boolean;
   held boolean := false;
   failed text := {held};
+  passed text := {passed};
 BEGIN
   IF patient AND EXISTS (SELECT FROM {notes} AS b WHERE {b}) THEN
     INSERT INTO {notes} (key, side, told, fresh, sqlstate) VALUES ({key}, {side}, told, true, {held});
@@ -116,7 +121,9 @@ BEGIN
   BEGIN
     FOR attempt IN 0 .. CASE WHEN patient THEN greatest({tries}, 0) ELSE 0 END LOOP
       IF attempt > 0 THEN {pause} END IF;
-      IF patient THEN
+      IF pg_catalog.cardinality(told) = 0 THEN
+        here := false;
+      ELSIF patient THEN
         here := EXISTS (SELECT FROM {source});
       ELSE
         PERFORM FROM {source} FOR NO KEY UPDATE SKIP LOCKED;
@@ -132,8 +139,12 @@ BEGIN
       held := other OR NOT EXISTS (SELECT FROM {target});
       EXIT WHEN held;
     END LOOP;
-    IF held THEN
+    IF held AND {is_endless} THEN
+      failed := {endless};
+    ELSIF held THEN
+      {begin}
       PERFORM {write}({key}, told, here, other);
+      {end}
       failed := NULL;
     END IF;
   EXCEPTION WHEN others THEN
@@ -158,6 +169,8 @@ END
         source=here,
         target=there,
         write=absorbed.function(f"write_{side}"),
+        endless=sql.Literal(ENDLESS),
+        **passing_on(absorbed, key),
         server=server_failures(),
         migration=sql.Literal(absorbed.migration),
         relation=sql.Literal(absorbed.told_of(side)),

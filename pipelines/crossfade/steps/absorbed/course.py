@@ -26,7 +26,8 @@ def expand(
     """
     yield _columns(absorbed, lookups, without)
     yield _find(absorbed)
-    likes, rows, come = triggers.of_likes(absorbed), triggers.of_rows(absorbed), triggers.of_rows_that_come()
+    likes = (*triggers.of_keys(absorbed), *triggers.of_likes(absorbed))
+    rows, come = triggers.of_rows(absorbed), triggers.of_rows_that_come()
     yield _installed(absorbed, "likes", absorbed.right, likes, EXPAND)
     yield _installed(absorbed, "rows", absorbed.left, rows, EXPAND)
     yield from giving_way.begin(absorbed)
@@ -61,7 +62,7 @@ INSERT INTO {kept} ({filled}) OVERRIDING SYSTEM VALUE SELECT {values} FROM linke
         filled=names((absorbed.key.name, *absorbed.filled)),
         values=names(f"_cf_{n}" for n in range(len(absorbed.filled) + 1)),
     )
-    # Where one of a batch fails, each is made by itself, and notes its failure.
+    # Where one of a batch fails, or a trigger may change it, each is made by itself, and notes its failure.
     one_by_one = sql.SQL(
         """
 WITH batch AS MATERIALIZED (SELECT t.ctid FROM {leaf} AS t WHERE {due} FOR NO KEY UPDATE SKIP LOCKED),
@@ -92,8 +93,8 @@ SELECT {make}(linked.key) FROM linked"""
         locks=(*lock(absorbed.left, "ROW EXCLUSIVE"), *lock(absorbed.right, "ROW EXCLUSIVE")),
         undo_title="they go with what expand made",
         relation=absorbed.left,
-        first=giving_way.asked_of_none(absorbed),
-        batch=per_leaf(batch),
+        first=giving_way.asked_of_none(),
+        batch=per_leaf(one_by_one if absorbed.heard else batch),
         careful=per_leaf(one_by_one),
         conflict=per_leaf(noted),
         settle=notes.settle(absorbed),
@@ -195,7 +196,7 @@ def archive(absorbed: Absorbed) -> Iterator[Ddl]:
         statements=(
             *triggers.off(absorbed, absorbed.right, likes),
             # What the table that goes could not hold is nobody's concern now; on the way back it is found again.
-            *text(*functions.removed(absorbed), *notes.let_be(absorbed)),
+            *text(*functions.ended(absorbed), *notes.let_be(absorbed)),
         ),
         undo=(
             on(
@@ -213,12 +214,27 @@ def archive(absorbed: Absorbed) -> Iterator[Ddl]:
     )
 
 
-def drop(absorbed: Absorbed, without: Sequence[sql.Composable]) -> Ddl:
+def drop(absorbed: Absorbed, without: Sequence[sql.Composable]) -> Iterator[Ddl]:
     """without: statements that take the lookups away."""
-    return Ddl(
+    on = partial(Ddl, leg=_DROP, database=absorbed.database)
+    keys = triggers.of_keys(absorbed)
+    yield on(
+        id=absorbed.id("keys", "end"),
+        title=f"follow keys of {absorbed.kept.name} no more (trigger)",
+        locks=lock(absorbed.right, "ACCESS EXCLUSIVE"),
+        statements=(*triggers.off(absorbed, absorbed.right, keys), *text(functions.keys_let_go(absorbed))),
+        undo=(
+            on(
+                id=absorbed.id("keys", "end", "undo"),
+                title=f"follow keys of {absorbed.kept.name} again (trigger)",
+                locks=lock(absorbed.right, "SHARE ROW EXCLUSIVE"),
+                statements=(*text(*functions.of_keys(absorbed)), *triggers.on(absorbed, absorbed.right, keys)),
+            ),
+        ),
+        undo_title="follow them again",
+    )
+    yield on(
         id=absorbed.id("drop"),
-        leg=_DROP,
-        database=absorbed.database,
         title=f"drop table {absorbed.table.name} (hidden until now)",
         locks=lock(absorbed.hidden, "ACCESS EXCLUSIVE"),
         statements=text(

@@ -1,5 +1,6 @@
 """Unique rules of the kept table do not bind it to what the other one holds before validate: until then a like gives
-way to a row that is written there. Its own row is in conflict from then on.
+way to a row that is written there. It is noted as one that is not there, and its own row in conflict when who wrote
+the other one commits.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ from functools import partial
 from crossfade.catalog.model import Index
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
-from crossfade.steps.absorbed.carry import server_failures
 from crossfade.steps.absorbed.tables import Absorbed
-from crossfade.steps.carry import key_texts, predicate_text
 from crossfade.steps.compose import equal, lock, per_leaf, record, text
-from crossfade.steps.kept import pause, tries
+from crossfade.steps.conflicts import HELD
+from crossfade.steps.definitions import key_texts, nulls_differ, predicate_text
+from crossfade.steps.kept import pause, server_failures, tries
 from crossfade.steps.plpgsql import commented, quoted, settings_of
 from crossfade.steps.step import EXPAND, VALIDATE, Ddl, Leg
 
-_UNIQUE = "23505"
-# Nobody is kept from setting it: he would be refused his own row, and no more.
-_FILLS = "crossfade.fills"
+# Nobody is kept from setting them: he would be refused his own row, or his delete be found when both are compared.
+_FILLS, _GIVES_WAY = "crossfade.fills", "crossfade.gives_way"
 
 
 def begin(absorbed: Absorbed) -> Iterator[Ddl]:
@@ -39,12 +39,24 @@ def end(absorbed: Absorbed) -> Iterator[Ddl]:
         )
 
 
-def asked_of_none(absorbed: Absorbed) -> tuple[str, ...]:
-    """Run before a batch of likes is made: no like gives way to them, and to ask of each would double their cost."""
-    if not uniques(absorbed):
-        return ()
+def asked_of_none() -> tuple[str, ...]:
+    """Run before a batch of likes is made: to ask of each what it would take the place of would double their cost."""
     batch = sql.SQL("SELECT pg_catalog.set_config({}, 'on', true) WHERE $1::tid < $2::tid").format(sql.Literal(_FILLS))
     return (per_leaf(batch),)
+
+
+def is_no_fill() -> sql.Composable:
+    """Of a row that is inserted: it does not come in a batch of likes."""
+    return _is_not_on(_FILLS)
+
+
+def is_other() -> sql.Composable:
+    """Of a row that is deleted: it does not give way."""
+    return _is_not_on(_GIVES_WAY)
+
+
+def _is_not_on(setting: str) -> sql.Composable:
+    return sql.SQL("pg_catalog.current_setting({}, true) IS DISTINCT FROM 'on'").format(sql.Literal(setting))
 
 
 def uniques(absorbed: Absorbed) -> list[Index]:
@@ -77,8 +89,7 @@ END
         function, settings_of(absorbed.search_path), quoted(body)
     )
     fire = sql.SQL(
-        "CREATE OR REPLACE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW"
-        " WHEN (pg_catalog.current_setting({}, true) IS DISTINCT FROM 'on') EXECUTE FUNCTION {}()"
+        "CREATE OR REPLACE TRIGGER {} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()"
     )
     said = f"crossfade: lets likes of {absorbed.table.name} give way; migration {absorbed.migration}"
     return Ddl(
@@ -91,7 +102,7 @@ END
             make,
             sql.SQL("REVOKE EXECUTE ON FUNCTION {}() FROM PUBLIC").format(function),
             sql.SQL("COMMENT ON FUNCTION {}() IS {}").format(function, sql.Literal(said)),
-            fire.format(trigger, absorbed.kept_sql, sql.Literal(_FILLS), function),
+            fire.format(trigger, absorbed.kept_sql, is_no_fill(), function),
             sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(absorbed.kept_sql, trigger),
         ),
     )
@@ -116,7 +127,8 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
     """A like that has what the new row has, which is none itself, and which no row refers to yet."""
     bare, key = absorbed.kept.name.name, sql.Identifier(absorbed.key.name)
     keys = [Expression(each) for each in key_texts(index)]
-    same = [sql.SQL("{} = {}").format(each.render(bare, "t"), each.render(bare, "new")) for each in keys]
+    equals = sql.SQL("=" if nulls_differ(index) else "IS NOT DISTINCT FROM")
+    same = [sql.SQL("{} {} {}").format(each.render(bare, "t"), equals, each.render(bare, "new")) for each in keys]
     predicate = predicate_text(index)
     if predicate is not None:
         same += [Expression(predicate).render(bare, row) for row in ("t", "new")]
@@ -129,19 +141,18 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
     SELECT t.{key} INTO held FROM {kept} AS t JOIN {rows} AS s ON {is_like} AND s.{made}
      WHERE {same} AND NOT EXISTS (SELECT FROM {rows} AS s WHERE {is_new});
     FOR attempt IN 1 .. CASE WHEN held IS NULL THEN 0 ELSE greatest({tries}, 1) END LOOP
-      PERFORM FROM {rows} AS s WHERE {is_held} AND s.{made} FOR NO KEY UPDATE SKIP LOCKED;
-      IF FOUND THEN
-        PERFORM FROM {kept} AS k WHERE {k_held} AND NOT {referred} FOR UPDATE SKIP LOCKED;
-        IF FOUND AND NOT EXISTS (SELECT FROM {notes} AS b WHERE {b_held}) THEN
-          BEGIN
-            UPDATE {rows} AS s SET {made} = false WHERE {is_held};
-            DELETE FROM {kept} AS k WHERE {k_held};
-            PERFORM crossfade.note_conflict({migration}, {relation}, {json}, {unique}) FROM {rows} AS s WHERE {is_held};
-          EXCEPTION WHEN others THEN
-            IF pg_catalog.left(SQLSTATE, 2) IN {server} THEN RAISE; END IF;
-          END;
-          EXIT;
-        END IF;
+      PERFORM FROM {kept} AS k WHERE {k_held} AND NOT {referred} FOR UPDATE SKIP LOCKED;
+      IF FOUND AND NOT EXISTS (SELECT FROM {notes} AS b WHERE {b_held}) THEN
+        BEGIN
+          PERFORM pg_catalog.set_config({gives_way}, 'on', true);
+          DELETE FROM {kept} AS k WHERE {k_held};
+          PERFORM pg_catalog.set_config({gives_way}, '', true);
+          INSERT INTO {notes} (key, side, told, fresh, sqlstate) VALUES (held, 'left', {all}, true, {locked});
+          PERFORM crossfade.note_conflict({migration}, {relation}, {json}, {locked});
+        EXCEPTION WHEN others THEN
+          IF pg_catalog.left(SQLSTATE, 2) IN {server} THEN RAISE; END IF;
+        END;
+        EXIT;
       END IF;
       EXIT WHEN EXISTS (SELECT FROM {kept} AS k WHERE {k_held} AND {referred});
       {pause}
@@ -157,7 +168,6 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
         made=made,
         same=sql.SQL(" AND ").join(same),
         is_new=absorbed.is_row("s", new_key),
-        is_held=absorbed.is_row("s", sql.SQL("held")),
         k_held=absorbed.has_key("k", sql.SQL("held")),
         b_held=equal(absorbed.key.type, sql.SQL("b.key"), sql.SQL("held")),
         referred=absorbed.referred,
@@ -165,8 +175,10 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
         pause=pause(),
         notes=absorbed.notes,
         migration=sql.Literal(absorbed.migration),
-        relation=sql.Literal(str(absorbed.table.name)),
-        json=absorbed.row_json("s"),
-        unique=sql.Literal(_UNIQUE),
+        gives_way=sql.Literal(_GIVES_WAY),
+        all=absorbed.all_columns,
+        locked=sql.Literal(HELD),
+        relation=sql.Literal(absorbed.told_of("left")),
+        json=absorbed.note_json(sql.SQL("held")),
         server=server_failures(),
     )

@@ -8,13 +8,14 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed
 from crossfade.steps.compose import equal, text
-from crossfade.steps.conflicts import HELD, counted, open_conflicts, resolved
+from crossfade.steps.conflicts import again, counted, noted_given, open_conflicts, resolved
 from crossfade.steps.kept import keyed_function, none_noted
+from crossfade.steps.step import Again
 
 
 def table(absorbed: Absorbed) -> Iterator[sql.Composable]:
-    """side: where it was written. told: the columns, by their names in the kept table. fresh: a client may yet carry it
-    itself.
+    """side: where it was written. told: the columns, by their names in the kept table; none: the row was deleted.
+    fresh: a client may yet carry it itself.
     """
     yield sql.SQL(
         "CREATE TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, key {} NOT NULL, side text NOT NULL,"
@@ -23,42 +24,46 @@ def table(absorbed: Absorbed) -> Iterator[sql.Composable]:
     yield sql.SQL("CREATE INDEX ON {} (key)").format(absorbed.notes)
 
 
-def table_trigger(absorbed: Absorbed) -> Iterator[sql.Composable]:
-    """When who noted it commits, the other row may be free; or it is his own, and who held this one has let go."""
-    again = sql.Identifier(absorbed.own("again"))
-    yield sql.SQL(
-        "CREATE CONSTRAINT TRIGGER {} AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
-        " WHEN (new.fresh AND new.sqlstate = {}) EXECUTE FUNCTION {}()"
-    ).format(again, absorbed.notes, sql.Literal(HELD), absorbed.function("at_commit"))
-    yield sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(absorbed.notes, again)
-
-
-def settle(absorbed: Absorbed) -> tuple[str, ...]:
-    """Statements that make likes which could not be made, and carry what was noted, where rows are free now."""
-    unmade = sql.SQL("{} AS s WHERE s.{} IS FALSE").format(absorbed.rows, sql.Identifier(absorbed.made))
-    make = sql.SQL("SELECT {}(s.key) FROM (SELECT s.{} AS key FROM {} FOR NO KEY UPDATE SKIP LOCKED) AS s").format(
-        absorbed.function("make"), sql.Identifier(absorbed.link), unmade
+def settle(absorbed: Absorbed) -> tuple[str | Again, ...]:
+    """What makes likes that could not be made, and carries what was noted, where rows are free now."""
+    link, made = sql.Identifier(absorbed.link), sql.Identifier(absorbed.made)
+    unmade = sql.SQL("{} AS s WHERE s.{} IS FALSE").format(absorbed.rows, made)
+    make = sql.SQL(
+        "SELECT {make}(s.key) FROM (SELECT s.{link} AS key FROM {rows} AS s"
+        " JOIN pg_catalog.unnest(CAST($1::text[] AS {type}[])) AS k (key) ON {same}"
+        " WHERE s.{made} IS FALSE FOR NO KEY UPDATE OF s SKIP LOCKED) AS s"
+    ).format(
+        make=absorbed.function("make"),
+        link=link,
+        rows=absorbed.rows,
+        type=trusted(absorbed.key.type),
+        same=absorbed.is_row("s", sql.SQL("k.key")),
+        made=made,
     )
     still = sql.SQL("SELECT {} FROM {} UNION ALL SELECT {} FROM {} AS b").format(
         absorbed.row_json("s"), unmade, absorbed.note_json(sql.Identifier("b", "key")), absorbed.notes
     )
     gone = sql.SQL("key NOT IN ({})").format(still)
-    return text(
-        make,
-        _carried(absorbed),
-        *(resolved(absorbed.migration, told, ours, gone) for told, ours in _ours(absorbed)),
+    return (
+        Again(
+            find=sql.SQL("SELECT s.{}::text FROM {}").format(link, unmade).as_string(None), each=make.as_string(None)
+        ),
+        again(absorbed.notes, _carried(absorbed, among=noted_given())),
+        *text(*(resolved(absorbed.migration, told, ours, gone) for told, ours in _ours(absorbed))),
     )
 
 
 def all_carried(absorbed: Absorbed) -> tuple[str, ...]:
     """Statements of the step that hides the table: what is noted is carried, or it is tried again."""
-    return text(_carried(absorbed), none_noted(absorbed, sql.SQL("({})").format(open_notes(absorbed, "sqlstate"))))
+    every = _carried(absorbed, among=sql.SQL("true"))
+    return text(every, none_noted(absorbed, sql.SQL("({})").format(open_notes(absorbed, "sqlstate"))))
 
 
-def _carried(absorbed: Absorbed) -> sql.Composable:
-    return sql.SQL("SELECT {}(b.key) FROM (SELECT DISTINCT key FROM {}) AS b").format(
-        absorbed.function("settle"), absorbed.notes
-    )
+def _carried(absorbed: Absorbed, *, among: sql.Composable) -> sql.Composable:
+    """In the order they were written, in which a value that a unique rule allows once goes from row to row."""
+    return sql.SQL(
+        "SELECT {}(b.key) FROM (SELECT key FROM {} WHERE {} GROUP BY key ORDER BY pg_catalog.min(id)) AS b"
+    ).format(absorbed.function("settle"), absorbed.notes, among)
 
 
 def let_be(absorbed: Absorbed) -> Iterator[sql.Composable]:
@@ -77,17 +82,17 @@ def open_notes(absorbed: Absorbed, asked: str = "id", *which: sql.Composable) ->
 
 def is_noted(absorbed: Absorbed, row: str) -> sql.Composable:
     """A row of the table that goes is in conflict, or one side of it still to be carried."""
-    keys = sql.SQL("key IN ({}, {})").format(
-        absorbed.row_json(row), absorbed.note_json(sql.Identifier(row, absorbed.link))
-    )
-    return sql.SQL("EXISTS ({})").format(open_notes(absorbed, "id", keys))
+    # Not asked of each row anew: what is noted is read once, and looked up.
+    noted = sql.SQL("{} IN ({})")
+    keys = (absorbed.row_json(row), absorbed.note_json(sql.Identifier(row, absorbed.link)))
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(noted.format(key, open_notes(absorbed, "key")) for key in keys))
 
 
 def behind(absorbed: Absorbed) -> sql.Composable:
     """What a check selects of conflicts without which the way back would lose something: what the kept table was
     written with and the other one has not got, and likes of rows that are gone.
     """
-    key = sql.SQL("CAST(key ->> {} AS {})").format(sql.Literal(absorbed.link), trusted(absorbed.key.type))
+    key = sql.SQL("CAST(key ->> {}::text AS {})").format(sql.Literal(absorbed.link), trusted(absorbed.key.type))
     which = sql.SQL("{} AND (relation = {} OR NOT EXISTS (SELECT FROM {} AS s WHERE {}))").format(
         _by_like(absorbed), sql.Literal(absorbed.told_of("right")), absorbed.rows, absorbed.is_row("s", key)
     )
@@ -106,13 +111,17 @@ def _by_like(absorbed: Absorbed) -> sql.Composable:
 
 
 def function(absorbed: Absorbed) -> sql.Composable:
-    """Carry what was noted of a key, each column from where it was written last; nothing while a row is held."""
+    """Carry what was noted of a key, each column from where it was written last; nothing while a row is held.
+
+    What was deleted stays so, whatever the other side has written since: there it would not have found the row.
+    """
     key = absorbed.argument
     body = sql.SQL(
         """
 DECLARE
   lefts text[];
   rights text[];
+  gone text;
 BEGIN
   PERFORM FROM {row} FOR NO KEY UPDATE SKIP LOCKED;
   IF NOT FOUND AND EXISTS (SELECT FROM {row}) THEN RETURN; END IF;
@@ -122,6 +131,11 @@ BEGIN
          pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'right') INTO lefts, rights
     FROM (SELECT DISTINCT ON (c) c, b.side FROM {notes} AS b CROSS JOIN LATERAL pg_catalog.unnest(b.told) AS told (c)
            WHERE {b} ORDER BY c, b.id DESC) AS newest;
+  SELECT b.side INTO gone FROM {notes} AS b WHERE {b} AND pg_catalog.cardinality(b.told) = 0 ORDER BY b.side LIMIT 1;
+  IF gone IS NOT NULL THEN
+    lefts := CASE gone WHEN 'left' THEN '{{}}'::text[] END;
+    rights := CASE gone WHEN 'right' THEN '{{}}'::text[] END;
+  END IF;
   DELETE FROM {notes} AS b WHERE {b};
   IF rights IS NOT NULL THEN PERFORM {carry_right}({key}, rights, false); END IF;
   IF lefts IS NOT NULL THEN PERFORM {carry_left}({key}, lefts, false); END IF;

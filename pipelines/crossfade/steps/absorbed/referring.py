@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import postgast
-
 from crossfade.composing import sql
-from crossfade.steps import carry, rules
+from crossfade.spec.fragment import trusted
+from crossfade.steps import carry, definitions, rules
+from crossfade.steps.absorbed import notes
 from crossfade.steps.absorbed.tables import Absorbed
-from crossfade.steps.compose import equal, identifier, lock, table, text
+from crossfade.steps.compose import equal, identifier, lock, text
+from crossfade.steps.conflicts import counted
 from crossfade.steps.rekey import Referring
 from crossfade.steps.rules import Place
 from crossfade.steps.step import BACKFILL, EXPAND, VALIDATE, AnyStep, Check, Ddl, Leg
@@ -25,11 +26,8 @@ def freed(absorbed: Absorbed, child: Referring) -> Iterator[Ddl]:
     for name in bound:
         shown = f"{child.relation}.{name}"
         asked, first, *rest = rules.not_null_again(place, name, subject=f"freed {name}", shown=shown)
-        again += (
-            first,
-            asked,
-            *rest,
-        )  # not asked before anything is taken back: the column may be hidden then, or gone
+        # Not asked before anything is taken back: the column may be hidden then, or gone.
+        again += (first, asked, *rest)
     drop = sql.SQL("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL")
     yield Ddl(
         id=place.id(child.column, "freed"),
@@ -48,8 +46,8 @@ def asked_before_the_way_back(absorbed: Absorbed, child: Referring) -> Check:
     place = _place(absorbed, child, BACKFILL)
     # Asked by the view, and not by the old column, which has another name from retire on.
     like = equal(absorbed.key.type, sql.Identifier("l", absorbed.link), sql.Identifier("t", child.column))
-    alone = sql.SQL("t.{} IS NOT NULL AND NOT EXISTS (SELECT FROM {} AS l WHERE {} AND l.{})").format(
-        sql.Identifier(child.column), absorbed.rows, like, sql.Identifier(absorbed.made)
+    alone = sql.SQL("t.{} IS NOT NULL AND NOT EXISTS (SELECT FROM {} AS l WHERE {})").format(
+        sql.Identifier(child.column), absorbed.rows, like
     )
     words = f"rows of {child.table.name.name} that refer to {absorbed.kept.name.name} alone"
     found = rules.ask(place, f"{child.column}/alone", alone, words[:63])
@@ -60,39 +58,47 @@ def asked_before_the_way_back(absorbed: Absorbed, child: Referring) -> Check:
 def bound(absorbed: Absorbed, child: Referring) -> Iterator[AnyStep]:
     """The same foreign key to the kept table, proved without a lock that blocks."""
     place = _place(absorbed, child, VALIDATE)
-    orphan = sql.SQL("t.{} IS NOT NULL AND NOT EXISTS (SELECT FROM {} AS k WHERE {})").format(
-        sql.Identifier(child.column), absorbed.kept_sql, absorbed.has_key("k", sql.Identifier("t", child.column))
-    )
-    words = f"rows of {child.table.name.name} without a row in {absorbed.kept.name.name}"
-    yield rules.ask(place, f"{child.column}/fkey", orphan, words[:63])
+    yield _asked(absorbed, child, place, f"{child.column}/fkey")
     shown = f"{child.name}, to {absorbed.kept.name}"
+    statement = definitions.foreign_key_to_one_column(
+        child.relation,
+        child.constraint,
+        name=child.name,
+        column=child.column,
+        referenced=absorbed.key.name,
+        parent=absorbed.right,
+    )
     add, proof = rules.constrain(
         place,
         child.name,
-        _to_kept(absorbed, child),
+        statement,
         subject=f"{child.column}/fkey",
         shown=shown,
         parents=(absorbed.right,),
     )
     told = text(*carry.told_of_constraint(identifier(child.table.name), child.constraint, child.name))
     yield add.model_copy(update={"statements": (*add.statements, *told)})
+    # Until it bound, a like may have gone whose own row, and what refers to that, is still held.
+    yield _asked(absorbed, child, place, f"{child.column}/fkey/bound")
     yield proof
 
 
-def _to_kept(absorbed: Absorbed, child: Referring) -> str:
-    begin = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} ").format(table(child.relation), sql.Identifier(child.name))
-    tree = postgast.parse(begin.as_string(None) + child.constraint.definition)
-    definition = tree.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd.__getattribute__("def").constraint
-    definition.pktable.schemaname, definition.pktable.relname = absorbed.right.schema_name, absorbed.right.name
-    for held, name in ((definition.fk_attrs, child.column), (definition.pk_attrs, absorbed.key.name)):
-        del held[1:]
-        held[0].string.sval = name
-    # What says how several columns are compared, or set, falls away.
-    del definition.fk_del_set_cols[:]
-    definition.fk_matchtype = "s"
-    definition.skip_validation = True
-    definition.initially_valid = False
-    return postgast.deparse(tree)
+def _asked(absorbed: Absorbed, child: Referring, place: Place, subject: str) -> Check:
+    """That every row refers to one which is there; what is still to be carried is waited for."""
+    refers = sql.Identifier("t", child.column)
+    orphan = sql.SQL("t.{} IS NOT NULL AND NOT EXISTS (SELECT FROM {} AS k WHERE {}) AND {} NOT IN ({})").format(
+        sql.Identifier(child.column),
+        absorbed.kept_sql,
+        absorbed.has_key("k", refers),
+        absorbed.note_json(refers),
+        notes.open_notes(absorbed, "key"),
+    )
+    words = f"rows of {child.table.name.name} without a row in {absorbed.kept.name.name}"
+    found = rules.ask(place, subject, orphan, words[:63])
+    query = sql.SQL("SELECT orphans.*, {} FROM ({}) AS orphans").format(
+        counted(sql.SQL("({})").format(notes.open_notes(absorbed, "sqlstate"))), trusted(found.query)
+    )
+    return found.model_copy(update={"query": query.as_string(None), "settle": notes.settle(absorbed)})
 
 
 def _place(absorbed: Absorbed, child: Referring, leg: Leg) -> Place:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from crossfade.catalog.model import Column, Table
+from crossfade.catalog.model import Column, Name, Table
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
-from crossfade.steps.compose import equal, identifier, record
+from crossfade.steps.compose import equal, identifier, record, relation
 from crossfade.steps.kept import key_arguments, key_json
 from crossfade.steps.names import own_name
+from crossfade.steps.rekey import Referring
 from crossfade.steps.rules import Place
 from crossfade.steps.step import Leg, Relation
 
@@ -27,10 +28,11 @@ class Absorbed:
     """Rows of `table` come into `kept`.
 
     columns: of the kept table -> of the other one. values: what the rows get in other columns there, over their old
-    row. draw: SQL for a new key. referred: rows of other tables point at the like `k`. search_path: where unqualified
-    names in SQL of the spec and the tables are looked up. silent: user triggers of the kept table must not fire for the
-    rows that are filled in; silent_back: nor for those that go again. silent_old: nor those of the table that goes, for
-    rows that are brought up to date.
+    row. draw: SQL for a new key. counters: sequences that TRUNCATE of the kept table may restart. referred: rows of
+    other tables point at the like `k`. search_path: where names in SQL of the spec and the tables are looked up.
+    heard: user triggers of the kept table fire for the rows that are filled in. silent: they must not; silent_back: nor
+    for those that go again; silent_old: nor those of the table that goes, for rows that are brought up to date.
+    children: the tables that refer to the one that goes, by its key, and by that of the like.
     """
 
     migration: str
@@ -40,11 +42,14 @@ class Absorbed:
     columns: Mapping[str, str]
     values: Mapping[str, Expression]
     draw: str
+    counters: tuple[Name, ...]
     referred: sql.Composable
     search_path: tuple[str, ...]
+    heard: bool
     silent: bool
     silent_back: bool
     silent_old: bool
+    children: tuple[Referring, ...] = ()
 
     @property
     def key_types(self) -> tuple[str]:
@@ -62,11 +67,11 @@ class Absorbed:
 
     @property
     def left(self) -> Relation:
-        return Relation(schema_name=self.table.name.schema, name=self.table.name.name)
+        return relation(self.table.name)
 
     @property
     def right(self) -> Relation:
-        return Relation(schema_name=self.kept.name.schema, name=self.kept.name.name)
+        return relation(self.kept.name)
 
     @property
     def hidden(self) -> Relation:

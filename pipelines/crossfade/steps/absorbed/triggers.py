@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import LiteralString, NamedTuple
 
 from crossfade.composing import sql
+from crossfade.steps.absorbed import giving_way
 from crossfade.steps.absorbed.functions import function_names
 from crossfade.steps.absorbed.notes import open_notes
 from crossfade.steps.absorbed.tables import Absorbed
@@ -40,17 +41,27 @@ def of_rows(absorbed: Absorbed) -> tuple[Wanted, ...]:
     )
 
 
+def of_keys(absorbed: Absorbed) -> tuple[Wanted, ...]:
+    """On the kept table: a row goes on knowing its like where that gets another key."""
+    return (Wanted("like_moved", "BEFORE UPDATE", _is_moved(absorbed), "like_moved"),)
+
+
 def of_likes(absorbed: Absorbed) -> tuple[Wanted, ...]:
     """On the kept table, whose other rows they leave alone."""
-    columns, key = tuple(absorbed.columns), (absorbed.key.name,)
+    columns = tuple(absorbed.columns)
     changed = sql.SQL("{} *<> {}").format(record(columns, "new"), record(columns, "old"))
-    moved = sql.SQL("{} *<> {}").format(record(key, "new"), record(key, "old"))
     return (
-        Wanted("like_moved", "BEFORE UPDATE", moved, "like_moved"),
+        Wanted("taken", "BEFORE INSERT", giving_way.is_no_fill(), "taken"),
+        Wanted("noted_moved", "AFTER UPDATE", _is_moved(absorbed), "noted_moved"),
         Wanted("like_written", "AFTER UPDATE", changed, "like_written"),
-        Wanted("like_gone", "AFTER DELETE", None, "like_written"),
-        Wanted("likes_emptied", "AFTER TRUNCATE", None, "emptied"),
+        Wanted("like_gone", "AFTER DELETE", giving_way.is_other(), "like_written"),
+        Wanted("likes_emptied", "AFTER TRUNCATE", None, "likes_emptied"),
     )
+
+
+def _is_moved(absorbed: Absorbed) -> sql.Composable:
+    key = (absorbed.key.name,)
+    return sql.SQL("{} *<> {}").format(record(key, "new"), record(key, "old"))
 
 
 def on(absorbed: Absorbed, relation: Relation, wanted: Sequence[Wanted]) -> tuple[str, ...]:
@@ -107,7 +118,7 @@ def guard(absorbed: Absorbed) -> Guard:
 
 
 def _asked(absorbed: Absorbed, query: LiteralString) -> str:
-    wanted = (*of_rows_that_come(), *of_rows(absorbed), *of_likes(absorbed))
+    wanted = (*of_rows_that_come(), *of_rows(absorbed), *of_keys(absorbed), *of_likes(absorbed))
     lasting = sql.SQL("sqlstate NOT IN ({})").format(passing())
     return (
         sql.SQL(query)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from crossfade.catalog.model import Column
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, record
 from crossfade.steps.conflicts import HELD
-from crossfade.steps.kept import SERVER, SHORT, classes, key_arguments, key_json, keyed_function, pause, tries
+from crossfade.steps.kept import SHORT, key_arguments, key_json, keyed_function, pause, server_failures, tries
 from crossfade.steps.mirror.tables import OURS, PLACEHOLDER, Mirror, Way
+from crossfade.steps.mirror.written import holds_something
 from crossfade.steps.plpgsql import commented
 
 
@@ -97,11 +99,6 @@ END
     return keyed_function(mirror, way.function, ("told text[]", "patient boolean"), "boolean", body)
 
 
-def server_failures() -> sql.Composable:
-    """Classes of SQLSTATE that are never noted: about the server or the transaction, and not about the row."""
-    return classes(("40", *SERVER))
-
-
 def _writer(way: Way) -> sql.Identifier:
     return way.mirror.function(f"write_{way.side}")
 
@@ -111,6 +108,8 @@ def _write(way: Way) -> sql.Composable:
     body = sql.SQL(
         """
 #variable_conflict use_variable
+DECLARE
+  gone text[];
 BEGIN
 {}
   RETURN NULL;
@@ -129,14 +128,11 @@ def _act(way: Way, key: Values) -> sql.Composable:
         "s": way.is_row(source, "s", key),
         "t": way.is_row(target, "t", key),
         "target_columns": names(target.columns),
-        "source_columns": names(source.columns, of="s"),
         "target_key": names(target.key),
         "source_key": names(source.key, of="s"),
         "values": _values(way),
         "stale": _stale(way),
-        "defaults": sql.SQL(", ").join(
-            sql.SQL("{} = DEFAULT").format(sql.Identifier(column)) for column in target.columns
-        ),
+        "emptied": _emptied(way),
         "held": sql.Literal(HELD),
     }
     if not mirror.makes:
@@ -144,21 +140,32 @@ def _act(way: Way, key: Values) -> sql.Composable:
     elif way.side == "left":
         gone = sql.SQL("        DELETE FROM {target} AS t WHERE {t};").format(**parts)
     else:
-        gone = sql.SQL("        UPDATE {target} AS t SET {defaults} WHERE {t};").format(**parts)
+        gone = sql.SQL("        UPDATE {target} AS t SET {emptied} WHERE {t};").format(**parts)
     made = sql.SQL("")
     if mirror.makes and way.side == "left":
         value = sql.SQL("CASE WHEN pg_catalog.cardinality(told) = 0 THEN {} ELSE {} END").format(
             sql.Literal(PLACEHOLDER), sql.Literal(OURS)
         )
-        # One that was made meanwhile is brought in line at commit.
+        # Of a left row that was emptied, as where the right one was deleted, none is made. One that was made meanwhile
+        # is brought in line at commit.
         made = sql.SQL(
             """
-      ELSE
+      ELSIF pg_catalog.cardinality(told) = 0 OR EXISTS (SELECT FROM {source} AS s WHERE {s} AND {holds}) THEN
+        gone := ARRAY(SELECT c FROM {behind} AS b CROSS JOIN LATERAL pg_catalog.unnest(b.told) AS told (c)
+                       WHERE {b} AND b.side = 'right' AND c <> ALL (told));
         INSERT INTO {target} ({target_key}, {target_columns}, {marker}) OVERRIDING SYSTEM VALUE
-        SELECT {source_key}, {source_columns}, {value} FROM {source} AS s WHERE {s}
+        SELECT {source_key}, {made}, {value} FROM {source} AS s WHERE {s}
             ON CONFLICT ({target_key}) DO NOTHING;
         IF NOT FOUND THEN RETURN {held}; END IF;"""
-        ).format(**parts, marker=sql.Identifier(mirror.marker), value=value)
+        ).format(
+            **parts,
+            holds=holds_something(mirror, "s"),
+            behind=mirror.notes.sql,
+            b=way.is_row(mirror.notes, "b", key),
+            made=_made(way),
+            marker=sql.Identifier(mirror.marker),
+            value=value,
+        )
     return sql.SQL(
         """      IF NOT there THEN
 {gone}
@@ -166,6 +173,30 @@ def _act(way: Way, key: Values) -> sql.Composable:
         UPDATE {target} AS t SET {values} FROM {source} AS s WHERE {s} AND {t} AND ({stale});{made}
       END IF;"""
     ).format(**parts, gone=gone, made=made)
+
+
+def _emptied(way: Way) -> sql.Composable:
+    """The right row is gone: what it held is not there any more on the left one."""
+    return sql.SQL(", ").join(
+        sql.SQL("{c} = CASE WHEN {label} = ANY (told) THEN {default} ELSE t.{c} END").format(
+            c=sql.Identifier(column), label=sql.Literal(label), default=_default(given)
+        )
+        for column, label, given in zip(way.target.columns, way.mirror.right.columns, way.mirror.given, strict=True)
+    )
+
+
+def _made(way: Way) -> sql.Composable:
+    """Values of a new right row; `gone`: columns of one that was deleted, which is not carried yet."""
+    return sql.SQL(", ").join(
+        sql.SQL("CASE WHEN {label} = ANY (gone) THEN {default} ELSE s.{c} END").format(
+            c=sql.Identifier(column), label=sql.Literal(label), default=_default(given)
+        )
+        for column, label, given in zip(way.source.columns, way.mirror.right.columns, way.mirror.given, strict=True)
+    )
+
+
+def _default(column: Column) -> sql.Composable:
+    return sql.SQL("CAST({} AS {})").format(trusted(column.default or "NULL"), trusted(column.type))
 
 
 def _values(way: Way) -> sql.Composable:

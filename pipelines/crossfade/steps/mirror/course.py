@@ -9,8 +9,7 @@ from typing import LiteralString
 from crossfade.composing import sql
 from crossfade.steps.compose import lock, text
 from crossfade.steps.conflicts import counted, open_conflicts, passing
-from crossfade.steps.given import is_named
-from crossfade.steps.mirror import notes, triggers, walks
+from crossfade.steps.mirror import notes, triggers, walks, written
 from crossfade.steps.mirror.functions import function_names
 from crossfade.steps.mirror.tables import OURS, THEIRS, Mirror, Moment
 from crossfade.steps.step import EXPAND, AnyStep, Check, Ddl, Guard, Leg, Lock, Walk, stage_leg
@@ -19,10 +18,9 @@ from crossfade.steps.step import EXPAND, AnyStep, Check, Ddl, Guard, Leg, Lock, 
 def expand(mirror: Mirror) -> Iterator[Ddl]:
     """From here on both sides follow each other; rows that existed are mapped by the walk."""
     functions, lefts, rights = _parts(mirror, "side by side")
-    asked = {rights: (_ask_old_side(mirror, EXPAND, "right"),)}
-    for part in (functions, lefts, rights):
-        undo = (*asked.get(part, ()), part.ddl(mirror, EXPAND, part.off, undone=True))
-        yield part.ddl(mirror, EXPAND, part.on, undo=undo)
+    ask = _ask_old_side(mirror, EXPAND, "right")
+    for part, asked in ((functions, ()), (lefts, ()), (rights, (ask,))):
+        yield part.ddl(mirror, EXPAND, part.on, undo=(*asked, part.ddl(mirror, EXPAND, part.off, undone=True)))
 
 
 def parity(mirror: Mirror, leg: Leg) -> Check:
@@ -42,7 +40,7 @@ def parity(mirror: Mirror, leg: Leg) -> Check:
     parts = {
         "l": sql.Identifier(mirror.left.key[0]),
         "r": sql.Identifier(mirror.right.key[0]),
-        "held": _holds_something(mirror),
+        "held": written.holds_something(mirror, "l"),
         "differ": mirror.differ("l", "r"),
     }
     # Those noted are counted as what they are noted for.
@@ -74,12 +72,6 @@ def parity(mirror: Mirror, leg: Leg) -> Check:
         fix="write these rows again on the side that is right, or make the row that is missing; then run"
         " `crossfade up`",
     )
-
-
-def _holds_something(mirror: Mirror) -> sql.Composable:
-    """The left row `l` must have a right one; of one that gave nothing the new version may be about to make that."""
-    given = [asked for column in mirror.given for asked in is_named(column.name, column.type, column.default, "l")]
-    return sql.SQL("({})").format(sql.SQL(" OR ").join(given)) if given else sql.SQL("false")
 
 
 def guards(mirror: Mirror, moment: Moment) -> tuple[Guard, ...]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, text
-from crossfade.steps.conflicts import HELD, passing, resolved
+from crossfade.steps.conflicts import again, noted_given, passing, resolved
 from crossfade.steps.kept import key_arguments, key_json, keyed_function, none_noted, trigger_function
 from crossfade.steps.mirror.tables import Half, Mirror, Way
+from crossfade.steps.step import Again
 
 
-def settle(mirror: Mirror) -> tuple[str, ...]:
-    """Statements that carry what was noted where both rows are free now; what is carried counts no more."""
+def settle(mirror: Mirror) -> tuple[str | Again, ...]:
+    """What carries what was noted where both rows are free now; what is carried counts no more."""
     key: Values = [sql.Identifier("b", name) for name in mirror.notes.key]
     gone = (
         resolved(
@@ -23,24 +24,31 @@ def settle(mirror: Mirror) -> tuple[str, ...]:
         )
         for half in (mirror.left, mirror.right)
     )
-    return text(_carried(mirror), *gone)
+    return again(mirror.notes.sql, _carried(mirror, among=noted_given())), *text(*gone)
 
 
 def all_carried(mirror: Mirror) -> tuple[str, ...]:
     """Statements of a turn: what is noted is carried, or the turn is tried again."""
-    return text(_carried(mirror), none_noted(mirror, mirror.notes.sql))
+    return text(_all_carried(mirror), none_noted(mirror, mirror.notes.sql))
 
 
 def none_held(mirror: Mirror) -> tuple[str, ...]:
     """The same, where rows in conflict may be left."""
     held = sql.SQL("(SELECT b.sqlstate FROM {} AS b WHERE b.sqlstate IN ({}))").format(mirror.notes.sql, passing())
-    return text(_carried(mirror), none_noted(mirror, held))
+    return text(_all_carried(mirror), none_noted(mirror, held))
 
 
-def _carried(mirror: Mirror) -> sql.Composable:
-    return sql.SQL("SELECT {}({}, '{{}}'::text[]) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
-        mirror.function("settle"), names(mirror.notes.key, of="noted"), names(mirror.notes.key), mirror.notes.sql
-    )
+def _all_carried(mirror: Mirror) -> sql.Composable:
+    return _carried(mirror, among=sql.SQL("true"))
+
+
+def _carried(mirror: Mirror, *, among: sql.Composable) -> sql.Composable:
+    """In the order they were written, in which a value that a unique rule allows once goes from row to row."""
+    key = names(mirror.notes.key)
+    return sql.SQL(
+        "SELECT {}({}, '{{}}'::text[])"
+        " FROM (SELECT {} FROM {} WHERE {} GROUP BY {} ORDER BY pg_catalog.min(id)) AS noted"
+    ).format(mirror.function("settle"), names(mirror.notes.key, of="noted"), key, mirror.notes.sql, among, key)
 
 
 def note(mirror: Mirror, half: Half, rows: sql.Composable) -> sql.Composable:
@@ -73,17 +81,6 @@ def table(mirror: Mirror) -> sql.Composable:
     ).format(mirror.notes.sql, columns, names(mirror.notes.key))
 
 
-def table_trigger(mirror: Mirror) -> Iterator[sql.Composable]:
-    """When who noted it commits, the other row may be free; or it is his own, and who held this one has let go."""
-    trigger = sql.Identifier(mirror.own("again"))
-    yield sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(trigger, mirror.notes.sql)
-    yield sql.SQL(
-        "CREATE CONSTRAINT TRIGGER {} AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
-        " WHEN (new.fresh AND new.sqlstate = {}) EXECUTE FUNCTION {}()"
-    ).format(trigger, mirror.notes.sql, sql.Literal(HELD), mirror.function("at_commit"))
-    yield sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(mirror.notes.sql, trigger)
-
-
 def all_columns(mirror: Mirror) -> sql.Composable:
     return sql.SQL("CAST({} AS text[])").format(sql.Literal(list(mirror.right.columns)))
 
@@ -108,17 +105,21 @@ def _settle(mirror: Mirror) -> sql.Composable:
 DECLARE
   lefts text[];
   rights text[];
+  other boolean;
 BEGIN
   PERFORM FROM {left} AS t WHERE {l} FOR NO KEY UPDATE SKIP LOCKED;
   IF NOT FOUND AND EXISTS (SELECT FROM {left} AS t WHERE {l}) THEN RETURN; END IF;
   PERFORM FROM {right} AS t WHERE {r} FOR NO KEY UPDATE SKIP LOCKED;
-  IF NOT FOUND AND EXISTS (SELECT FROM {right} AS t WHERE {r}) THEN RETURN; END IF;
+  other := FOUND;
+  IF NOT other AND EXISTS (SELECT FROM {right} AS t WHERE {r}) THEN RETURN; END IF;
   SELECT pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'left'),
          pg_catalog.array_agg(newest.c) FILTER (WHERE newest.side = 'right') INTO lefts, rights
     FROM (SELECT DISTINCT ON (c) c, b.side FROM {behind} AS b CROSS JOIN LATERAL pg_catalog.unnest(b.told) AS told (c)
            WHERE {b} AND c <> ALL (done) ORDER BY c, b.id DESC) AS newest;
   DELETE FROM {behind} AS b WHERE {b};
-{rights}  PERFORM {carry_left}({key}, coalesce(lefts, '{{}}'::text[]), false);
+{rights}  IF other OR lefts IS NOT NULL THEN
+    PERFORM {carry_left}({key}, coalesce(lefts, '{{}}'::text[]), false);
+  END IF;
   IF NOT EXISTS (SELECT FROM {behind} AS b WHERE {b}) THEN
 {resolved}
   END IF;

@@ -11,7 +11,7 @@ from typing import Literal
 
 from crossfade.catalog.model import Column, Name
 from crossfade.composing import sql
-from crossfade.steps.compose import Values, equal, identifier, is_row, names, record
+from crossfade.steps.compose import Values, equal, identifier, is_row, names, record, relation
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Relation
 
@@ -32,7 +32,7 @@ class Half:
 
     @property
     def relation(self) -> Relation:
-        return Relation(schema_name=self.table.schema, name=self.table.name)
+        return relation(self.table)
 
     @property
     def sql(self) -> sql.Identifier:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import record, text
+from crossfade.steps.kept import fresh_and_held, tried_at_commit
 from crossfade.steps.mirror import carry, notes, written
 from crossfade.steps.mirror.functions import dropped
 from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Mirror, Moment, Side
@@ -18,7 +19,9 @@ from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Mirror, Moment, S
 
 def functions(mirror: Mirror, moment: Moment) -> tuple[str, ...]:
     """Statements that install what the triggers call, and the table of notes."""
-    return text(notes.table(mirror), *_functions(mirror, moment), *notes.table_trigger(mirror))
+    return text(
+        notes.table(mirror), *_functions(mirror, moment), *tried_at_commit(mirror, mirror.notes.sql, fresh_and_held())
+    )
 
 
 def without_functions(mirror: Mirror) -> tuple[str, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import LiteralString
 
 from crossfade.composing import sql
 from crossfade.steps.compose import Values, names, record
 from crossfade.steps.given import is_named
-from crossfade.steps.kept import trigger_function
-from crossfade.steps.mirror.carry import server_failures
+from crossfade.steps.kept import server_failures, trigger_function
 from crossfade.steps.mirror.notes import all_columns
 from crossfade.steps.mirror.tables import PLACEHOLDER, THEIRS, Half, Mirror, Moment, Way
 
@@ -18,7 +18,7 @@ def functions(mirror: Mirror, moment: Moment) -> Iterator[sql.Composable]:
     for way in (Way(mirror, "left"), Way(mirror, "right")):
         yield from trigger_function(mirror, way.side, _written(way, moment), " told text[];")
         if mirror.makes:
-            yield from trigger_function(mirror, f"{way.side}_all", _emptied(way))
+            yield from trigger_function(mirror, f"{way.side}_all", _emptied(way), path=mirror.search_path)
     if mirror.makes:
         yield from trigger_function(mirror, "before", _instead_of_placeholder(mirror))
 
@@ -82,6 +82,13 @@ def _given(way: Way) -> Iterator[sql.Composable]:
             # The new version's own row: of the left one no more is known than that a default gave another value.
             asked = sql.SQL("new.{} IS NOT NULL").format(sql.Identifier(name))
         yield asked or sql.SQL("false")
+
+
+def holds_something(mirror: Mirror, left: LiteralString) -> sql.Composable:
+    """The left row must have a right one; of one that gave nothing the new version may be about to make that."""
+    given = zip(mirror.left.columns, mirror.given, strict=True)
+    asked = [each for name, column in given for each in is_named(name, column.type, column.default, left)]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(asked)) if asked else sql.SQL("false")
 
 
 def _changed(columns: tuple[str, ...]) -> Iterator[sql.Composable]:

@@ -11,7 +11,7 @@ from functools import partial
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps import carry, rules
+from crossfade.steps import carry, definitions, rules
 from crossfade.steps.compose import any_leaf, in_batch, lock, per_leaf, text
 from crossfade.steps.indexes import build_one, drop_index
 from crossfade.steps.rekey import counting, lookup, referring
@@ -150,7 +150,7 @@ def _build(key: Rekeyed, leg: Leg, what: str, *more: str) -> BuildIndex:
         )
         built = build_one(place, step_id, name, statement.as_string(None), unique=True)
         return built.model_copy(update={"title": f"build an index for the new primary key of {key.relation}"})
-    statement = carry.carried_index(key.index, name=name, columns={})
+    statement = definitions.carried_index(key.index, name=name, columns={})
     built = build_one(place, step_id, name, statement, unique=True)
     return built.model_copy(update={"title": f"build an index that keeps the old key of {key.relation} unique"})
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import postgast
-
 from crossfade.composing import sql
-from crossfade.steps import carry, rules
+from crossfade.steps import carry, definitions, rules
 from crossfade.steps.compose import identifier, lock, lock_parents, table, text
 from crossfade.steps.conflicts import open_conflicts
 from crossfade.steps.rekey.tables import Referring, Rekeyed
@@ -34,7 +32,7 @@ def let_go(key: Rekeyed, child: Referring) -> Iterator[AnyStep]:
     yield from _proved(key, child)
     name = child.constraint.name
     # The old key is unique by the spare index, if the primary key is not yet changed back.
-    back = carry.carried_constraint(child.relation, child.constraint, name=name, columns={})
+    back = definitions.carried_constraint(child.relation, child.constraint, name=name, columns={})
     no_conflict = sql.SQL("SELECT NOT EXISTS ({})").format(open_conflicts(key.migration, str(child.relation)))
     yield Ddl(
         id=_id(key, child, "let go"),
@@ -79,7 +77,7 @@ def bound_back(key: Rekeyed, child: Referring) -> Ddl:
         title=f"let {child.name} of {child.relation} go from the new key of {key.relation}",
         locks=_locks(key, child),
         statements=(
-            carry.carried_constraint(child.relation, child.constraint, name=bridge, columns={}),
+            definitions.carried_constraint(child.relation, child.constraint, name=bridge, columns={}),
             *_dropped(child, child.name),
         ),
     )
@@ -133,27 +131,14 @@ def end(key: Rekeyed, child: Referring) -> Iterator[Ddl]:
 
 def _bound(key: Rekeyed, child: Referring, leg: Leg, *more: str) -> Iterator[Ddl]:
     place = child.place(key, leg)
-    statement = _to_new_key(key, child)
+    statement = definitions.foreign_key_to_one_column(
+        child.relation, child.constraint, name=child.name, column=child.column, referenced=key.column
+    )
     subject, shown = "/".join((child.column, "fkey", *more)), f"{child.name}, to the new key of {key.relation}"
     add, proof = rules.constrain(place, child.name, statement, subject=subject, shown=shown, parents=(key.relation,))
     told = text(*carry.told_of_constraint(identifier(child.table.name), child.constraint, child.name))
     yield add.model_copy(update={"statements": (*add.statements, *told)})
     yield proof
-
-
-def _to_new_key(key: Rekeyed, child: Referring) -> str:
-    """The same foreign key from one column to one: what says how several are compared, or set, falls away."""
-    begin = sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} ").format(table(child.relation), sql.Identifier(child.name))
-    tree = postgast.parse(begin.as_string(None) + child.constraint.definition)
-    definition = tree.stmts[0].stmt.alter_table_stmt.cmds[0].alter_table_cmd.__getattribute__("def").constraint
-    for held, name in ((definition.fk_attrs, child.column), (definition.pk_attrs, key.column)):
-        del held[1:]
-        held[0].string.sval = name
-    del definition.fk_del_set_cols[:]
-    definition.fk_matchtype = "s"
-    definition.skip_validation = True
-    definition.initially_valid = False
-    return postgast.deparse(tree)
 
 
 def _proved(key: Rekeyed, child: Referring) -> Iterator[AnyStep]:

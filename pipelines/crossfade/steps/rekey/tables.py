@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from crossfade.catalog.model import Column, Constraint, Index, Name, Table
+from crossfade.catalog.model import Column, Constraint, Index, Table
 from crossfade.composing import sql
-from crossfade.steps.compose import identifier
+from crossfade.steps.compose import identifier, relation
 from crossfade.steps.names import own_name
 from crossfade.steps.rules import Place
 from crossfade.steps.step import Leg, Relation
@@ -33,7 +33,7 @@ class Referring:
 
     @property
     def relation(self) -> Relation:
-        return _relation(self.table.name)
+        return relation(self.table.name)
 
     @property
     def leaving(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ class Rekeyed:
 
     @property
     def relation(self) -> Relation:
-        return _relation(self.table.name)
+        return relation(self.table.name)
 
     @property
     def old(self) -> tuple[Column, ...]:
@@ -111,7 +111,3 @@ class Rekeyed:
 
     def place(self, leg: Leg) -> Place:
         return Place(self.migration, self.database, self.relation, self.table.key, leg)
-
-
-def _relation(table: Name) -> Relation:
-    return Relation(schema_name=table.schema, name=table.name)

@@ -26,6 +26,7 @@ from crossfade.steps.kept import (
     no_trigger_function,
     none_noted,
     pause,
+    tried_at_commit,
     tries,
     trigger_function,
 )
@@ -50,7 +51,8 @@ def functions(twin: Twin, moment: Moment) -> Iterator[sql.Composable]:
     yield from trigger_function(twin, "emptied", _emptied(twin, moment))
     again = sql.SQL("  PERFORM {}({});\n  RETURN NULL;").format(twin.function("settle"), names(twin.note_key, of="new"))
     yield from trigger_function(twin, "at_commit", again)
-    yield from _trigger_of_notes(twin)
+    held = sql.SQL("new.sqlstate = {}").format(sql.Literal(HELD))
+    yield from tried_at_commit(twin, twin.notes, held)
 
 
 def no_functions(twin: Twin) -> Iterator[sql.Composable]:
@@ -95,8 +97,10 @@ def all_carried(twin: Twin) -> tuple[str, ...]:
 
 
 def _carried(twin: Twin) -> sql.Composable:
-    return sql.SQL("SELECT {}({}) FROM (SELECT DISTINCT {} FROM {}) AS noted").format(
-        twin.function("settle"), names(twin.note_key, of="noted"), names(twin.note_key), twin.notes
+    """In the order they were written, in which a value that a unique rule allows once goes from row to row."""
+    key = names(twin.note_key)
+    return sql.SQL("SELECT {}({}) FROM (SELECT {} FROM {} GROUP BY {} ORDER BY pg_catalog.min(id)) AS noted").format(
+        twin.function("settle"), names(twin.note_key, of="noted"), key, twin.notes, key
     )
 
 
@@ -113,17 +117,6 @@ def _table_of_notes(twin: Twin) -> sql.Composable:
         "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED ALWAYS AS IDENTITY, {}, sqlstate text NOT NULL,"
         " PRIMARY KEY ({}, id))"
     ).format(twin.notes, columns, names(twin.note_key))
-
-
-def _trigger_of_notes(twin: Twin) -> Iterator[sql.Composable]:
-    """When who noted it commits, who held the other row may have let go."""
-    trigger = sql.Identifier(twin.own("again"))
-    yield sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(trigger, twin.notes)
-    yield sql.SQL(
-        "CREATE CONSTRAINT TRIGGER {} AFTER INSERT ON {} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
-        " WHEN (new.sqlstate = {}) EXECUTE FUNCTION {}()"
-    ).format(trigger, twin.notes, sql.Literal(HELD), twin.function("at_commit"))
-    yield sql.SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}").format(twin.notes, trigger)
 
 
 def _parts(twin: Twin, moment: Moment) -> dict[str, sql.Composable]:
@@ -175,7 +168,7 @@ END
         columns=names(twin.names),
         values=names(twin.names, of="s"),
     )
-    return keyed_function(twin, twin.function("write"), ("other boolean",), "text", body, SHORT)
+    return keyed_function(twin, twin.function("write"), ("other boolean",), "text", body, SHORT, twin.search_path)
 
 
 def _carry(twin: Twin, moment: Moment) -> sql.Composable:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from crossfade.catalog.model import Column, Name
 from crossfade.composing import sql
-from crossfade.steps.compose import identifier, is_row, record
+from crossfade.steps.compose import identifier, is_row, record, relation
 from crossfade.steps.names import own_name
 from crossfade.steps.step import Relation
 
@@ -26,6 +26,7 @@ class Twin:
     table: the name that applications use. new: the twin's until the turn. old: the table's after it.
     key: not NULL, and unique in both. columns: those that can be written, in order.
     referenced: foreign keys of other tables point at the table, and from validate on at the twin.
+    search_path: where functions that its rules and indexes call look things up.
     """
 
     migration: str
@@ -37,6 +38,7 @@ class Twin:
     key_types: tuple[str, ...]
     columns: tuple[Column, ...]
     referenced: bool
+    search_path: tuple[str, ...]
 
     @property
     def shown(self) -> str:
@@ -49,7 +51,7 @@ class Twin:
 
     @property
     def relation(self) -> Relation:
-        return _relation(self.table)
+        return relation(self.table)
 
     def other(self, moment: Moment) -> Name:
         """The one that applications do not write."""
@@ -59,7 +61,7 @@ class Twin:
         return identifier(self.other(moment))
 
     def target_relation(self, moment: Moment) -> Relation:
-        return _relation(self.other(moment))
+        return relation(self.other(moment))
 
     def own(self, purpose: str, *subject: str) -> str:
         return own_name(self.migration, purpose, *subject, str(self.table), self.table.name)
@@ -100,7 +102,3 @@ class Twin:
     def differ(self, one: str, other: str) -> sql.Composable:
         """They are not the same, byte for byte."""
         return sql.SQL("{} *<> {}").format(record(self.names, one), record(self.names, other))
-
-
-def _relation(name: Name) -> Relation:
-    return Relation(schema_name=name.schema, name=name.name)

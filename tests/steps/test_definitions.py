@@ -13,14 +13,8 @@ from crossfade.catalog import Catalog, Name, Table
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.server import Server
 from crossfade.spec.fragment import trusted
-from crossfade.steps.carry import (
-    carried_constraint,
-    carried_index,
-    check_text,
-    constraints_reading,
-    index_texts,
-    indexes_reading,
-)
+from crossfade.steps.carry import constraints_reading, indexes_reading
+from crossfade.steps.definitions import carried_constraint, carried_index, check_text, index_texts
 from crossfade.steps.step import Relation
 
 Connection = psycopg.Connection[Any]
