@@ -126,9 +126,11 @@ def _off(absorbed: Absorbed, leg: Leg, *more: str) -> Ddl:
 def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
     """A like that has what the new row has, which is none itself, and which no row refers to yet."""
     bare, key = absorbed.kept.name.name, sql.Identifier(absorbed.key.name)
-    keys = [Expression(each) for each in key_texts(index)]
-    equals = sql.SQL("=" if nulls_differ(index) else "IS NOT DISTINCT FROM")
-    same = [sql.SQL("{} {} {}").format(each.render(bare, "t"), equals, each.render(bare, "new")) for each in keys]
+    distinct = nulls_differ(index)
+    same = [
+        _same(absorbed, column, *(Expression(each).render(bare, row) for row in ("t", "new")), distinct=distinct)
+        for column, each in zip(index.columns, key_texts(index), strict=True)
+    ]
     predicate = predicate_text(index)
     if predicate is not None:
         same += [Expression(predicate).render(bare, row) for row in ("t", "new")]
@@ -182,3 +184,14 @@ def _asked(absorbed: Absorbed, index: Index) -> sql.Composable:
         json=absorbed.note_json(sql.SQL("held")),
         server=server_failures(),
     )
+
+
+def _same(
+    absorbed: Absorbed, column: str, one: sql.Composable, other: sql.Composable, *, distinct: bool
+) -> sql.Composable:
+    """What the rule takes for one value; column: "" where it is of an expression. distinct: NULL equals nothing."""
+    found = absorbed.kept.by_name.get(column)
+    same = equal(found.type, one, other) if found is not None else sql.SQL("{} = {}").format(one, other)
+    if distinct:
+        return same
+    return sql.SQL("({} OR ({} IS NULL AND {} IS NULL))").format(same, one, other)
