@@ -14,6 +14,7 @@ from tests.execute.writers import Writers
 from tests.scene import Scene
 
 from crossfade.execute import StepRefused
+from crossfade.spec.fragment import trusted
 
 SCHEMA = """
 CREATE TYPE state AS ENUM ('single', 'merged');
@@ -202,6 +203,21 @@ def test_a_set_of_which_somebody_holds_a_row_waits_as_a_whole(shop: Scene) -> No
 
     assert shop.up().ended == "complete"
     assert shop.one("SELECT visits FROM users WHERE id = 25") == 46
+
+
+def test_what_pointed_at_a_row_that_came_back_waits_unlocked_while_somebody_holds_that_row(shop: Scene) -> None:
+    spec(shop, BY_EMAIL, more="locks: {timeout: 200ms, budget: 1s}\n")
+    shop.up()
+
+    held = r"^point rows of public.orders at .* are back: {} rows are held"
+    for locked, rows_held in (("orders WHERE id IN (14, 44)", 2), ("users WHERE id = 15", 2)):
+        with shop.connect() as other, other.transaction():
+            other.execute(trusted(f"SELECT FROM {locked} FOR UPDATE"))
+            with pytest.raises(StepRefused, match=held.format(rows_held)):
+                shop.rollback()
+
+    assert shop.rollback().ended == "undone"
+    assert shop.one("SELECT count(*) FROM orders WHERE buyer = 15") == 2
 
 
 def test_nobody_ever_sees_a_sum_that_is_not_right_nor_loses_an_increment(scene: Scene) -> None:

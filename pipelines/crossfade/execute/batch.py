@@ -22,7 +22,7 @@ from crossfade.steps.step import Relation, Walk
 _BEYOND = 2048
 # Shares of deadlock_timeout. A statement that waits for a row may hold what that row's holder waits for. It ends, and
 # lets go, before any client has waited long enough to look for a deadlock, so that none is ever told of one.
-_LONGEST_STATEMENT, _LONGEST_WAIT = 0.9, 0.01
+_LONGEST_STATEMENT, _LONGEST_WAIT, _LONGEST_CHECK = 0.9, 0.01, 0.3
 _WARY_BATCHES = 16
 _NOTHING = sql.SQL("NULL")
 
@@ -144,7 +144,9 @@ class Walker:
         """Set what holds for the transaction and give what `look` is there, in one round trip: batches may be short."""
         if self._site.paused:
             raise Paused
-        wanted = {"lock_timeout": int(self._site.settings.lock_timeout * 1000)} | settings
+        # A batch waits for no row, but a foreign key's check or a trigger may, and who holds that row may want ours.
+        longest = min(self._site.settings.lock_timeout, self._site.deadlock_timeout * _LONGEST_CHECK)
+        wanted = {"lock_timeout": max(int(longest * 1000), 1)} | settings
         values = {name: str(milliseconds) for name, milliseconds in wanted.items()}
         if self._step.silent:
             values["session_replication_role"] = "replica"

@@ -145,7 +145,7 @@ INSERT INTO {table} ({cols}) OVERRIDING SYSTEM VALUE SELECT {cols} FROM back"""
                     itself if key.child == key.parent else sql.SQL(""),
                     identifier(key.parent),
                     refers(key, types, "a", "p"),
-                    sql.SQL(" FOR KEY SHARE" if holds else ""),
+                    sql.SQL(" FOR KEY SHARE SKIP LOCKED" if holds else ""),
                 )
             )
         return sql.SQL(" AND ").join(questions) if questions else sql.SQL("true")

@@ -234,34 +234,33 @@ INSERT INTO {log} ({logged}) SELECT {logged} FROM written"""
         """Rows that still point where they were pointed, once the row they came from is back."""
         in_range = in_batch("a")
         types = {column.name: column.type for column in self.child.columns}
-        due = sql.SQL("{} AND {} AND EXISTS (SELECT FROM {} AS p WHERE {})").format(
+        due = sql.SQL("{} AND {} AND {}").format(
             same_key(self.child.key, types, "c", "a"),
             sql.SQL(" AND ").join(
                 equal(types[here], sql.Identifier("c", here), sql.Identifier("a", _new(here)))
                 for here in self.key.columns
             ),
-            identifier(self.parent.name),
             sql.SQL(" AND ").join(
                 equal(types[here], sql.Identifier("p", there), sql.Identifier("a", _old(here)))
                 for here, there in self._ends
             ),
         )
+        # The key's own check would wait for the row of the parent, while we hold rows that its holder may want.
         batch = sql.SQL(
             """
 WITH due AS MATERIALIZED (
-  SELECT c.tableoid, c.ctid, {old} FROM {leaf} AS a, {child} AS c WHERE {due} AND {in_range}
-     FOR UPDATE OF c SKIP LOCKED)
+  SELECT c.tableoid, c.ctid, {old} FROM {found} WHERE {due} AND {in_range}
+     FOR UPDATE OF c SKIP LOCKED FOR KEY SHARE OF p SKIP LOCKED)
 UPDATE {child} AS c SET {values} FROM due
  WHERE c.ctid = ANY (ARRAY(SELECT ctid FROM due)) AND c.ctid = due.ctid AND c.tableoid = due.tableoid"""
         ).format(
-            leaf=any_leaf(),
+            found=self._with_both_ends(any_leaf()),
             child=self._sql,
             due=due,
             in_range=in_range,
             old=names(map(_old, self.key.columns), of="a"),
             values=self._set(_old, "due"),
         )
-        log = sql.Identifier("crossfade", self._log)
         return Walk(
             id=f"{self.id}/undo/{self.child.name}.{self.key.name}",
             leg=self.leg,
@@ -270,16 +269,20 @@ UPDATE {child} AS c SET {values} FROM due
             locks=lock(self.relation, "ROW EXCLUSIVE"),
             relation=Relation(schema_name="crossfade", name=self._log),
             batch=per_leaf(batch),
-            pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} AS a, {} AS c WHERE {}")
-            .format(log, self._sql, due)
+            pending=sql.SQL("SELECT pg_catalog.count(*) FROM {} WHERE {}")
+            .format(self._with_both_ends(sql.Identifier("crossfade", self._log)), due)
             .as_string(None),
             pending_rows=per_leaf(
-                sql.SQL("SELECT a.ctid::text FROM {} AS a, {} AS c WHERE {} AND {}").format(
-                    any_leaf(), self._sql, due, in_range
+                sql.SQL("SELECT a.ctid::text FROM {} WHERE {} AND {}").format(
+                    self._with_both_ends(any_leaf()), due, in_range
                 )
             ),
             silent=self.silent,
         )
+
+    def _with_both_ends(self, log: sql.Composable) -> sql.Composable:
+        """Entries of the log as `a`, rows of the child as `c` and of the parent as `p`."""
+        return sql.SQL("{} AS a, {} AS c, {} AS p").format(log, self._sql, identifier(self.parent.name))
 
     def _set(self, name: Callable[[str], str], source: str) -> sql.Composable:
         return sql.SQL(", ").join(
