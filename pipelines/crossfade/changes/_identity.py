@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import LiteralString
 
-from crossfade.catalog.model import Column, Name, Sequence, Table
+from crossfade.catalog.model import Column, Sequence, Table
 from crossfade.catalog.parts import Identity
 from crossfade.changes._change import Hazard
 from crossfade.changes._context import Context
@@ -14,11 +15,13 @@ from crossfade.changes._counting_over import GAP, CountingOver
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import identifier, lock, relation
+from crossfade.steps.compose import alter_column, identifier, lock, relation
 from crossfade.steps.numbering import most
-from crossfade.steps.step import Ddl, Lock, stage_leg
+from crossfade.steps.step import Ddl, stage_leg
 
 _CUTOVER = stage_leg("cutover")
+# As PostgreSQL prints the default of a serial.
+_DRAWS = re.compile(r"nextval\('(?:[^']|'')+'::regclass\)")
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,13 @@ class Numbered:
     kind: Identity
 
     def steps(self) -> tuple[Ddl, ...]:
-        """In one transaction at cutover, of the catalog alone; refuses what it cannot count on from."""
+        """At cutover, of the catalog alone; refuses what it cannot count on from."""
         with self.context.at("to", "identity"):
             self._refuse_misfit()
             if self.column.identity:
                 return (self._another_kind(self.column.identity),)
-            owned = [s for s in self.context.catalog.sequences.values() if s.owned_by == self._owner]
+            owner = self.table.name, self.column.name
+            owned = [s for s in self.context.catalog.sequences.values() if s.owned_by == owner]
             if owned:
                 return self._taken_over(self._only(owned))
             return (self._new(),)
@@ -63,14 +67,6 @@ class Numbered:
     def _shown(self) -> str:
         return f"{self.table.name}.{self.column.name}"
 
-    @property
-    def _path(self) -> tuple[str, str]:
-        return self.table.name.schema, self.table.name.name
-
-    @property
-    def _owner(self) -> tuple[Name, str]:
-        return self.table.name, self.column.name
-
     def _refuse_misfit(self) -> None:
         context, column, shown = self.context, self.column, self._shown
         if most(column.type) is None:
@@ -94,7 +90,7 @@ class Numbered:
         """The sequence that the default draws from, and nothing else does."""
         context, shown = self.context, self._shown
         used = [use for sequence in owned for use in sequence.uses]
-        own = (*self._path, self.column.name)
+        own = (self.table.name.schema, self.table.name.name, self.column.name)
         others = [use for use in used if use.path != own]
         if len(owned) > 1 or others:
             also = f"{others[0]} uses {owned[0].name}" if others else f"{shown} has {len(owned)} sequences of its own"
@@ -103,7 +99,13 @@ class Numbered:
                 why="it would go on with a sequence that is gone",
                 fix="give it another sequence, or none, in a migration that comes before",
             )
-        if not used:
+        if self.column.default is None:
+            context.refuse(
+                f"{shown} has no default, and a sequence of its own",
+                why="it would go on with a sequence that is its identity's",
+                fix="let the sequence go, or draw from it by default, in a migration that comes before",
+            )
+        if not used or not _DRAWS.fullmatch(self.column.default):
             self._refuse_default()
         (sequence,) = owned
         use = context.probe.sequence_use(sequence.name, self.table.name)
@@ -165,14 +167,10 @@ class Numbered:
         return self._step(forth, [self._altered("DROP IDENTITY")], "let it be a plain column again")
 
     def _altered(self, clause: LiteralString, *more: sql.Composable) -> sql.Composable:
-        altered = sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}")
-        said = sql.SQL(clause).format(*more)
-        return altered.format(identifier(self.table.name), sql.Identifier(self.column.name), said)
+        return alter_column(self.table.name, self.column.name, sql.SQL(clause).format(*more))
 
-    def _step(
-        self, forth: list[sql.Composable], back: list[sql.Composable], back_title: str, more: tuple[Lock, ...] = ()
-    ) -> Ddl:
+    def _step(self, forth: list[sql.Composable], back: list[sql.Composable], back_title: str) -> Ddl:
         shown = self._shown
-        locks = (*lock(relation(self.table.name), "ACCESS EXCLUSIVE"), *more)
+        locks = lock(relation(self.table.name), "ACCESS EXCLUSIVE")
         title = f"let {shown} be generated {self.kind} as identity"
         return instant(self.context, _CUTOVER, f"{shown}/identity", title, forth, back, back_title, locks=locks)
