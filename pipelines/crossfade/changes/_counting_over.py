@@ -16,7 +16,7 @@ from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import identifier, lock, relation
+from crossfade.steps.compose import alter_column, identifier, lock, relation
 from crossfade.steps.numbering import as_it_is, generated, told_again
 from crossfade.steps.step import Ddl, Leg, Lock, stage_leg
 
@@ -128,8 +128,7 @@ class CountingOver:
         )
 
     def _altered(self, clause: sql.Composable) -> sql.Composable:
-        altered = sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}")
-        return altered.format(identifier(self.table), sql.Identifier(self.column.name), clause)
+        return alter_column(self.table, self.column.name, clause)
 
     def _step(
         self,

@@ -21,7 +21,7 @@ from crossfade.changes._types import catalog_only
 from crossfade.composing import sql
 from crossfade.spec.fragment import Expression, trusted
 from crossfade.steps import carry, rules
-from crossfade.steps.compose import identifier, lock, lock_parents, relation, text
+from crossfade.steps.compose import alter_column, identifier, lock, lock_parents, relation, text
 from crossfade.steps.followers import lock_followers, made_again, ordered, sampled_again, taken_away
 from crossfade.steps.keys import Key, key_rule
 from crossfade.steps.recompile import recompile
@@ -178,8 +178,7 @@ class InPlace:
         return self._step(EXPAND, "comment", forth, back)
 
     def _altering(self, clause: str) -> tuple[str, ...]:
-        altered = sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}")
-        return text(altered.format(identifier(self.table.name), sql.Identifier(self.column.name), trusted(clause)))
+        return text(alter_column(self.table.name, self.column.name, trusted(clause)))
 
     def _step(
         self, leg: Leg, what: str, forth: tuple[str, ...], back: tuple[str, ...], more: tuple[Lock, ...] = ()

@@ -167,9 +167,9 @@ class PartitionTable(Change):
             )
         key = self.key or table.key
         for name in key:
-            with context.at("key" if self.key else "table"):
-                context.probe.tells_rows_apart(context.column(table, name, "key").type)
             column = context.column(table, name, "key")
+            with context.at("key" if self.key else "table"):
+                context.probe.tells_rows_apart(column.type)
             if not column.not_null:
                 context.refuse(
                     f"{table.name}.{name} may be NULL",

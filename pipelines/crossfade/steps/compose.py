@@ -61,6 +61,11 @@ def identifier(name: Name) -> sql.Identifier:
     return sql.Identifier(name.schema, name.name)
 
 
+def alter_column(table: Name, column: str, clause: sql.Composable) -> sql.Composable:
+    """ALTER TABLE ... ALTER COLUMN with what it shall do."""
+    return sql.SQL("ALTER TABLE {} ALTER COLUMN {} {}").format(identifier(table), sql.Identifier(column), clause)
+
+
 def names(columns: Iterable[str], *, of: str | None = None) -> sql.Composable:
     """Comma-separated quoted names, each behind `of.` when given."""
     return sql.SQL(", ").join(sql.Identifier(of, name) if of else sql.Identifier(name) for name in columns)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import LiteralString, Protocol
 
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
-from crossfade.steps.compose import Values
+from crossfade.steps.compose import Values, names
 from crossfade.steps.conflicts import HELD
 from crossfade.steps.plpgsql import commented, quoted, search_path
 
@@ -171,6 +171,25 @@ def tried_at_commit(kept: Kept, notes: sql.Composable, which: sql.Composable) ->
 def fresh_and_held() -> sql.Composable:
     """Of what is noted by `new`: a client wrote it just now, and somebody held the other row."""
     return sql.SQL("new.fresh AND new.sqlstate = {}").format(sql.Literal(HELD))
+
+
+def settled_in_order(
+    kept: Kept, notes: sql.Composable, key: Sequence[str], *more: sql.Composable, among: sql.Composable
+) -> sql.Composable:
+    """What is noted is carried in the order it was written, in which a value that a unique rule allows once goes from
+    row to row.
+
+    key: columns of the notes. more: arguments of the function behind them. among: which notes.
+    """
+    return sql.SQL(
+        "SELECT {}({}) FROM (SELECT {key} FROM {} WHERE {} GROUP BY {key} ORDER BY pg_catalog.min(id)) AS noted"
+    ).format(
+        kept.function("settle"),
+        sql.SQL(", ").join([names(key, of="noted"), *more]),
+        notes,
+        among,
+        key=names(key),
+    )
 
 
 def none_noted(kept: Kept, notes: sql.Composable) -> sql.Composable:

@@ -9,7 +9,7 @@ from crossfade.spec.fragment import trusted
 from crossfade.steps.absorbed.tables import SIDES, Absorbed
 from crossfade.steps.compose import equal, text
 from crossfade.steps.conflicts import again, counted, noted_given, open_conflicts, resolved
-from crossfade.steps.kept import keyed_function, none_noted
+from crossfade.steps.kept import keyed_function, none_noted, settled_in_order
 from crossfade.steps.step import Again
 
 
@@ -60,10 +60,7 @@ def all_carried(absorbed: Absorbed) -> tuple[str, ...]:
 
 
 def _carried(absorbed: Absorbed, *, among: sql.Composable) -> sql.Composable:
-    """In the order they were written, in which a value that a unique rule allows once goes from row to row."""
-    return sql.SQL(
-        "SELECT {}(b.key) FROM (SELECT key FROM {} WHERE {} GROUP BY key ORDER BY pg_catalog.min(id)) AS b"
-    ).format(absorbed.function("settle"), absorbed.notes, among)
+    return settled_in_order(absorbed, absorbed.notes, ("key",), among=among)
 
 
 def let_be(absorbed: Absorbed) -> Iterator[sql.Composable]:

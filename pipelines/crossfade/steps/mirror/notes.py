@@ -8,7 +8,14 @@ from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import Values, names, text
 from crossfade.steps.conflicts import again, noted_given, passing, resolved
-from crossfade.steps.kept import key_arguments, key_json, keyed_function, none_noted, trigger_function
+from crossfade.steps.kept import (
+    key_arguments,
+    key_json,
+    keyed_function,
+    none_noted,
+    settled_in_order,
+    trigger_function,
+)
 from crossfade.steps.mirror.tables import Half, Mirror, Way
 from crossfade.steps.step import Again
 
@@ -43,12 +50,8 @@ def _all_carried(mirror: Mirror) -> sql.Composable:
 
 
 def _carried(mirror: Mirror, *, among: sql.Composable) -> sql.Composable:
-    """In the order they were written, in which a value that a unique rule allows once goes from row to row."""
-    key = names(mirror.notes.key)
-    return sql.SQL(
-        "SELECT {}({}, '{{}}'::text[])"
-        " FROM (SELECT {} FROM {} WHERE {} GROUP BY {} ORDER BY pg_catalog.min(id)) AS noted"
-    ).format(mirror.function("settle"), names(mirror.notes.key, of="noted"), key, mirror.notes.sql, among, key)
+    nothing_more = sql.SQL("'{}'::text[]")
+    return settled_in_order(mirror, mirror.notes.sql, mirror.notes.key, nothing_more, among=among)
 
 
 def note(mirror: Mirror, half: Half, rows: sql.Composable) -> sql.Composable:

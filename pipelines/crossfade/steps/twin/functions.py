@@ -26,6 +26,7 @@ from crossfade.steps.kept import (
     no_trigger_function,
     none_noted,
     pause,
+    settled_in_order,
     tried_at_commit,
     tries,
     trigger_function,
@@ -97,11 +98,7 @@ def all_carried(twin: Twin) -> tuple[str, ...]:
 
 
 def _carried(twin: Twin) -> sql.Composable:
-    """In the order they were written, in which a value that a unique rule allows once goes from row to row."""
-    key = names(twin.note_key)
-    return sql.SQL("SELECT {}({}) FROM (SELECT {} FROM {} GROUP BY {} ORDER BY pg_catalog.min(id)) AS noted").format(
-        twin.function("settle"), names(twin.note_key, of="noted"), key, twin.notes, key
-    )
+    return settled_in_order(twin, twin.notes, twin.note_key, among=sql.SQL("true"))
 
 
 def _json_of_note(twin: Twin, alias: str) -> sql.Composable:
