@@ -130,7 +130,7 @@ def test_columns_of_several_tables_and_arrays_go_over_at_one_instant(scene: Scen
     scene.sql(SCHEMA)
     scene.sql(SEVERAL)
     before = scene.schema(), scene.sql(ORDERS), scene.sql(SHELVES)
-    spec(scene, CHANGE, more="contract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}")
+    spec(scene, CHANGE, more="contract: {stages: [{archive: {keep: 0s}}, {drop: {}}]}")
 
     def both(connection: psycopg.Connection[Any], dice: random.Random, number: int) -> None:
         connection.execute(
@@ -167,7 +167,7 @@ def test_columns_of_several_tables_and_arrays_go_over_at_one_instant(scene: Scen
 
 def test_the_old_enum_goes_with_the_old_values(scene: Scene) -> None:
     scene.sql(SCHEMA)
-    spec(scene, CHANGE, more="contract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}")
+    spec(scene, CHANGE, more="contract: {stages: [{archive: {keep: 0s}}, {drop: {}}]}")
     scene.up()
     kept = "SELECT count(*) FROM pg_type WHERE typtype = 'e' AND typnamespace = 'crossfade'::regnamespace"
     assert scene.one(kept) == 1

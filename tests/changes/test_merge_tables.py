@@ -33,7 +33,7 @@ WRONG = """SELECT count(*) FROM legacy_notes LEFT JOIN customers AS c ON c.id = 
 FOREIGN_KEY = (
     "legacy_notes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id) ON DELETE CASCADE"
 )
-SOON = "contract: {stages: [{retire: {}}, {archive: {keep: 1ms}}, {drop: {}}]}\n"
+SOON = "contract: {stages: [{retire: {}}, {archive: {keep: 0s}}, {drop: {}}]}\n"
 
 
 def test_rows_come_under_new_keys_and_those_that_refer_follow(scene: Scene) -> None:

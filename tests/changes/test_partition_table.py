@@ -44,7 +44,7 @@ partition_table:
       key: [id, at]
       range: {column: at, from: 2024-01-01, to: 2025-04-01, every: quarter}"""
 
-SOON = "contract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}\n"
+SOON = "contract: {stages: [{archive: {keep: 0s}}, {drop: {}}]}\n"
 
 
 def test_everything_of_the_table_goes_over(scene: Scene) -> None:

@@ -35,7 +35,7 @@ partition_table:
       table: orders
       key: [id, at]
       range: {column: at, from: 2024-01-01, to: 2024-09-01, every: month}"""
-SOON = "backfill: {target: 20ms}\ncontract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}\n"
+SOON = "backfill: {target: 20ms}\ncontract: {stages: [{archive: {keep: 0s}}, {drop: {}}]}\n"
 ALL = "SELECT id, at::text, n FROM orders ORDER BY id"
 
 App = psycopg.Connection[Any]

@@ -60,7 +60,7 @@ DROP = """replace_key: {table: people, column: number, type: %s, references: [
       {table: people, column: boss_number}, {table: badges, column: person_number},
       {table: chats, foreign_key: chats_sender_fkey, column: sender_number},
       {table: chats, foreign_key: chats_receiver_fkey, column: receiver_number}]}"""
-SOON = "contract: {stages: [{archive: {keep: 1ms}}, {drop: {}}]}\n"
+SOON = "contract: {stages: [{archive: {keep: 0s}}, {drop: {}}]}\n"
 BOSSES = "SELECT p.name, b.name FROM people AS p LEFT JOIN people AS b ON b.{} = p.{} ORDER BY 1"
 
 

@@ -136,5 +136,5 @@ def _without_gates(text: str) -> str:
             for waits in ("after", "gates"):
                 options.pop(waits, None)
             if "keep" in options:  # a dropped table waits for that too
-                options["keep"] = "1ms"
+                options["keep"] = "0s"
     return yaml.safe_dump(spec, sort_keys=False)

@@ -66,7 +66,7 @@ class Limited:
                 connection.execute(trusted(f"SET search_path = app; SET ROLE {owner}; {script}"))
         body: dict[str, Any] = {
             "changes": kind.changes(SHAPE),
-            "contract": {"stages": [{"archive": {"keep": "1h" if kind.back_until is None else "1ms"}}, {"drop": {}}]},
+            "contract": {"stages": [{"archive": {"keep": "1h" if kind.back_until is None else "0s"}}, {"drop": {}}]},
         }
         if not self.may_be_silenced:
             body["backfill"] = {"fire_triggers": True}
