@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, clients, live, small
+from benchmarks import backfill, clients, definitions, live, small
 from benchmarks.chart import draw
 from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
@@ -35,6 +35,8 @@ BENCHES: dict[str, Bench] = {
     **{shape: partial(backfill.against_update, shape) for shape in backfill.SHAPES},
     "beside": backfill.beside_pgbench,
     "flat": backfill.flat,
+    "load": lambda on, _rows, runs: definitions.loading(on, runs),
+    "tick": lambda on, _rows, runs: definitions.ticking(on, runs),
     "script": lambda on, _rows, runs: backfill.against_script(on, runs),
 }
 

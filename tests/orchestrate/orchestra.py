@@ -169,9 +169,9 @@ class Orchestra:
         """Sessions in which SLEEP runs."""
         return self.scene.one(SLEEPING)
 
-    def tick(self, cursor: str | None = None) -> SensorExecutionData:
-        """One look of the sensor."""
-        definitions = self.definitions()
+    def tick(self, cursor: str | None = None, *, definitions: Definitions | None = None) -> SensorExecutionData:
+        """One look of the sensor. definitions: when they were loaded before."""
+        definitions = definitions or self.definitions()
         context = build_sensor_context(instance=self.instance, definitions=definitions, cursor=cursor)
         return definitions.resolve_sensor_def("advance_migrations").evaluate_tick(context)
 

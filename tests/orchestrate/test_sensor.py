@@ -166,6 +166,28 @@ def test_only_so_many_are_requested_at_once_and_the_others_come_next(
     assert asked_for(second) == ["app/m2/backfill", "app/m0/backfill"]
 
 
+def test_a_tick_asks_for_a_moment_only_and_the_next_one_goes_on(
+    orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossfade.orchestrate.tick._SECONDS", 0.0)
+    orchestra.scene.sql(OPEN)
+    for name in ("m0", "m1"):
+        orchestra.scene.spec(
+            f"changes: [{{add_column: {{table: items, column: c_{name}, type: text, up: name}}}}]\n"
+            f"gates: {{backfill: {{before: [{DOOR}]}}}}\n",
+            id=name,
+        )
+        orchestra.scene.up(id=name)
+
+    first = orchestra.tick()
+    second = orchestra.tick(first.cursor)
+
+    assert "m0: backfill waits: sql the door is open" in said(first)
+    assert "m1: it is looked at in the next tick" in said(first)
+    assert "m1: backfill waits: sql the door is open" in said(second)
+    assert "m0: it is looked at in the next tick" in said(second)
+
+
 def test_requests_take_a_migration_to_its_end(orchestra: Orchestra) -> None:
     orchestra.scene.spec(SWAP)
     orchestra.materialize("expand")

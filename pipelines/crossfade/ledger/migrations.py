@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row
@@ -133,6 +134,13 @@ ON CONFLICT (id) DO UPDATE
             "SELECT paused_at IS NOT NULL FROM crossfade.migration WHERE id = %s", (migration,)
         ).fetchone()
         return bool(row and row[0])
+
+    def completed(self) -> dict[str, datetime]:
+        """Every complete migration, with when it was; without reading their plans."""
+        rows = self.connection.execute(
+            "SELECT id, finished_at FROM crossfade.migration WHERE state = 'complete' ORDER BY finished_at, id"
+        ).fetchall()
+        return dict(rows)
 
     def has_begun(self, migration: str) -> bool:
         return migration in self.begun([migration])

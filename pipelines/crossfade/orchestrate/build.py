@@ -1,4 +1,4 @@
-"""From a project to Dagster's definitions; needs no database."""
+"""From a project to Dagster's definitions; databases that do not answer are not waited for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from crossfade.orchestrate.ask import Question
 from crossfade.orchestrate.assets import gate_check, leg_asset
 from crossfade.orchestrate.broken import broken_asset, key_of
 from crossfade.orchestrate.gate_sets import gate_sets
-from crossfade.orchestrate.keys import leg_key
+from crossfade.orchestrate.history import History, history_assets, known_history
+from crossfade.orchestrate.keys import history_key, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.operations import operations
 from crossfade.orchestrate.refusals import Patience
@@ -33,23 +34,31 @@ def build_definitions(path: Path, *, patience: Patience | None = None) -> Defini
     except SpecError as error:  # databases.yaml, without which no migration means anything
         return Definitions(assets=[broken_asset(error, root)])
     patience = patience or Patience()
-    assets = [*_assets(project, patience)]
+    history = known_history(project)
     return Definitions(
-        assets=[*assets, *(broken_asset(error, root) for error in project.broken)],
-        sensors=[advance_sensor(project)],
+        assets=[
+            *_assets(project, patience, history),
+            *history_assets(project.migrations, history),
+            *(broken_asset(error, root) for error in project.broken),
+        ],
+        sensors=[advance_sensor(project, history)],
         jobs=operations(project, patience),
         # The steps of a run share what was loaded; a process each would load all specs again.
         executor=in_process_executor,
     )
 
 
-def _assets(project: Project, patience: Patience) -> Iterator[AssetsDefinition | AssetChecksDefinition]:
-    legs = {migration.id: possible_legs(migration) for migration in project.migrations}
-    ends = {migration.id: leg_key(migration, legs[migration.id][-1]) for migration in project.migrations}
+def _assets(
+    project: Project, patience: Patience, history: History
+) -> Iterator[AssetsDefinition | AssetChecksDefinition]:
+    shown = [migration for migration in project.migrations if migration.id not in history]
+    legs = {migration.id: possible_legs(migration) for migration in shown}
+    ends = {migration.id: leg_key(migration, legs[migration.id][-1]) for migration in shown}
+    ends |= {each.id: history_key(each.head.database) for each in project.migrations if each.id in history}
     ends |= {error.migration: key_of(error, project.root) for error in project.broken if error.migration}
-    for migration in project.migrations:
+    for migration in shown:
         sets = gate_sets(migration, legs[migration.id])
-        before: Sequence[AssetKey] = [ends[name] for name in migration.head.after if name in ends]
+        before: Sequence[AssetKey] = [*dict.fromkeys(ends[name] for name in migration.head.after if name in ends)]
         for leg in legs[migration.id]:
             yield leg_asset(Turn(project, migration, leg, sets, patience), before)
             before = [leg_key(migration, leg)]

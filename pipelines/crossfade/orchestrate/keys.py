@@ -18,6 +18,11 @@ def leg_key(migration: Migration, leg: Leg) -> AssetKey:
     return AssetKey([migration.head.database, migration.id, str(leg)])
 
 
+def history_key(database: str) -> AssetKey:
+    """The asset that stands for all migrations of a database that are long complete."""
+    return AssetKey([database, "history"])
+
+
 def broken_key(file: Path, root: Path) -> AssetKey:
     """The asset that stands for a file that cannot be read."""
     inside = file.relative_to(root) if file.is_relative_to(root) else file
@@ -27,6 +32,11 @@ def broken_key(file: Path, root: Path) -> AssetKey:
 def group_of(migration: Migration) -> str:
     """The lineage draws a group as one card: a migration."""
     return f"{migration.head.database}__{migration.id}"
+
+
+def history_group(database: str) -> str:
+    """A card of its own; a migration's has two underscores in its name."""
+    return f"{database}_history"
 
 
 def pool_of(migration: Migration) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dagster import AssetSelection, DefaultSensorStatus, SensorDefinition, SensorEvaluationContext, SensorResult
 
+from crossfade.orchestrate.history import History
 from crossfade.orchestrate.tick import Tick
 from crossfade.spec import Project
 
 EVERY = 30  # seconds
 
 
-def advance_sensor(project: Project) -> SensorDefinition:
+def advance_sensor(project: Project, history: History) -> SensorDefinition:
     """It runs unless it is switched off: it starts nothing, and what is started goes on as far as its gates allow."""
 
     def advance_migrations(context: SensorEvaluationContext) -> SensorResult:
-        return Tick(project, context.instance, context.log).run(context.cursor)
+        return Tick(project, history, context.instance, context.log).run(context.cursor)
 
     return SensorDefinition(
         name="advance_migrations",

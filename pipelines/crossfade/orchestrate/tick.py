@@ -26,6 +26,7 @@ from crossfade.execute import Next, Runner
 from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.orchestrate.broken import key_of, problems_in_words
 from crossfade.orchestrate.catch_up import passed_elsewhere, position
+from crossfade.orchestrate.history import History
 from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, run_tags
 from crossfade.orchestrate.memory import Memory, remembered
 from crossfade.plan import Plan
@@ -34,7 +35,7 @@ from crossfade.spec import Migration, Project
 from crossfade.steps.step import Leg
 
 AT_ONCE = 20  # requests a tick: each takes the daemon a third of a second
-_SECONDS = 20.0  # of asking gates a tick: Dagster ends a tick after a minute
+_SECONDS = 0.75  # of asking gates a tick, and the question at hand: the next tick goes on with the others
 _SHARE = 0.05  # of its time a migration's gates are asked at most: a suite reads whole tables
 _NEVER_AGAIN = 600.0  # seconds until a gate that will never hold is asked again: a person may have mended it
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between runs of a leg that did not pass
@@ -44,8 +45,9 @@ _RUNS = 10  # that are looked at: by then the longest wait is reached
 class Tick:
     """Looks once. It asks the ledgers in a query a database, and the gates of those that are due."""
 
-    def __init__(self, project: Project, instance: DagsterInstance, log: logging.Logger) -> None:
+    def __init__(self, project: Project, history: History, instance: DagsterInstance, log: logging.Logger) -> None:
         self._project = project
+        self._history = history
         self._instance = instance
         self._log = log
         self._runner = Runner(project)
@@ -68,19 +70,23 @@ class Tick:
     # --- what may go on ------------------------------------------------------------------------------
 
     def _advance(self, statuses: dict[str, MigrationStatus], memory: Memory) -> None:
-        began = time.monotonic()
+        began, is_over = time.monotonic(), False
         queue = _after(self._project.migrations, memory.after)
         memory.after = None
         for migration in queue:
             status = statuses[migration.id]
+            if migration.id in self._history:
+                self._tell_past(status)
+                continue
             if status.state != "waiting":
                 self._tell_state(status)
                 continue
-            if len(self._requests) >= AT_ONCE or time.monotonic() - began > _SECONDS:
+            if len(self._requests) >= AT_ONCE or is_over:
                 memory.after = memory.after or migration.id
                 self._pending.append(f"{migration.id}: it is looked at in the next tick")
                 continue
             self._look(migration, status, memory)
+            is_over = time.monotonic() - began > _SECONDS
         memory.ask_again = {question: at for question, at in memory.ask_again.items() if at > time.time()}
 
     def _look(self, migration: Migration, status: MigrationStatus, memory: Memory) -> None:
@@ -154,13 +160,18 @@ class Tick:
     def _catch_up(self, statuses: dict[str, MigrationStatus], memory: Memory) -> Iterator[AssetMaterialization]:
         brought = 0
         for migration in self._project.migrations:
-            reached = position(statuses[migration.id])
+            reached = position(statuses[migration.id]) if migration.id not in self._history else None
             if reached is None or memory.seen.get(migration.id) == reached or brought >= AT_ONCE:
                 continue
             yield from passed_elsewhere(self._instance, migration, reached)
             memory.seen[migration.id] = reached
             brought += 1
         memory.seen = {name: at for name, at in memory.seen.items() if name in statuses}
+
+    def _tell_past(self, status: MigrationStatus) -> None:
+        if status.state not in ("complete", "unreachable"):
+            what = "it is being taken back" if status.state == "undoing" else f"it is {status.state} again"
+            self._pending.append(f"{status.id}: {what}; reload the definitions, which have it in the history")
 
     def _tell_state(self, status: MigrationStatus) -> None:
         match status.state:
