@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.cli.calls import Call
 
-KINDS = ("migration", "databases", "suite")
+KINDS = ("migration", "databases", "project", "suite")
 
 
 @pytest.mark.parametrize("kind", KINDS)

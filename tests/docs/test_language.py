@@ -19,9 +19,11 @@ from crossfade.gates.expectations import load_suite
 from crossfade.gates.expectations.arguments import known
 from crossfade.gates.expectations.suite import SuiteFile
 from crossfade.spec import load_databases, load_migration
+from crossfade.spec.calendar import Freeze
 from crossfade.spec.databases import DatabaseEntry
 from crossfade.spec.manual import Key, default_of, keys_of
 from crossfade.spec.model import STAGES, Backfill, Contract, GateSet, Head, Locks, PauseWhen, StageOptions
+from crossfade.spec.settings import Settings, load_settings
 from crossfade.spec.window import Window
 
 PAGE = Page(DOCS / "language.md")
@@ -38,6 +40,8 @@ MAPPINGS: dict[str, type[BaseModel]] = {
     "stages": StageOptions,
     "window": Window,
     "databases": DatabaseEntry,
+    "project": Settings,
+    "freezes": Freeze,
     "suites": SuiteFile,
 }
 KINDS: dict[str, type[BaseModel]] = {kind: GATES.model(kind) for kind in GATES.names() if kind != "window"}
@@ -127,6 +131,8 @@ def _load(fence: Fence, data: Any, folder: Path) -> None:
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     if title == "databases.yaml":
         load_databases(path)
+    elif title == "crossfade.yaml":
+        load_settings(path, ["app"])
     elif title.startswith("validations/"):
         load_suite(path)
     else:

@@ -15,13 +15,14 @@ from crossfade.execute.session import reading
 from crossfade.gates import Answer, Gate, GateContext
 from crossfade.gates.suite import SuiteGate
 from crossfade.ledger import Ledger
-from crossfade.spec import Database
+from crossfade.spec import Database, Settings
 from crossfade.spec.fragment import trusted
 
 NOW = datetime(2026, 3, 25, 12, tzinfo=UTC)  # a Wednesday
+_PLAIN = Settings()
 
 
-def context_at(now: datetime = NOW, *, since: datetime | None = None) -> GateContext:
+def context_at(now: datetime = NOW, *, since: datetime | None = None, settings: Settings = _PLAIN) -> GateContext:
     """For gates that only look at the clock."""
     nothing = cast(Any, None)
     return GateContext(
@@ -29,8 +30,10 @@ def context_at(now: datetime = NOW, *, since: datetime | None = None) -> GateCon
         plan_digest="this plan",
         point="before contract",
         database="profile",
+        databases=("profile",),
         schema="public",
         root=Path(),
+        settings=settings,
         ledger=nothing,
         open=nothing,
         url={},

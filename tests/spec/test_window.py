@@ -53,4 +53,4 @@ def test_a_window_may_run_past_midnight() -> None:
 )
 def test_a_window_that_cannot_be_is_refused_with_the_reason(fields: dict[str, str], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        Window(**fields)
+        Window.model_validate(fields)

@@ -1,4 +1,4 @@
-"""crossfade schema: the JSON Schemas with which editors complete and check specs, databases.yaml and suites."""
+"""crossfade schema: the JSON Schemas with which editors complete and check the files of a project."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ class Kind(StrEnum):
 
     migration = "migration"
     databases = "databases"
+    project = "project"
     suite = "suite"
 
 
 def schema(
-    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="migration, databases or suite.")] = Kind.migration,
+    kind: Annotated[
+        Kind, typer.Argument(metavar="KIND", help="migration, databases, project or suite.")
+    ] = Kind.migration,
     write: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write all of them there, as KIND.schema.json.")
     ] = None,
@@ -52,12 +55,14 @@ def _schema(kind: Kind) -> dict[str, Any]:
     from crossfade.changes import CHANGES
     from crossfade.gates import GATES
     from crossfade.gates.expectations import suite_schema
-    from crossfade.spec.schema import databases_schema, json_schema
+    from crossfade.spec.schema import databases_schema, json_schema, project_schema
 
     match kind:
         case Kind.migration:
             return json_schema(CHANGES, GATES)
         case Kind.databases:
             return databases_schema()
+        case Kind.project:
+            return project_schema()
         case Kind.suite:
             return suite_schema()

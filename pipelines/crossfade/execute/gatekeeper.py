@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,10 +13,20 @@ import psycopg
 from crossfade.errors import CrossfadeError
 from crossfade.execute.notice import GateAnswered, Listener
 from crossfade.execute.session import reading
-from crossfade.gates import GATES, Answer, Gate, GateContext, GateError, GateUnanswered, asking
+from crossfade.gates import (
+    FREEZE,
+    GATES,
+    Answer,
+    FreezeGate,
+    Gate,
+    GateContext,
+    GateError,
+    GateUnanswered,
+    asking,
+)
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan, PlannedGate
-from crossfade.spec import Database
+from crossfade.spec import Database, Project
 
 _TRIES, _BETWEEN = 3, 1.0
 
@@ -44,24 +52,25 @@ def ask(
     plan: Plan,
     point: str,
     *,
-    root: Path,
-    databases: Mapping[str, Database],
+    project: Project,
     ledger: Ledger,
     since: datetime | None,
     listen: Listener,
 ) -> tuple[Waiting, ...]:
-    """Ask the gates of `point`; gives those that do not hold.
+    """Ask the gates of `point`, and before a leg whether the project is frozen; gives those that do not hold.
 
     All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
     missing. Those that read many rows are asked when the cheap ones hold.
     Raises GateError when a gate cannot be asked, GateUnanswered when the database does not answer in several tries.
     """
-    gates = sorted((gate_of(planned) for planned in plan.gates_at(point)), key=lambda gate: gate.costly)
+    gates = [gate_of(planned) for planned in plan.gates_at(point)]
+    if point.startswith("before ") and _is_freeze_asked(plan, point, project, ledger):
+        gates.append(FreezeGate())
     if not gates:
         return ()
-    context = _context(plan, point, root=root, databases=databases, ledger=ledger, since=since)
+    context = _context(plan, point, project=project, ledger=ledger, since=since)
     waiting: list[Waiting] = []
-    for gate in gates:
+    for gate in sorted(gates, key=lambda gate: gate.costly):
         if gate.costly and waiting:
             break
         answer = _ask_patiently(gate, context)
@@ -80,15 +89,17 @@ def ask(
     return tuple(waiting)
 
 
-def _context(
-    plan: Plan,
-    point: str,
-    *,
-    root: Path,
-    databases: Mapping[str, Database],
-    ledger: Ledger,
-    since: datetime | None,
-) -> GateContext:
+def _is_freeze_asked(plan: Plan, point: str, project: Project, ledger: Ledger) -> bool:
+    """Where a freeze is meant for it, or held it up when it was last asked: that one may be lifted."""
+    return any(freeze.binds(plan.databases) for freeze in project.settings.freezes) or any(
+        (record.point, record.gate) == (point, FREEZE) and record.state != "holds"
+        for record in ledger.gates(plan.migration)
+    )
+
+
+def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since: datetime | None) -> GateContext:
+    databases = project.databases
+
     def open_reading(database: str) -> AbstractContextManager[psycopg.Connection[Any]]:
         known = databases.get(database)
         if known is None:
@@ -105,8 +116,10 @@ def _context(
         plan_digest=plan.digest,
         point=point,
         database=plan.home,
+        databases=plan.databases,
         schema=plan.schemas[plan.home],
-        root=root,
+        root=project.root,
+        settings=project.settings,
         ledger=ledger,
         open=open_reading,
         url={name: database.conninfo() for name, database in databases.items() if _has_address(database)},

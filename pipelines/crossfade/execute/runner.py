@@ -199,8 +199,7 @@ class Runner:
         return gatekeeper.ask(
             plan,
             point,
-            root=self.project.root,
-            databases=self.project.databases,
+            project=self.project,
             ledger=ledger,
             since=record.passed_at if record is not None else None,
             listen=self.listen,

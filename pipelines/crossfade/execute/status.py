@@ -18,10 +18,11 @@ from crossfade.execute.notice import Blocker
 from crossfade.execute.overview import NOTHING, KnownMigration, OpenStep, Overview, read_overview
 from crossfade.execute.session import DatabaseUnreachable, reading
 from crossfade.execute.starting import is_edited
+from crossfade.gates import rests_on_others
 from crossfade.ledger import GateRecord, LedgerError, is_installed
 from crossfade.plan import databases_of
 from crossfade.server_words import told
-from crossfade.spec import Database, Migration, Project
+from crossfade.spec import Database, Migration, Project, Settings
 from crossfade.spec.model import PHASES
 
 State = Literal["not started", "running", "waiting", "paused", "complete", "undoing", "undone", "unreachable"]
@@ -81,13 +82,24 @@ def read_status(project: Project) -> tuple[MigrationStatus, ...]:
     A database that does not answer makes its own migrations unreachable and no others.
     """
     views = _read_all(project, list(project.databases), project.migrations, others=True)
-    return (*_statuses(project.migrations, views), *_without_spec(project, views))
+    statuses = (*_statuses(project.migrations, views), *_without_spec(project, views))
+    return tuple(_as_of_now(status, project.settings) for status in statuses)
 
 
 def status_of(project: Project, migrations: Sequence[Migration]) -> tuple[MigrationStatus, ...]:
     """The status of each of these migrations of the project."""
     names = dict.fromkeys(name for migration in migrations for name in databases_of(migration))
-    return _statuses(migrations, _read_all(project, list(names), migrations, others=False))
+    statuses = _statuses(migrations, _read_all(project, list(names), migrations, others=False))
+    return tuple(_as_of_now(status, project.settings) for status in statuses)
+
+
+def _as_of_now(status: MigrationStatus, settings: Settings) -> MigrationStatus:
+    """Without the times that rest on freezes which the project no longer has: those gates are to be asked again."""
+    waiting = [
+        replace(gate, holds_at=None) if rests_on_others(gate.evidence, settings, status.databases) else gate
+        for gate in status.waiting
+    ]
+    return replace(status, waiting=tuple(waiting))
 
 
 def _statuses(migrations: Iterable[Migration], views: Mapping[str, View]) -> tuple[MigrationStatus, ...]:

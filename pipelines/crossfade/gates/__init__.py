@@ -4,13 +4,16 @@ A module without a leading underscore is a kind: `soak` holds `SoakGate`.
 """
 
 from crossfade.gates._failure import asking, is_of_the_moment
+from crossfade.gates._freeze import FREEZE, FreezeGate, rests_on_others
 from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError, GateUnanswered, ReadOnly, State
 from crossfade.gates._kinds import GATES
 
 __all__ = [
+    "FREEZE",
     "GATES",
     "Answer",
     "Foresight",
+    "FreezeGate",
     "Gate",
     "GateContext",
     "GateError",
@@ -19,4 +22,5 @@ __all__ = [
     "State",
     "asking",
     "is_of_the_moment",
+    "rests_on_others",
 ]

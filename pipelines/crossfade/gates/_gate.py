@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from crossfade.errors import CrossfadeError, Position
+from crossfade.spec.settings import Settings
 from crossfade.spec.values import SpecModel
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class GateContext:
     """Where and when a gate is asked.
 
     database: the migration's first database, used where the gate names none.
+    databases: all that the migration changes, that one first.
     root: the project's root; suites are in `validations/` below it.
+    settings: what the project's crossfade.yaml says.
     ledger: of the migration's first database.
     since: when the leg before passed; None when there is none.
     now: the server's clock.
@@ -65,8 +68,10 @@ class GateContext:
     plan_digest: str
     point: str
     database: str
+    databases: tuple[str, ...]
     schema: str
     root: Path
+    settings: Settings
     ledger: Ledger
     open: ReadOnly
     url: Mapping[str, str]  # database -> connection URL, for libraries that connect themselves

@@ -85,9 +85,10 @@ class GateReport:
 
 
 def answered(plan: Plan, point: str, answers: Mapping[str, Answer], asked_at: datetime) -> GateReport:
-    """The gates of a point as they answered just now."""
+    """The gates of a point as they answered just now; a freeze of the project is one that no plan has."""
     lines: list[GateLine] = []
-    for gate, proof in _planned(plan, point):
+    unplanned = [(gate, False) for gate in answers if gate not in dict(_planned(plan, point))]
+    for gate, proof in [*_planned(plan, point), *unplanned]:
         answer = answers.get(gate)
         if answer is None:
             reason = "it reads many rows, so it waits until the others hold"

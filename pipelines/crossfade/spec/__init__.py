@@ -1,4 +1,4 @@
-"""The language: migration specs and databases.yaml, read with positions and checked with errors that teach.
+"""The language: specs, databases.yaml and crossfade.yaml, read with positions and checked with errors that teach.
 
 Knows no kind of change or gate by itself (they are given as `Kinds`) and no database (nothing here connects).
 """
@@ -11,6 +11,7 @@ from crossfade.spec.kinds import Kinds, PackageKinds, Vocabulary
 from crossfade.spec.load import check_migration, load_migration
 from crossfade.spec.model import Entry, GatePoint, Head, Migration, StageSpec
 from crossfade.spec.project import Project, ProjectNotFoundError, find_root, load_project
+from crossfade.spec.settings import Settings
 from crossfade.spec.values import Duration, Identifier, MigrationId, Size, SpecModel
 from crossfade.spec.window import Window
 
@@ -31,6 +32,7 @@ __all__ = [
     "PackageKinds",
     "Project",
     "ProjectNotFoundError",
+    "Settings",
     "Size",
     "SpecError",
     "SpecModel",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import chain
@@ -17,6 +17,8 @@ from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.kinds import Kinds
 from crossfade.spec.load import load_migration
 from crossfade.spec.model import Entry, Migration
+from crossfade.spec.settings import FILE as SETTINGS_FILE
+from crossfade.spec.settings import Settings, load_settings
 
 SPECS = "migration_specs"
 
@@ -37,6 +39,7 @@ class Project:
     databases: Mapping[str, Database]
     migrations: tuple[Migration, ...]
     broken: tuple[SpecError, ...] = ()
+    settings: Settings = field(default_factory=Settings)
 
 
 def find_root(start: Path) -> Path:
@@ -56,10 +59,11 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     """Load the project that `start` lies in.
 
     strict: raise one SpecError with the problems of all specs; otherwise leave out the specs that are wrong
-    and give their refusals as `broken`. A databases.yaml that cannot be read is always raised.
+    and give their refusals as `broken`. A databases.yaml or crossfade.yaml that cannot be read is always raised.
     """
     root = find_root(start)
     databases = load_databases(root / FILE)
+    settings = load_settings(root / SETTINGS_FILE, databases)
     loaded: list[Migration] = []
     broken: list[SpecError] = []
     for path in spec_files(root / SPECS):
@@ -79,7 +83,7 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     broken += refused
     if broken and strict:
         raise SpecError.sorted(problem for error in broken for problem in error.problems)
-    return Project(root, databases, ordered, tuple(broken))
+    return Project(root, databases, ordered, tuple(broken), settings)
 
 
 def spec_files(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from crossfade.spec.databases import DATABASE_NAME, DatabaseEntry
 from crossfade.spec.kinds import Kinds
 from crossfade.spec.manual import introduction
 from crossfade.spec.model import PHASES, STAGES, Contract, GateSet, Head, StageOptions
+from crossfade.spec.settings import Settings
 from crossfade.spec.values import SpecModel, format_duration
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -73,6 +74,13 @@ def databases_schema() -> Schema:
         "additionalProperties": refs[DatabaseEntry],
         "$defs": definitions,
     }
+
+
+def project_schema() -> Schema:
+    """The schema of crossfade.yaml."""
+    refs, definitions = _definitions([Settings])
+    head = definitions.pop(refs[Settings]["$ref"].removeprefix("#/$defs/"))
+    return {"$schema": _DRAFT, **head, "title": "crossfade project", "$defs": definitions}
 
 
 class _Generator(GenerateJsonSchema):
