@@ -171,9 +171,10 @@ def test_a_tick_asks_for_a_moment_only_and_the_next_one_goes_on(
 ) -> None:
     monkeypatch.setattr("crossfade.orchestrate.tick._SECONDS", 0.0)
     orchestra.scene.sql(OPEN)
-    for name in ("m0", "m1"):
+    orchestra.scene.sql("CREATE TABLE others (LIKE items INCLUDING ALL)")
+    for name, table in (("m0", "items"), ("m1", "others")):
         orchestra.scene.spec(
-            f"changes: [{{add_column: {{table: items, column: c_{name}, type: text, up: name}}}}]\n"
+            f"changes: [{{add_column: {{table: {table}, column: code, type: text, up: name}}}}]\n"
             f"gates: {{backfill: {{before: [{DOOR}]}}}}\n",
             id=name,
         )

@@ -25,6 +25,7 @@ _MIGRATIONS = """
 SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases'::text END AS databases,
        state, spec_digest, epoch,
        CASE WHEN lease_until > pg_catalog.clock_timestamp() THEN holder END AS holder,
+       CASE WHEN lease_until <= pg_catalog.clock_timestamp() THEN holder END AS lost_holder,
        paused_at, paused_by, undo_to, problem, finished_at,
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
          ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg,
@@ -86,8 +87,8 @@ class KnownMigration:
     """A migration's row, without its plan.
 
     databases: of one that was not asked for by name; None for others. holder: who works on it now, None when nobody
-    does. last_leg: the last one that passed, None before the first. kept_until: of the old values kept aside, the
-    earliest.
+    does. lost_holder: who did until their lease ran out, and did not let go of it. last_leg: the last one that passed,
+    None before the first. kept_until: of the old values kept aside, the earliest.
     """
 
     id: str
@@ -98,6 +99,7 @@ class KnownMigration:
     spec_digest: str
     epoch: int
     holder: str | None
+    lost_holder: str | None
     paused_at: datetime | None
     paused_by: str | None
     undo_to: str | None

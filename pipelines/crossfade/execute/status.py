@@ -50,6 +50,7 @@ class MigrationStatus:
     waiting: the gates that did not hold when they were last asked.
     waits_for: one sentence; empty when nothing is waited for.
     since: when what `state` says began, where that is known.
+    lost_holder: who worked on it until their lease ran out: they let go of it when they end in order.
     blockers: who holds the lock it waits for now, or did when it was last tried.
     search_paths: while versions see tables by views.
     kept_until: until when old values are kept aside, the earliest; None when none are.
@@ -69,6 +70,7 @@ class MigrationStatus:
     waits_for: str = ""
     since: datetime | None = None
     holder: str | None = None
+    lost_holder: str | None = None
     blockers: tuple[Blocker, ...] = ()
     search_paths: tuple[SearchPaths, ...] = ()
     kept_until: datetime | None = None
@@ -191,7 +193,7 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
 
 
 def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, View]) -> MigrationStatus:
-    blank = replace(blank, kept_until=_kept_until(blank, views))
+    blank = replace(blank, kept_until=_kept_until(blank, views), lost_holder=known.lost_holder)
     if known.state == "complete" or known.state == "undone":
         return replace(blank, state=known.state, since=known.finished_at)
     mine = [(name, views.get(name, _unnamed(name))) for name in blank.databases]

@@ -22,7 +22,7 @@ from crossfade.execute import Outcome, Runner, Waiting
 from crossfade.orchestrate import materialized
 from crossfade.orchestrate.gate_report import GateReport, answered
 from crossfade.orchestrate.gate_sets import GateSet
-from crossfade.orchestrate.keys import leg_key, run_tags
+from crossfade.orchestrate.keys import holder_of, leg_key, run_tags
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.refusals import NotItsTurn, Patience, told_in_words
 from crossfade.orchestrate.standing import Standing, read_standing
@@ -77,7 +77,7 @@ class Turn:
     def _advance(self, context: AssetExecutionContext) -> MaterializeResult[Any] | None:
         own = leg_key(self.migration, self.leg)
         ear = Ear(context.log, lambda measured: context.log_event(AssetObservation(own, metadata=measured)))
-        runner = Runner(self.project, ear, holder=f"Dagster run {context.run.run_id}")
+        runner = Runner(self.project, ear, holder=holder_of(context.run.run_id))
         try:
             outcome = runner.advance(self.migration, through=str(self.leg))
         except CrossfadeError:

@@ -44,6 +44,11 @@ def pool_of(migration: Migration) -> str:
     return f"pg/{migration.head.database}"
 
 
+def holder_of(run_id: str) -> str:
+    """Who works on a migration, as its ledger names a run."""
+    return f"Dagster run {run_id}"
+
+
 def run_tags(migration: Migration, leg: Leg) -> dict[str, str]:
     """By these the runs of a migration are found in the list of runs."""
     return {MIGRATION_TAG: migration.id, LEG_TAG: str(leg)}

@@ -12,7 +12,7 @@ from pydantic import Field
 from crossfade.execute import LegUndone, Notice, Runner
 from crossfade.execute import pause as pause_everywhere
 from crossfade.execute import resume as resume_everywhere
-from crossfade.orchestrate.keys import MIGRATION_TAG, leg_key
+from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.refusals import Patience, told_in_words
 from crossfade.spec import Project
@@ -48,7 +48,7 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
     def roll_back(context: OpExecutionContext, config: Back) -> None:
         with told_in_words(context.log, context.retry_number, patience):
             name = _chosen(context, config)
-            runner = Runner(project, _tell_undone(context, project, name), holder=f"Dagster run {context.run_id}")
+            runner = Runner(project, _tell_undone(context, project, name), holder=holder_of(context.run_id))
             outcome = runner.rollback(name, to=config.to, evidence=_evidence(context, config))
             if outcome.ended == "paused":
                 context.log.info(f"{name} was paused on its way back; run this job again to go on")

@@ -28,6 +28,7 @@ from crossfade.orchestrate.broken import key_of, problems_in_words
 from crossfade.orchestrate.catch_up import passed_elsewhere, position
 from crossfade.orchestrate.history import History
 from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, run_tags
+from crossfade.orchestrate.lost_runs import end_lost_runs
 from crossfade.orchestrate.memory import Memory, remembered
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -58,6 +59,7 @@ class Tick:
         """Requests and events for Dagster; with nothing to request, a sentence for each migration that waits."""
         memory = remembered(cursor)
         statuses = {status.id: status for status in status_of(self._project, self._project.migrations)}
+        self._pending += end_lost_runs(self._instance, statuses)
         self._request_broken(memory)
         self._advance(statuses, memory)
         events = [*self._catch_up(statuses, memory)]

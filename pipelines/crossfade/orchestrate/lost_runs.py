@@ -1,0 +1,56 @@
+"""Runs that Dagster believes to go on while their process is gone: with its machine, or with its code location.
+
+Dagster's own launcher does not look after a run that it has started. The ledger knows: whoever works on a migration
+renews a lease, and lets go of it when they end in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+
+from crossfade.execute.status import MigrationStatus
+from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of
+
+_GOING_ON = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+_SILENT = 900.0  # seconds: longer than a run waits between two tries, and than one question of a gate takes
+_LOOKED_AT = 100  # runs a tick
+
+
+def end_lost_runs(instance: DagsterInstance, statuses: Mapping[str, MigrationStatus]) -> Iterator[str]:
+    """Report these runs as failed, which lets Dagster retry them and the sensor request others; a sentence for each.
+
+    Should one live after all, the lease keeps it and its successor from working at the same time.
+    """
+    for record in instance.get_run_records(RunsFilter(statuses=_GOING_ON), limit=_LOOKED_AT):
+        run = record.dagster_run
+        status = statuses.get(_migration_of(run))
+        if status is None or status.holder == holder_of(run.run_id):
+            continue
+        if status.lost_holder == holder_of(run.run_id):
+            why = "its lease on the migration ran out without being renewed"
+        elif status.state != "unreachable" and _last_sign(instance, run) < time.time() - _SILENT:
+            why = f"it holds no lease and has said nothing for {_SILENT / 60:.0f} minutes"
+        else:
+            continue
+        words = (
+            f"The process of this run is gone: {why}. What it has done is in the ledger; the next run goes on there."
+        )
+        instance.report_run_failed(run, words)
+        yield f"{status.id}: run {run.run_id[:8]} was marked as failed: {why}"
+
+
+def _migration_of(run: DagsterRun) -> str:
+    """By its tag, or by the assets it was launched for: it may not have come to tell."""
+    if tagged := run.tags.get(MIGRATION_TAG):
+        return tagged
+    selected = sorted(run.asset_selection or ())
+    return selected[0].path[1] if selected and len(selected[0].path) > 1 else ""
+
+
+def _last_sign(instance: DagsterInstance, run: DagsterRun) -> float:
+    """Seconds since the epoch of its latest event."""
+    records = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return records[0].timestamp if records else 0.0

@@ -1,0 +1,67 @@
+"""A run whose process is gone does not stay green for ever, nor keep its migration back."""
+
+from __future__ import annotations
+
+import pytest
+from dagster import DagsterRun, DagsterRunStatus
+from tests.orchestrate.orchestra import FILL, Orchestra
+from tests.orchestrate.test_sensor import asked_for, requests, said
+
+from crossfade.ledger import lease
+
+RAN_OUT = "UPDATE crossfade.migration SET lease_until = now() - interval '1 second'"
+
+
+@pytest.fixture
+def started(orchestra: Orchestra) -> DagsterRun:
+    """A run of backfill that the sensor requested, and that Dagster believes to go on."""
+    orchestra.scene.spec(FILL)
+    orchestra.scene.up(through="expand")
+    (request,) = requests(orchestra.tick())
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    return orchestra.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
+
+
+def status(orchestra: Orchestra, run: DagsterRun) -> DagsterRunStatus:
+    found = orchestra.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status
+
+
+def test_a_run_that_renews_its_lease_goes_on(orchestra: Orchestra, started: DagsterRun) -> None:
+    with orchestra.scene.connect() as other:
+        lease.acquire(other, "m", f"Dagster run {started.run_id}")
+
+        orchestra.tick()
+
+    assert status(orchestra, started) == DagsterRunStatus.STARTED
+
+
+def test_a_run_whose_lease_ran_out_is_failed_and_its_leg_requested_again(
+    orchestra: Orchestra, started: DagsterRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with orchestra.scene.connect() as other:
+        lease.acquire(other, "m", f"Dagster run {started.run_id}")
+    orchestra.scene.sql(RAN_OUT)
+
+    tick = orchestra.tick()
+    monkeypatch.setattr("crossfade.orchestrate.tick._FIRST_WAIT", 0.0)
+    later = orchestra.tick()
+
+    assert status(orchestra, started) == DagsterRunStatus.FAILURE
+    assert "was marked as failed: its lease on the migration ran out" in said(tick)
+    assert asked_for(later) == ["app/m/backfill"]
+
+
+def test_a_run_that_has_no_lease_is_given_time(
+    orchestra: Orchestra, started: DagsterRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchestra.instance.report_engine_event("Started process for run.", started)
+
+    orchestra.tick()
+    soon = status(orchestra, started)
+    monkeypatch.setattr("crossfade.orchestrate.lost_runs._SILENT", -1.0)
+    tick = orchestra.tick()
+
+    assert (soon, status(orchestra, started)) == (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE)
+    assert "it holds no lease and has said nothing" in said(tick)
