@@ -19,6 +19,7 @@ from crossfade.gates.expectations import load_suite
 from crossfade.gates.expectations.arguments import known
 from crossfade.gates.expectations.suite import SuiteFile
 from crossfade.spec import load_databases, load_migration
+from crossfade.spec.approvals import Issuer, OverrideRule
 from crossfade.spec.calendar import Freeze
 from crossfade.spec.databases import DatabaseEntry
 from crossfade.spec.manual import Key, default_of, keys_of
@@ -39,9 +40,11 @@ MAPPINGS: dict[str, type[BaseModel]] = {
     "contract": Contract,
     "stages": StageOptions,
     "window": Window,
+    "override": OverrideRule,
     "databases": DatabaseEntry,
     "project": Settings,
     "freezes": Freeze,
+    "issuers": Issuer,
     "suites": SuiteFile,
 }
 KINDS: dict[str, type[BaseModel]] = {kind: GATES.model(kind) for kind in GATES.names() if kind != "window"}

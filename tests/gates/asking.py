@@ -17,6 +17,7 @@ from crossfade.gates.suite import SuiteGate
 from crossfade.ledger import Ledger
 from crossfade.spec import Database, Settings
 from crossfade.spec.fragment import trusted
+from crossfade.spec.settings import load_settings
 
 NOW = datetime(2026, 3, 25, 12, tzinfo=UTC)  # a Wednesday
 _PLAIN = Settings()
@@ -59,7 +60,11 @@ class Desk:
     @property
     def context(self) -> GateContext:
         return replace(
-            context_at(), root=self.root, ledger=Ledger(self.connection), open=self.open, url={"profile": self.url}
+            context_at(settings=load_settings(self.root / "crossfade.yaml", [])),
+            root=self.root,
+            ledger=Ledger(self.connection),
+            open=self.open,
+            url={"profile": self.url},
         )
 
     def ask(self, gate: Gate) -> Answer:

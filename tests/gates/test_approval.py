@@ -53,8 +53,8 @@ def approve(desk: Desk) -> Approve:
     return by
 
 
-def gate(count: int = 1, team: str | None = None) -> ApprovalGate:
-    body = {"count": count} | ({"from": team} if team else {})
+def gate(count: int = 1, team: str | None = None, **more: bool) -> ApprovalGate:
+    body = {"count": count, **more} | ({"from": team} if team else {})
     return ApprovalGate.model_validate({"approval": body})
 
 
@@ -147,6 +147,71 @@ def test_a_team_that_is_no_role_waits_and_says_how_to_make_it(desk: Desk) -> Non
 
     assert answer.state == "waits"
     assert 'CREATE ROLE "Team-Nowhere" NOLOGIN; then GRANT "Team-Nowhere" TO' in answer.reason
+
+
+@pytest.fixture
+def start(desk: Desk) -> Callable[..., None]:
+    """Start the migration as a role; a migration that had started is planned anew."""
+
+    def by(role: str, owner: str | None = None, plan: str = "this plan") -> None:
+        with psycopg.connect(desk.url, autocommit=True) as session:
+            session.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(role)))
+            Ledger(session).start(
+                "normalize_emails",
+                title="",
+                owner=owner,
+                spec_text="",
+                spec_digest=plan,
+                plan={},
+                plan_digest=plan,
+            )
+
+    return by
+
+
+def test_with_four_eyes_who_started_the_migration_does_not_count(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve, start: Approve
+) -> None:
+    ada, ben, _ = roles
+    start(ada)
+    approve(ada)
+
+    alone = desk.ask(gate(1, team, four_eyes=True))
+    without = desk.ask(gate(1, team))
+    approve(ben)
+    both = desk.ask(gate(1, team, four_eyes=True))
+
+    assert alone.reason.endswith("; 1 approval is by who began it, and four eyes are wanted")
+    assert (alone.state, alone.evidence["own"]) == ("waits", [ada])
+    assert without.state == "holds"
+    assert both.reason == f"approved by {ben}"
+
+
+def test_with_four_eyes_the_owner_by_name_does_not_count(
+    desk: Desk, roles: tuple[str, str, str], approve: Approve, start: Approve
+) -> None:
+    ada, ben, eve = roles
+    start(eve, owner=ada)
+    approve(ada)
+
+    assert desk.ask(gate(four_eyes=True)).state == "waits"
+
+    approve(ben)
+    assert desk.ask(gate(four_eyes=True)).reason == f"approved by {ben}"
+
+
+def test_with_four_eyes_it_is_whoever_gave_the_migration_the_plan_it_has(
+    desk: Desk, roles: tuple[str, str, str], approve: Approve, start: Approve
+) -> None:
+    ada, ben, _ = roles
+    start(ada, plan="the plan before")
+    start(ben)
+    approve(ada)
+
+    assert desk.ask(gate(four_eyes=True)).state == "holds"
+
+    approve(ben)
+    assert desk.ask(gate(2, four_eyes=True)).evidence["own"] == [ben]
 
 
 def test_labels_tell_approval_gates_apart() -> None:

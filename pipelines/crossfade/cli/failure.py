@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # as a shell says of a program that Ctrl-C ended
 UNREAD = 141  # as it says of one that SIGPIPE ended; not 0: an `up` that ends so has not done what it was asked
+TOKEN_VARIABLE = "CROSSFADE_OIDC_TOKEN"  # noqa: S105 - the name of it; its value is a secret
 
 # What writing to a file can meet that has no name here, since the shell has opened it.
 _DISK = {errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG}
@@ -90,9 +91,9 @@ def place_of(where: Position) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The text without any password that stands in it, or in a URL of the environment."""
-    for value in os.environ.values():
-        for secret in _passwords(value):
+    """The text without any password that stands in it, or in a URL of the environment, and without an OIDC token."""
+    for name, value in os.environ.items():
+        for secret in (value,) if name == TOKEN_VARIABLE and value else _passwords(value):
             text = text.replace(secret, "***")
     return _IN_KEYWORDS.sub(r"\1***", _IN_URL.sub(r"\1:***@", text))
 

@@ -12,10 +12,10 @@ import psycopg
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute.notice import GateAnswered, Listener
+from crossfade.execute.overriding import Override, overrides_at
 from crossfade.execute.session import reading
 from crossfade.gates import (
     FREEZE,
-    GATES,
     Answer,
     FreezeGate,
     Gate,
@@ -25,7 +25,7 @@ from crossfade.gates import (
     asking,
 )
 from crossfade.ledger import Ledger
-from crossfade.plan import Plan, PlannedGate
+from crossfade.plan import Plan, gate_of
 from crossfade.spec import Database, Project
 
 _TRIES, _BETWEEN = 3, 1.0
@@ -40,14 +40,6 @@ class Waiting:
     answer: Answer
 
 
-def gate_of(planned: PlannedGate) -> Gate:
-    """The gate as a model, from its planned form."""
-    model = GATES.model(planned.kind)
-    gate = model.model_validate(planned.body)
-    assert isinstance(gate, Gate)
-    return gate
-
-
 def ask(
     plan: Plan,
     point: str,
@@ -60,7 +52,7 @@ def ask(
     """Ask the gates of `point`, and before a leg whether the project is frozen; gives those that do not hold.
 
     All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
-    missing. Those that read many rows are asked when the cheap ones hold.
+    missing. Those that read many rows are asked when the cheap ones hold. What people override who may, holds.
     Raises GateError when a gate cannot be asked, GateUnanswered when the database does not answer in several tries.
     """
     gates = [gate_of(planned) for planned in plan.gates_at(point)]
@@ -69,11 +61,16 @@ def ask(
     if not gates:
         return ()
     context = _context(plan, point, project=project, ledger=ledger, since=since)
+    overrides = overrides_at(plan, context)
     waiting: list[Waiting] = []
     for gate in sorted(gates, key=lambda gate: gate.costly):
-        if gate.costly and waiting:
-            break
-        answer = _ask_patiently(gate, context)
+        override = overrides.get(gate.label)
+        if override is not None:
+            answer = _overridden(gate, override, context)
+        elif gate.costly and waiting:
+            continue
+        else:
+            answer = _ask_patiently(gate, context)
         ledger.record_gate(
             plan.migration,
             point,
@@ -82,6 +79,7 @@ def ask(
             reason=answer.reason,
             holds_at=answer.holds_at,
             evidence=answer.evidence,
+            overridden="overridden_by" in answer.evidence,
         )
         listen(GateAnswered(point, gate.label, answer))
         if answer.state != "holds":
@@ -134,6 +132,17 @@ def _has_address(database: Database) -> bool:
     except CrossfadeError:
         return False
     return True
+
+
+def _overridden(gate: Gate, override: Override, context: GateContext) -> Answer:
+    """That people overrode it, unless it holds by itself. One that reads many rows is not asked for that."""
+    if gate.costly:
+        return override.answer({"state": "not asked"})
+    try:
+        answer = _ask(gate, context)
+    except GateError as error:
+        return override.answer({"state": "not asked", "reason": error.what})
+    return answer if answer.state == "holds" else override.answer({"state": answer.state, "reason": answer.reason})
 
 
 def _ask_patiently(gate: Gate, context: GateContext) -> Answer:

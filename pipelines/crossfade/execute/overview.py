@@ -44,7 +44,9 @@ SELECT migration, leg, started_at, finished_at, passed_at FROM crossfade.leg WHE
 
 _GATES = """
 SELECT migration, point, gate, state, reason, holds_at, evidence, since, checked_at
-  FROM crossfade.gate WHERE migration = ANY(%s) AND state <> 'holds' ORDER BY since, gate"""
+  FROM crossfade.gate
+ WHERE migration = ANY(%s) AND (state <> 'holds' OR pg_catalog.jsonb_exists(evidence, 'overridden_by'))
+ ORDER BY since, gate"""
 
 # A step that is not done: at work now, or where the last run ended. What a check found is in its event.
 _STEPS = """
@@ -133,7 +135,7 @@ class Overview:
 
     begun: those of which something is done. paths: the legs of a migration's plan, in order.
     legs: those that have begun, by name.
-    versions: the tables that each version sees by views. gates: the answers that do not hold.
+    versions: the tables that each version sees by views. gates: the answers that do not hold, or only by an override.
     blockers: who holds what the migration waits for, now or at its last attempt.
     """
 

@@ -48,6 +48,7 @@ class MigrationStatus:
     stage its spec ends contract with, where that is not the last there is. phase: the phase it is of.
     progress: of the walk at hand, 0 to 1.
     waiting: the gates that did not hold when they were last asked.
+    overridden: the gates that were passed because people overrode them.
     waits_for: one sentence; empty when nothing is waited for.
     since: when what `state` says began, where that is known.
     lost_holder: who worked on it until their lease ran out: they let go of it when they end in order.
@@ -67,6 +68,7 @@ class MigrationStatus:
     phase: str | None = None
     progress: float | None = None
     waiting: tuple[GateRecord, ...] = ()
+    overridden: tuple[GateRecord, ...] = ()
     waits_for: str = ""
     since: datetime | None = None
     holder: str | None = None
@@ -202,6 +204,7 @@ def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views:
     status = replace(
         _unfinished(blank, known, home, steps),
         progress=_share(steps),
+        overridden=tuple(gate for gate in home.gates.get(known.id, ()) if gate.state == "holds"),
         search_paths=tuple(
             SearchPaths(each.database, each.new_path, each.old_path) for each in home.versions.get(known.id, ())
         ),
@@ -252,7 +255,9 @@ def _unfinished(
         pressure = "; ".join(step.waits_for for step in steps if step.waits_for)
         return replace(status, state="running", waits_for=pressure, since=record.started_at if record else None)
     moment = "after" if record is not None and record.finished_at is not None else "before"
-    gates = tuple(gate for gate in home.gates.get(known.id, ()) if gate.point == f"{moment} {leg}")
+    gates = tuple(
+        gate for gate in home.gates.get(known.id, ()) if gate.state != "holds" and gate.point == f"{moment} {leg}"
+    )
     if gates:
         waits_for = "; ".join(f"{gate.gate}: {gate.reason}" for gate in gates)
         since = min(gate.since for gate in gates)

@@ -3,6 +3,7 @@
 Plain tables and a hash-chained list of events; leases with epochs decide which runner may write.
 """
 
+from crossfade.ledger.approvals import TokenSpent
 from crossfade.ledger.audit import Tampered, verify
 from crossfade.ledger.install import LedgerError, Shape, install, is_installed, require_current
 from crossfade.ledger.lease import Lease, LeaseLost, LeaseTaken
@@ -14,6 +15,7 @@ from crossfade.ledger.records import (
     GateRecord,
     LegRecord,
     MigrationRecord,
+    PresentedToken,
     ProgressRecord,
     StepRecord,
 )
@@ -31,10 +33,12 @@ __all__ = [
     "LedgerError",
     "LegRecord",
     "MigrationRecord",
+    "PresentedToken",
     "ProgressRecord",
     "Shape",
     "StepRecord",
     "Tampered",
+    "TokenSpent",
     "install",
     "is_installed",
     "require_current",

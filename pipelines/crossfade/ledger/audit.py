@@ -8,14 +8,16 @@ from typing import Any
 
 import psycopg
 
+from crossfade.ledger.approvals import TOLD
+
 _SEPARATOR = "\x1f"
 # An approval is no event until a gate was asked; from then on it must be what its event says.
-_EDITED_APPROVAL = """
+_EDITED_APPROVAL = f"""
 SELECT a.event
   FROM crossfade.approval AS a LEFT JOIN crossfade.event AS e ON e.seq = a.event
  WHERE a.event IS NOT NULL
-   AND (e.migration, e.kind, e.body) IS DISTINCT FROM (a.migration, 'approved', pg_catalog.jsonb_build_object(
-         'approval', a.id, 'role', a.role, 'team', a.team, 'plan', a.plan_digest, 'reason', a.reason))
+   AND (e.kind IN ('approved', 'override approved', 'approval refused')
+        AND (e.migration, e.body) IS NOT DISTINCT FROM (a.migration, {TOLD})) IS NOT TRUE
  ORDER BY a.event LIMIT 1"""
 
 

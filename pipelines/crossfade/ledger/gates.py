@@ -1,4 +1,4 @@
-"""What gates answered, and who approved."""
+"""What gates answered."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from crossfade.ledger.events import Events
-from crossfade.ledger.records import ApprovalRecord, GateRecord
+from crossfade.ledger.records import GateRecord
 
 
 class Gates(Events):
-    """Answers and approvals."""
+    """Answers."""
 
     def gates(self, migration: str) -> tuple[GateRecord, ...]:
         with self.connection.cursor(row_factory=class_row(GateRecord)) as cursor:
@@ -36,8 +36,12 @@ class Gates(Events):
         reason: str,
         holds_at: datetime | None,
         evidence: Mapping[str, Any],
+        overridden: bool = False,
     ) -> None:
-        """The gate's answer now; an event when it differs from the one before."""
+        """The gate's answer now; an event when it differs from the one before.
+
+        overridden: that it holds is what people said who may, not what it asks.
+        """
         with self.connection.transaction():
             before = self.connection.execute(
                 "SELECT state, reason FROM crossfade.gate WHERE migration = %s AND point = %s AND gate = %s FOR UPDATE",
@@ -56,36 +60,6 @@ ON CONFLICT (migration, point, gate) DO UPDATE
             if before is None or before[0] != state:
                 self.event(
                     migration,
-                    f"gate {state}",
+                    "gate overridden" if overridden else f"gate {state}",
                     {"point": point, "gate": gate, "reason": reason, "evidence": dict(evidence)},
                 )
-
-    def approve(self, migration: str, *, team: str | None, plan_digest: str, reason: str | None) -> str:
-        """Approve the plan as the role that authenticated; returns that role."""
-        row = self.connection.execute(
-            "SELECT crossfade.approve(%s, %s, %s, %s)", (migration, team, plan_digest, reason)
-        ).fetchone()
-        assert row is not None
-        return row[0]
-
-    def take_in_approvals(self, migration: str) -> None:
-        """Write the event of each approval that has none yet."""
-        with self.connection.transaction():
-            self.connection.execute(
-                """
-UPDATE crossfade.approval AS a SET event = crossfade.append_event(a.migration, 'approved',
-       pg_catalog.jsonb_build_object(
-         'approval', a.id, 'role', a.role, 'team', a.team, 'plan', a.plan_digest, 'reason', a.reason))
- WHERE id = ANY (ARRAY(SELECT id FROM crossfade.approval WHERE migration = %s AND event IS NULL
-                        ORDER BY id FOR UPDATE SKIP LOCKED))""",
-                (migration,),
-            )
-
-    def approvals(self, migration: str) -> tuple[ApprovalRecord, ...]:
-        with self.connection.cursor() as cursor:
-            rows = cursor.execute(
-                "SELECT team, role, roles, plan_digest, reason, approved_at FROM crossfade.approval"
-                " WHERE migration = %s ORDER BY id",
-                (migration,),
-            ).fetchall()
-        return tuple(ApprovalRecord(row[0], row[1], tuple(row[2]), *row[3:]) for row in rows)

@@ -5,11 +5,12 @@ Methods write in the caller's transaction where there is one, so that a step and
 
 from __future__ import annotations
 
+from crossfade.ledger.approvals import Approvals
 from crossfade.ledger.conflicts import Conflicts
 from crossfade.ledger.gates import Gates
 from crossfade.ledger.migrations import Migrations
 from crossfade.ledger.steps import Steps
 
 
-class Ledger(Migrations, Steps, Conflicts, Gates):
+class Ledger(Migrations, Steps, Conflicts, Gates, Approvals):
     """The ledger of the database behind `connection` (autocommit)."""

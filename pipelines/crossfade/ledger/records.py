@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -81,13 +81,38 @@ class GateRecord:
 
 @dataclass(frozen=True)
 class ApprovalRecord:
-    """roles: the roles the approver was a member of when approving."""
+    """roles: the roles the approver was a member of when approving.
+
+    point, gate: of an override, the gate that it opens. issuer, identity, groups: what a token said that was read;
+    is_unread: it has one that was not. refused: why its token does not count.
+    """
 
     team: str | None
     role: str
-    roles: tuple[str, ...]
+    roles: list[str]
     plan_digest: str
     reason: str | None
+    approved_at: datetime
+    point: str | None
+    gate: str | None
+    issuer: str | None
+    identity: str | None
+    groups: list[str]
+    refused: str | None
+    is_unread: bool
+
+    @property
+    def approver(self) -> str:
+        """Who approved, e.g. `ada`, or `ada@example.com (github)` by a token."""
+        return f"{self.identity} ({self.issuer})" if self.issuer is not None else self.role
+
+
+@dataclass(frozen=True)
+class PresentedToken:
+    """A token by which somebody approves, as it came; approved_at: when, by the server's clock."""
+
+    approval: int
+    token: str = field(repr=False)
     approved_at: datetime
 
 

@@ -108,6 +108,9 @@ CREATE TABLE crossfade.gate (
 -- Who: the role that authenticated, not a name somebody typed. roles: those it was a member of then, as evidence;
 -- whether it belongs to a team is asked anew whenever a gate is asked. event: what tells of it in the chain, written by
 -- the engine before it asks a gate: an approver's transaction, which may stay open for long, must not hold the chain.
+-- point, gate: of an override, the one gate that it opens; NULL: it is for the gates that ask for approval.
+-- token: of an OIDC issuer, here until the engine has read it; then issuer, identity and groups are what it said, or
+-- refused why it did not count. signed_input: the hash of what the issuer signed, so that a token approves once.
 CREATE TABLE crossfade.approval (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   migration text NOT NULL,
@@ -117,7 +120,16 @@ CREATE TABLE crossfade.approval (
   plan_digest text NOT NULL,
   reason text,
   approved_at timestamptz NOT NULL DEFAULT now(),
-  event bigint
+  event bigint,
+  point text,
+  gate text,
+  token text CHECK (octet_length(token) <= 16384),
+  signed_input bytea UNIQUE,
+  issuer text,
+  identity text,
+  groups text[] NOT NULL DEFAULT '{}',
+  refused text,
+  CHECK ((point IS NULL) = (gate IS NULL))
 );
 CREATE INDEX approval_unheard ON crossfade.approval (migration) WHERE event IS NULL;
 
@@ -139,10 +151,20 @@ BEGIN
        WHERE coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true))
     SELECT rolname::text FROM pg_roles JOIN held USING (oid) ORDER BY rolname);
   new.event := NULL;
+  IF TG_OP = 'INSERT' THEN
+    -- A token counts as of the moment at which it came here, by the server's clock.
+    new.approved_at := clock_timestamp();
+    new.signed_input := sha256(convert_to(substring(new.token FROM '^[^.]*[.][^.]*'), 'UTF8'));
+    new.issuer := NULL;
+    new.identity := NULL;
+    new.groups := '{}';
+    new.refused := NULL;
+  END IF;
   RETURN new;
 END $$;
 CREATE TRIGGER signed
-  BEFORE INSERT OR UPDATE OF id, migration, team, role, roles, plan_digest, reason, approved_at ON crossfade.approval
+  BEFORE INSERT OR UPDATE OF id, migration, team, role, roles, plan_digest, reason, approved_at, point, gate
+  ON crossfade.approval
   FOR EACH ROW EXECUTE FUNCTION crossfade.sign_approval();
 
 -- Tables of old values. leg: a way back past it needs them.
@@ -207,10 +229,11 @@ BEGIN
 END $$;
 
 -- Anybody who can log in and read the plan may approve it, as themselves: what an approval is worth, its gate decides.
-CREATE FUNCTION crossfade.approve(of_migration text, of_team text, of_plan text, of_reason text)
+CREATE FUNCTION crossfade.approve(of_migration text, of_team text, of_plan text, of_reason text,
+                                  of_point text DEFAULT NULL, of_gate text DEFAULT NULL, of_token text DEFAULT NULL)
 RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
-  INSERT INTO crossfade.approval (migration, team, plan_digest, reason)
-  VALUES (of_migration, of_team, of_plan, of_reason);
+  INSERT INTO crossfade.approval (migration, team, plan_digest, reason, point, gate, token)
+  VALUES (of_migration, of_team, of_plan, of_reason, of_point, of_gate, of_token);
   SELECT session_user::text
 $$;
 

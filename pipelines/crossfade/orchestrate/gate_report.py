@@ -8,10 +8,9 @@ from datetime import datetime
 
 from dagster import AssetCheckSeverity, MetadataValue, TableColumn, TableMetadataValue, TableRecord, TableSchema
 
-from crossfade.execute.gatekeeper import gate_of
 from crossfade.gates import Answer, State
 from crossfade.ledger import GateRecord
-from crossfade.plan import Plan
+from crossfade.plan import Plan, gate_of
 
 # Time and people make other gates hold; a suite that does not hold has found something that must be mended.
 _PROOFS = frozenset({"suite"})

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.changes import Arrival, Change, Context, Refused, arrivals_of, is_silent
@@ -129,7 +130,13 @@ def _compiled(migration: Migration, open_target: Callable[[str], Target], root: 
         versions=told_of(versions),
         takes=taken_columns(compiled),
         needs=needed_columns(compiled, catalogs),
+        override=_override(migration),
     )
+
+
+def _override(migration: Migration) -> dict[str, Any] | None:
+    rule = migration.head.override
+    return rule.model_dump(mode="json", by_alias=True) if rule is not None else None
 
 
 def _change(entry: Entry) -> Change:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from crossfade.catalog.model import Catalog, Name
+from crossfade.gates import GATES, Gate
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import kept_for
 from crossfade.plan.plan import GateSetAt, PlannedGate, PlannedHazard
@@ -48,6 +49,14 @@ def gates_of(
             body = {"window": window.model_dump(mode="json", by_alias=True)}
             add(f"before {leg}", PlannedGate(kind="window", body=body))
     return tuple(GateSetAt(point=point, gates=tuple(gates)) for point, gates in points.items())
+
+
+def gate_of(planned: PlannedGate) -> Gate:
+    """The gate as a model, from its planned form."""
+    model = GATES.model(planned.kind)
+    gate = model.model_validate(planned.body)
+    assert isinstance(gate, Gate)
+    return gate
 
 
 def place_of(point: GatePoint, legs: Sequence[Leg]) -> str | None:

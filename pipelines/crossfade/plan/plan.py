@@ -109,6 +109,7 @@ class Plan(Data):
     databases: the migration's own first (its ledger keeps gates and approvals), then those its changes name.
     steps: in the order they run: by leg, then as the changes stand, then by database.
     takes: columns that go, or that others take the place of. needs: columns that what it makes or alters goes with.
+    override: who may override its gates, as the spec says it; None where it says nothing.
     """
 
     format: Literal[1] = 1
@@ -130,6 +131,7 @@ class Plan(Data):
     versions: tuple[VersionViews, ...] = ()
     takes: tuple[Columns, ...] = ()
     needs: tuple[Columns, ...] = ()
+    override: dict[str, Any] | None = None
 
     @property
     def home(self) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from crossfade.execute.gatekeeper import gate_of
-from crossfade.plan import Plan
+from crossfade.plan import Plan, gate_of
 from crossfade.report.estimate import estimate
 from crossfade.report.measures import said_seconds
 from crossfade.spec.fragment import trusted

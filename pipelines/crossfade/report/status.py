@@ -85,10 +85,16 @@ def _progress(status: MigrationStatus) -> str:
 def _waits_for(status: MigrationStatus, now: datetime) -> Text:
     working = f"{status.holder} works on it" if status.holder else ""
     held = (f"held by {blocker}" for blocker in status.blockers)
-    words = Text("\n".join(filter(None, (status.waits_for or working, *held, *_paths(status), _kept(status, now)))))
+    told = (status.waits_for or working, *held, *_overridden(status), *_paths(status), _kept(status, now))
+    words = Text("\n".join(filter(None, told)))
     if status.problem:
         words = Text("\n").join([*([words] if words else []), Text(status.problem, style="red")])
     return words
+
+
+def _overridden(status: MigrationStatus) -> Iterator[str]:
+    for gate in status.overridden:
+        yield f"{gate.gate} {gate.point}: {gate.reason}"
 
 
 def _paths(status: MigrationStatus) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import BeforeValidator, Field
 
 from crossfade.errors import Position
+from crossfade.spec.approvals import OverrideRule
 from crossfade.spec.values import Duration, MigrationId, Size, SpecModel
 from crossfade.spec.window import Window
 
@@ -148,6 +149,9 @@ class Head(SpecModel):
         description="Publications whose subscribers are ready for what this migration adds to published tables.",
     )
     gates: dict[Phase, Gates] = Field(default_factory=dict[Phase, GateSet])
+    override: OverrideRule | None = Field(
+        default=None, description="Who may override its gates; default: what crossfade.yaml says, else nobody."
+    )
     contract: Contract = Contract()
 
 

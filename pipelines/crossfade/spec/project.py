@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from crossfade.errors import CrossfadeError, Position, Problem
+from crossfade.spec.approvals import Issuer, unknown_issuer
 from crossfade.spec.databases import FILE, Database, load_databases
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.kinds import Kinds
@@ -77,7 +78,7 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     # Each check leaves out what it refuses, so that the next one is not confused by it.
     sound, refused = _without_shared_ids(loaded)
     broken += refused
-    sound, refused = _without_unknown_names(sound, taken, databases)
+    sound, refused = _without_unknown_names(sound, taken, databases, settings.issuers)
     broken += refused
     ordered, refused = _in_order(sound)
     broken += refused
@@ -128,12 +129,12 @@ def _without_shared_ids(migrations: Sequence[Migration]) -> tuple[list[Migration
 
 
 def _without_unknown_names(
-    migrations: Sequence[Migration], ids: Collection[str], databases: Collection[str]
+    migrations: Sequence[Migration], ids: Collection[str], databases: Collection[str], issuers: Mapping[str, Issuer]
 ) -> tuple[list[Migration], list[SpecError]]:
     sound: list[Migration] = []
     refused: list[SpecError] = []
     for migration in migrations:
-        problems = [*_unknown_names(migration, ids, databases)]
+        problems = [*_unknown_names(migration, ids, databases), *_unknown_issuers(migration, issuers)]
         if problems:
             refused.append(SpecError.sorted(problems))
         else:
@@ -164,6 +165,19 @@ def _unknown_names(migration: Migration, ids: Collection[str], databases: Collec
                 f"databases are named in {FILE}",
                 did_you_mean(database, databases),
             )
+
+
+def _unknown_issuers(migration: Migration, issuers: Mapping[str, Issuer]) -> Iterator[Problem]:
+    rule = migration.head.override
+    named = [(rule.from_, migration.position("override", "from"))] if rule is not None else []
+    for gate in chain.from_iterable(migration.gates.values()):
+        # By convention of the language, a gate that waits for people says so in its `team`.
+        team: object = getattr(gate.body, "team", None)
+        named += [(team, gate.where)] if isinstance(team, str) else []
+    for team, where in named:
+        if (what := unknown_issuer(team, issuers)) is not None:
+            fix = f"name it in {SETTINGS_FILE}, under `issuers`, or correct it"
+            yield Problem(what, where, "nobody could approve", fix)
 
 
 def _elsewhere(entry: Entry) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from crossfade.errors import Problem
+from crossfade.spec.approvals import ISSUER_NAME, Issuer, OverrideRule, unknown_issuer
 from crossfade.spec.calendar import Freeze
 from crossfade.spec.databases import FILE as DATABASES_FILE
 from crossfade.spec.document import read_document
@@ -22,6 +24,13 @@ class Settings(SpecModel):
     """What a project says once, for all its migrations."""
 
     freezes: tuple[Freeze, ...] = Field(default=(), description="Days on which no phase or stage begins.")
+    issuers: dict[Annotated[str, Field(pattern=f"^{ISSUER_NAME}$")], Issuer] = Field(
+        default_factory=dict[str, Issuer],
+        description="Issuers of OIDC tokens by which people may approve, each by a name of your own.",
+    )
+    override: OverrideRule | None = Field(
+        default=None, description="Who may override gates of specs that do not say who; default: nobody."
+    )
 
 
 def load_settings(path: Path, databases: Collection[str]) -> Settings:
@@ -42,6 +51,10 @@ def load_settings(path: Path, databases: Collection[str]) -> Settings:
                 problems.append(
                     Problem(f"`{name}` is no database of this project", where, why, did_you_mean(name, databases))
                 )
+    rule = settings.override if settings else None
+    if settings and rule and (what := unknown_issuer(rule.from_, settings.issuers)):
+        where = document.position(("override", "from"))
+        problems.append(Problem(what, where, "nobody could override", "name it there, under `issuers`"))
     if settings is None or problems:
         raise SpecError.sorted(problems)
     return settings

@@ -90,7 +90,8 @@ def parse_size(value: Any) -> int:
     raise ValueError("a size is a number with a unit: 512kB, 64MB, 2GB")
 
 
-def _check_identifier(value: Any) -> str:
+def check_identifier(value: Any) -> str:
+    """The value if it may be a name of the database; raises ValueError that says why not."""
     if not isinstance(value, str):
         # The type of a mismatch, so that where a mapping may stand instead, its own faults are told.
         raise PydanticCustomError("string_type", "a name of the database is text")
@@ -133,7 +134,7 @@ Size = Annotated[
 ]
 Identifier = Annotated[
     str,
-    BeforeValidator(_check_identifier, json_schema_input_type=str),
+    BeforeValidator(check_identifier, json_schema_input_type=str),
     Field(
         description="A name as it is written in the database, without quotes.",
         min_length=1,
