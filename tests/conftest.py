@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.scene import Scene
+from tests.usage.counted import Counted
 
 from crossfade.server import (
     EnvironmentServer,
@@ -134,5 +135,20 @@ def own_server() -> Generator[LocalServer]:
 def scene(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Generator[Scene]:
     """A project over one fresh database, `app`."""
     made = Scene(tmp_path, {"app": database}, monkeypatch.setenv)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def counting_server() -> Generator[LocalServer]:
+    """A server with pg_stat_statements that no other test runs statements on, nor resets."""
+    settings = {"shared_preload_libraries": "pg_stat_statements"}
+    with start_local(parent=fast_directory(), settings=settings) as server:
+        yield server
+
+
+@pytest.fixture
+def counted(counting_server: LocalServer) -> Generator[Counted]:
+    made = Counted(counting_server)
     yield made
     made.close()

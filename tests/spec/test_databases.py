@@ -153,3 +153,23 @@ def test_all_that_is_wrong_with_the_databases_is_reported(write: Write) -> None:
 
 def test_a_list_of_databases_is_refused(write: Write) -> None:
     assert refusal(write, "- profile\n").what == "a mapping of database names is wanted here"
+
+
+def test_replicas_are_read_from_where_their_urls_are_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = load_one(write, "profile: {url: env:X, role: migrator, replicas: [env:Y]}")
+    monkeypatch.setenv("Y", "postgresql://u@replica/db")
+
+    (replica,) = map(database.replica, database.replicas)
+
+    assert (replica.conninfo(), replica.role) == ("postgresql://u@replica/db", "migrator")
+
+
+def test_a_replica_is_no_url_itself_and_is_not_repeated(write: Write) -> None:
+    error = refusal(write, f"profile: {{url: env:X, replicas: ['postgresql://u:{PASSWORD}@host/db']}}")
+
+    assert "env:NAME or file:/path" in str(error)
+    assert PASSWORD not in str(error)
+
+
+def test_a_replica_is_named_once(write: Write) -> None:
+    assert "named twice" in str(refusal(write, "profile: {url: env:X, replicas: [env:Y, env:Y]}"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import psycopg
@@ -14,8 +15,6 @@ from crossfade.spec.fragment import trusted
 @pytest.fixture(scope="session")
 def catalog(server: Server) -> Catalog:
     """Of the database in schema.sql."""
-    import uuid
-
     name = f"usage_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url, autocommit=True) as administrator:
         create_database(administrator, name)

@@ -30,6 +30,7 @@ from crossfade.cli import (
     schema,
     status,
     up,
+    usage,
 )
 from crossfade.cli.failure import INTERRUPTED, UNREAD, tell_defect, tell_interrupted, told
 from crossfade.cli.terminal import leave_closed_pipe
@@ -116,7 +117,7 @@ _PANELS = {
         "rollback": rollback.rollback,
         "purge": purge.purge,
     },
-    "Look": {"status": status.status, "conflicts": conflicts.conflicts, "audit": audit.commands},
+    "Look": {"status": status.status, "conflicts": conflicts.conflicts, "usage": usage.usage, "audit": audit.commands},
     "Tools": {"dev": dev.dev, "schema": schema.schema, "version": version},
 }
 _EXAMPLES = {
@@ -130,6 +131,7 @@ _EXAMPLES = {
     "rollback": "crossfade rollback normalize_emails\n\ncrossfade rollback normalize_emails --to validate",
     "purge": "crossfade purge\n\ncrossfade purge normalize_emails --yes --json",
     "conflicts": "crossfade conflicts normalize_emails\n\ncrossfade conflicts normalize_emails --values --json",
+    "usage": "crossfade usage users.email --for 7d\n\ncrossfade usage sample",
     "schema": "crossfade schema > migration.schema.json\n\ncrossfade schema --write docs",
     "dev": "crossfade dev --port 3001",
 }

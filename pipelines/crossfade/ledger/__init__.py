@@ -18,6 +18,8 @@ from crossfade.ledger.records import (
     PresentedToken,
     ProgressRecord,
     StepRecord,
+    UsageNode,
+    UsageStatement,
 )
 from crossfade.ledger.team import team_members
 
@@ -39,6 +41,8 @@ __all__ = [
     "StepRecord",
     "Tampered",
     "TokenSpent",
+    "UsageNode",
+    "UsageStatement",
     "install",
     "is_installed",
     "require_current",

@@ -10,7 +10,8 @@ from crossfade.ledger.conflicts import Conflicts
 from crossfade.ledger.gates import Gates
 from crossfade.ledger.migrations import Migrations
 from crossfade.ledger.steps import Steps
+from crossfade.ledger.usage import Usage
 
 
-class Ledger(Migrations, Steps, Conflicts, Gates, Approvals):
+class Ledger(Migrations, Steps, Conflicts, Gates, Approvals, Usage):
     """The ledger of the database behind `connection` (autocommit)."""

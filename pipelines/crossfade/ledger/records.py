@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 MigrationState = Literal["running", "complete", "undoing", "undone"]
@@ -132,3 +133,49 @@ class EventRecord:
     kind: str
     role: str
     body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class UsageNode:
+    """A server whose pg_stat_statements is sampled: `primary`, or where the URL of a replica is kept.
+
+    covered_since: from when no statement escaped but those evicted between two samples.
+    evictions: the server's own counter; evicted: how far it rose since covered_since.
+    standbys: servers that stream from it. left_out: roles whose statements are crossfade's own.
+    unread_at: when a sample could last not read the texts of others; shared_at: met other programs under such a role.
+    limits: what else its settings keep from being seen.
+    """
+
+    node: str
+    covered_since: datetime
+    sampled_at: datetime
+    samples: int
+    longest_gap: timedelta
+    server_version: int
+    reset_at: datetime | None
+    evictions: int
+    evicted: int
+    standbys: int
+    left_out: Sequence[str]
+    unread_at: datetime | None
+    shared_at: datetime | None
+    limits: Sequence[str]
+
+
+@dataclass(frozen=True)
+class UsageStatement:
+    """A statement without literals, who runs it, and the sample that last found it called; None: none has.
+
+    names: of a text that cannot be resolved, the catalog's names in it. seen: calls between samples, all together.
+    """
+
+    node: str
+    role: str
+    queryid: int
+    toplevel: bool
+    text: str
+    names: Sequence[str] | None
+    calls: int
+    exec_time: float
+    called_at: datetime | None
+    seen: int

@@ -179,6 +179,43 @@ CREATE TABLE crossfade.archive (
   purged_at timestamptz
 );
 
+-- One row a server whose pg_stat_statements is sampled: `primary`, or where the URL of a replica is kept.
+-- covered_since: from then on no statement escaped, but for those evicted between two samples, counted in `evicted`.
+-- unread_at, shared_at: the last sample that could not read the texts of others, or met a session of another program
+-- under the role whose statements are left out as crossfade's own.
+CREATE TABLE crossfade.usage_node (
+  node text PRIMARY KEY,
+  covered_since timestamptz NOT NULL,
+  sampled_at timestamptz NOT NULL,
+  samples bigint NOT NULL DEFAULT 0,
+  longest_gap interval NOT NULL DEFAULT '0',
+  server_version integer NOT NULL,
+  reset_at timestamptz,
+  evictions bigint NOT NULL DEFAULT 0,
+  evicted bigint NOT NULL DEFAULT 0,
+  standbys integer NOT NULL DEFAULT 0,
+  left_out text[] NOT NULL DEFAULT '{}',
+  unread_at timestamptz,
+  shared_at timestamptz,
+  limits text[] NOT NULL DEFAULT '{}'
+);
+
+-- One row a statement, without literals. calls, exec_time: the server's counters when it was last sampled.
+-- called_at: the sample that found them risen; NULL: not since the first one. names: of a text nobody can resolve.
+CREATE TABLE crossfade.usage_statement (
+  node text NOT NULL REFERENCES crossfade.usage_node ON DELETE CASCADE,
+  role text NOT NULL,
+  queryid bigint NOT NULL,
+  toplevel boolean NOT NULL,
+  text text NOT NULL,
+  names text[],
+  calls bigint NOT NULL,
+  exec_time double precision NOT NULL,
+  called_at timestamptz,
+  seen bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (node, role, queryid, toplevel)
+);
+
 CREATE TABLE crossfade.event (
   seq bigint PRIMARY KEY,
   at timestamptz NOT NULL,

@@ -20,6 +20,7 @@ from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.operations import operations
 from crossfade.orchestrate.refusals import Patience
 from crossfade.orchestrate.sensor import advance_sensor
+from crossfade.orchestrate.usage import usage_sensors
 from crossfade.spec import Project, SpecError, find_root, load_project
 
 
@@ -41,7 +42,7 @@ def build_definitions(path: Path, *, patience: Patience | None = None) -> Defini
             *history_assets(project.migrations, history),
             *(broken_asset(error, root) for error in project.broken),
         ],
-        sensors=[advance_sensor(project, history)],
+        sensors=[advance_sensor(project, history), *usage_sensors(project)],
         jobs=operations(project, patience),
         # The steps of a run share what was loaded; a process each would load all specs again.
         executor=in_process_executor,

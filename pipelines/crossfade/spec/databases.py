@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -52,10 +53,24 @@ class DatabaseEntry(SpecModel):
         examples=["env:PROFILE_DIRECT_URL"],
         json_schema_extra={"pattern": _URL},
     )
+    replicas: tuple[Annotated[str, Field(json_schema_extra={"pattern": _URL})], ...] = Field(
+        default=(),
+        description="Where the URLs of its replicas are kept: who reads there is seen, too, by the gate `unused`.",
+        examples=[["env:PROFILE_REPLICA_URL"]],
+    )
     role: Identifier | None = Field(default=None, description="SET ROLE to this role: it will own what is created.")
     schema_: Identifier = Field(default="public", alias="schema", description="The schema of unqualified names.")
     environment: str | None = Field(default=None, description="What it is used for.", examples=["production"])
     residency: str | None = Field(default=None, description="Where its rows must stay.", examples=["eu"])
+
+    @field_validator("replicas")
+    @classmethod
+    def _replicas_are_references(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            cls._url_is_a_reference(each)
+        if len(set(value)) != len(value):
+            raise ValueError("a replica is named twice")
+        return value
 
     @field_validator("url", "direct_url")
     @classmethod
@@ -87,6 +102,11 @@ class Database:
     schema: str = "public"
     environment: str | None = None
     residency: str | None = None
+    replicas: tuple[str, ...] = ()
+
+    def replica(self, url: str) -> Database:
+        """One of its replicas, to be read as this database is."""
+        return replace(self, name=f"{self.name}, replica {url}", url=url, replicas=())
 
     def conninfo(self) -> str:
         """The URL or conninfo string, read now; raises DatabaseAddressError when it is not there."""
@@ -155,6 +175,7 @@ def load_databases(path: Path) -> Mapping[str, Database]:
                 entry.schema_,
                 entry.environment,
                 entry.residency,
+                entry.replicas,
             )
     if problems:
         raise SpecError.sorted(problems)

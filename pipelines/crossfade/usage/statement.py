@@ -9,18 +9,12 @@ from postgast import pg_query_pb2 as pg
 
 from crossfade.catalog.model import Catalog, Function, Name
 from crossfade.usage.changes import Statements
+from crossfade.usage.masked import NO_ROWS, WRAPPING
 from crossfade.usage.relations import Relations
 from crossfade.usage.routines import Body, called
 from crossfade.usage.uses import ColumnUse, Item, Scope
 from crossfade.usage.words import words_of
 
-# Statements with a query inside.
-_INNER = {
-    "explain_stmt": "query",
-    "create_table_as_stmt": "query",
-    "declare_cursor_stmt": "query",
-    "prepare_stmt": "query",
-}
 _WALKED = ("select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "copy_stmt")
 
 
@@ -88,8 +82,8 @@ class _Walk:
 
     def statement(self, node: pg.Node, text: str) -> None:
         kind = node.WhichOneof("node") or ""
-        if kind in _INNER:
-            self.statement(getattr(getattr(node, kind), _INNER[kind]), text)
+        if kind in WRAPPING:
+            self.statement(getattr(node, kind).query, text)
         elif kind in _WALKED:
             self._run(node, Scope())
         elif kind == "call_stmt":
@@ -103,7 +97,7 @@ class _Walk:
             star = select.select_stmt.target_list.add().res_target.val.column_ref
             star.fields.add().a_star.SetInParent()
             self._run(select, Scope())
-        elif kind in _OF_NO_ROWS:
+        elif kind in NO_ROWS:
             pass
         else:
             self.said |= words_of(text)
@@ -132,20 +126,3 @@ class _Walk:
         if relation is None:
             return Item(name, (), complete=False, qualified=True)
         return Item(name, Statements(self.relations).queries.columns_of(relation), qualified=True)
-
-
-_OF_NO_ROWS = {
-    "transaction_stmt",
-    "variable_set_stmt",
-    "variable_show_stmt",
-    "fetch_stmt",
-    "close_portal_stmt",
-    "deallocate_stmt",
-    "execute_stmt",
-    "listen_stmt",
-    "unlisten_stmt",
-    "notify_stmt",
-    "discard_stmt",
-    "check_point_stmt",
-    "load_stmt",
-}
