@@ -13,6 +13,7 @@ from tests.scene import Scene
 from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.plan import Target, compile_plan
+from crossfade.spec import Settings
 
 
 def test_a_serial_column_is_widened_when_its_sequence_belongs_to_nobody(scene: Scene) -> None:
@@ -54,7 +55,9 @@ def test_nulls_not_distinct_is_refused_on_a_server_that_does_not_know_it(scene: 
         old = replace(catalog, server=replace(catalog.server, version=140019))
 
         with pytest.raises(Refused, match="needs PostgreSQL 15, and app runs 14") as refused:
-            compile_plan(scene.migration(), lambda name: Target(name, "public", old, connection), scene.root)
+            compile_plan(
+                scene.migration(), lambda name: Target(name, "public", old, connection), scene.root, Settings()
+            )
 
     assert "(code IS NULL) WHERE code IS NULL" in (refused.value.fix or "")
     scene.sql("CREATE UNIQUE INDEX ON items ((code IS NULL)) WHERE code IS NULL")

@@ -16,6 +16,7 @@ from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.execute import StepRefused
 from crossfade.plan import Target, compile_plan
+from crossfade.spec import Settings
 
 EMAIL = """
 CREATE DOMAIN email AS text DEFAULT 'a@b' CONSTRAINT has_at CHECK (VALUE LIKE '%@%');
@@ -94,7 +95,9 @@ def test_a_rule_that_could_be_proved_only_while_nobody_writes_is_refused(scene: 
         old = replace(catalog, server=replace(catalog.server, version=170000))
 
         with pytest.raises(Refused, match=r"has values of public\.email, and app runs PostgreSQL 17") as refused:
-            compile_plan(scene.migration(), lambda name: Target(name, "public", old, connection), scene.root)
+            compile_plan(
+                scene.migration(), lambda name: Target(name, "public", old, connection), scene.root, Settings()
+            )
 
     assert "stored: leave" in (refused.value.fix or "")
 

@@ -19,6 +19,7 @@ from crossfade.catalog.snapshot import read_catalog
 from crossfade.changes import Refused
 from crossfade.execute import StepRefused
 from crossfade.plan import Target, compile_plan
+from crossfade.spec import Settings
 from crossfade.spec.fragment import trusted
 
 SCHEMA = """
@@ -228,7 +229,9 @@ def test_row_security_on_a_server_without_invokers_views_is_refused(scene: Scene
         old = replace(catalog, server=replace(catalog.server, version=140019))
 
         with pytest.raises(Refused, match="has row security, and app runs PostgreSQL 14"):
-            compile_plan(scene.migration(), lambda name: Target(name, "public", old, connection), scene.root)
+            compile_plan(
+                scene.migration(), lambda name: Target(name, "public", old, connection), scene.root, Settings()
+            )
 
 
 def test_the_plan_says_what_a_view_cannot_do_and_which_names_stay(scene: Scene) -> None:

@@ -22,6 +22,7 @@ from crossfade.spec import load_databases, load_migration
 from crossfade.spec.approvals import Issuer, OverrideRule
 from crossfade.spec.calendar import Freeze
 from crossfade.spec.databases import DatabaseEntry
+from crossfade.spec.flags import Flags
 from crossfade.spec.manual import Key, default_of, keys_of
 from crossfade.spec.model import STAGES, Backfill, Contract, GateSet, Head, Locks, PauseWhen, StageOptions
 from crossfade.spec.settings import Settings, load_settings
@@ -45,6 +46,7 @@ MAPPINGS: dict[str, type[BaseModel]] = {
     "project": Settings,
     "freezes": Freeze,
     "issuers": Issuer,
+    "flags": Flags,
     "suites": SuiteFile,
 }
 KINDS: dict[str, type[BaseModel]] = {kind: GATES.model(kind) for kind in GATES.names() if kind != "window"}

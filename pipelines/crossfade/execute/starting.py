@@ -151,7 +151,7 @@ def _compile(project: Project, migration: Migration, session: Sessions) -> Plan:
     began = time.monotonic()
     while True:
         try:
-            return compile_plan(migration, _targets(project, session), project.root)
+            return compile_plan(migration, _targets(project, session), project.root, project.settings)
         except CatalogLocked:
             if time.monotonic() - began > _PATIENCE:
                 raise

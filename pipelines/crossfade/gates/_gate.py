@@ -82,7 +82,7 @@ class GateContext:
 class Foresight(Protocol):
     """What a gate may ask when its migration is planned.
 
-    database, schema: of the migration. root: the project's.
+    database, schema: of the migration. root, settings: the project's.
     """
 
     @property
@@ -93,6 +93,9 @@ class Foresight(Protocol):
 
     @property
     def root(self) -> Path: ...
+
+    @property
+    def settings(self) -> Settings: ...
 
     def columns(self, query: str, database: str, where: Position | None = None) -> Sequence[psycopg.Column] | None:
         """The columns that the query will give at the gate's point; None when that cannot be known.

@@ -39,6 +39,7 @@ from crossfade.plan.unindexed import unindexed_hazards
 from crossfade.plan.versions import schemas_of, told_of, version_hazards, versions_of
 from crossfade.spec.databases import search_path
 from crossfade.spec.model import Entry, Migration
+from crossfade.spec.settings import Settings as ProjectSettings
 from crossfade.steps.rows import Pair, Sides
 from crossfade.steps.step import VALIDATE, AnyStep, Relation, stage_leg
 from crossfade.steps.transition import transitions
@@ -50,16 +51,24 @@ def databases_of(migration: Migration) -> tuple[str, ...]:
     return tuple(dict.fromkeys((migration.head.database, *named)))
 
 
-def compile_plan(migration: Migration, open_target: Callable[[str], Target], root: Path) -> Plan:
+def compile_plan(
+    migration: Migration, open_target: Callable[[str], Target], root: Path, settings: ProjectSettings
+) -> Plan:
     """Compile a migration; raises Refused with every problem that the databases show.
 
-    open_target: raises KeyError for a name that databases.yaml does not give. root: of the project, with its suites.
+    open_target: raises KeyError for a name that databases.yaml does not give. root, settings: of the project.
     """
     with ExitStack() as known:
-        return _compiled(migration, open_target, root, known)
+        return _compiled(migration, open_target, root, settings, known)
 
 
-def _compiled(migration: Migration, open_target: Callable[[str], Target], root: Path, known: ExitStack) -> Plan:
+def _compiled(
+    migration: Migration,
+    open_target: Callable[[str], Target],
+    root: Path,
+    settings: ProjectSettings,
+    known: ExitStack,
+) -> Plan:
     """known: keeps what PostgreSQL has to know of the changes so far."""
     databases = databases_of(migration)
     targets = {name: open_target(name) for name in databases}
@@ -122,7 +131,7 @@ def _compiled(migration: Migration, open_target: Callable[[str], Target], root: 
             *publication_hazards(migration, catalogs, compiled, sides),
             *contract_hazards(migration, compiled, left_out),
             *unasked_hazards(migration, legs),
-            *foresee_gates(migration, legs, compiled, open_target, root),
+            *foresee_gates(migration, legs, compiled, open_target, root, settings),
         ),
         lineage=tuple(_lineage(compiled)),
         sizes=tuple(_sizes(steps, targets)),

@@ -29,6 +29,7 @@ from crossfade.server_words import right_to_read, told
 from crossfade.spec.databases import search_path
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.model import Entry, Migration
+from crossfade.spec.settings import Settings
 from crossfade.steps.step import Leg
 
 _NAME = re.compile(r'(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*')
@@ -43,6 +44,7 @@ def foresee_gates(
     compiled: Sequence[CompiledChange],
     open_target: Callable[[str], Target],
     root: Path,
+    settings: Settings,
 ) -> tuple[PlannedHazard, ...]:
     """What is not known of gates; raises Refused with every gate that could not be asked."""
     problems: list[Problem] = []
@@ -51,7 +53,7 @@ def foresee_gates(
         place = place_of(point, legs)
         for entry in entries if place is not None else ():
             assert isinstance(entry.body, Gate)
-            foresight = ServerForesight(migration, entry, str(place), legs, compiled, open_target, root)
+            foresight = ServerForesight(migration, entry, str(place), legs, compiled, open_target, root, settings)
             try:
                 entry.body.foresee(foresight)
             except (GateError, SpecError) as refused:
@@ -73,6 +75,7 @@ class ServerForesight:
     compiled: Sequence[CompiledChange]
     open_target: Callable[[str], Target]
     root: Path
+    settings: Settings
     hazards: list[PlannedHazard] = field(default_factory=list[PlannedHazard])
 
     @property

@@ -14,6 +14,7 @@ from crossfade.spec.calendar import Freeze
 from crossfade.spec.databases import FILE as DATABASES_FILE
 from crossfade.spec.document import read_document
 from crossfade.spec.errors import SpecError, did_you_mean
+from crossfade.spec.flags import Flags
 from crossfade.spec.validation import validated
 from crossfade.spec.values import SpecModel
 
@@ -31,6 +32,7 @@ class Settings(SpecModel):
     override: OverrideRule | None = Field(
         default=None, description="Who may override gates of specs that do not say who; default: nobody."
     )
+    flags: Flags | None = Field(default=None, description="Whom gates ask for feature flags.")
 
 
 def load_settings(path: Path, databases: Collection[str]) -> Settings:
