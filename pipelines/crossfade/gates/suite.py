@@ -9,7 +9,8 @@ from pydantic import Field
 from crossfade.gates._failure import asking
 from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError
 from crossfade.gates.expectations import Suite, load_suite, suite_path
-from crossfade.gates.expectations.subject import check_columns, rows_of, subject_of
+from crossfade.gates.expectations.elsewhere import comparisons, rows_there, with_other_rows
+from crossfade.gates.expectations.subject import check_columns, check_columns_there, rows_of, subject_of
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.values import MigrationId
 
@@ -36,7 +37,7 @@ class SuiteGate(Gate):
         # Here, because it imports Great Expectations: seconds.
         from crossfade.gates.expectations.run import run
 
-        report = run(suite, subject, context.url[database])
+        report = run(with_other_rows(suite, context.open), subject, context.url[database])
         return Answer("holds" if report.holds else "waits", report.reason, evidence=report.evidence)
 
     def foresee(self, foresight: Foresight) -> None:
@@ -54,6 +55,11 @@ class SuiteGate(Gate):
         columns = foresight.columns(rows.as_string(None), database, suite.where)
         if columns is not None:
             check_columns(suite, [column.name for column in columns])
+        for expected in comparisons(suite):
+            there = rows_there(expected).as_string(None)
+            found = foresight.columns(there, expected.arguments["database"], expected.where)
+            if found is not None:
+                check_columns_there(suite, expected, [column.name for column in found])
 
     def _load(self, context: GateContext) -> Suite:
         try:

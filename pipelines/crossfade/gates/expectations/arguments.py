@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AfterValidator, Field, create_model
 
-from crossfade.gates._query import check_query_of_batch
+from crossfade.gates._query import Query, check_query_of_batch
 from crossfade.gates.expectations.names import check_table, check_type
 from crossfade.spec.fragment import Expression
 from crossfade.spec.values import SpecModel
@@ -92,6 +92,8 @@ def _text(schema: Schema) -> Any:
             return Expression
         case "sql-query":
             return Annotated[str, AfterValidator(check_query_of_batch)]
+        case "sql-select":
+            return Query
         case "sql-type":
             return Annotated[str, AfterValidator(check_type)]
         case "table":

@@ -15,13 +15,15 @@ Schema = dict[str, Any]
 
 FILE = Path(__file__).with_name("known.json")
 
-# Keys of every expectation that a suite does not have: how results are kept, which rows are looked at (that is
-# `query` in a suite), and the two that arguments.py adds to each.
+# Keys that a suite does not have: of every expectation, how results are kept, which rows are looked at (that is
+# `query` in a suite), and the two that arguments.py adds to each; of our own, what the engine gives.
 _LEFT_OUT = {
+    "batch",
     "batch_id",
     "catch_exceptions",
     "condition_parser",
     "description",
+    "found",
     "id",
     "library_metadata",
     "meta",
@@ -50,7 +52,10 @@ _KEPT = (
 )
 # Where the schema of Great Expectations, made for its forms, says less or more than what it takes.
 _CORRECTED: Schema = {
+    "expression": {"type": "string", "format": "sql-expression"},
     "parent_table": {"type": "string", "format": "table"},
+    "query": {"type": "string", "format": "sql-select"},
+    "table": {"type": "string", "format": "table"},
     "to": {"type": "string", "format": "sql-expression"},
     "type_": {
         "description": "The type as in SQL: bigint, varchar(20), timestamptz.",
@@ -63,6 +68,7 @@ _CORRECTED: Schema = {
         "minItems": 1,
         "items": {"type": "string", "format": "sql-type"},
     },
+    "up": {"type": "string", "format": "sql-expression"},
     "unexpected_rows_query": {
         "description": "What finds the rows that should not be there; {batch} stands for the suite's rows.",
         "type": "string",

@@ -15,6 +15,7 @@ _LONGEST_QUERY = 100
 # These observe how many there are, what share, or a type's name. What others observe, such as a maximum, is a
 # row's value.
 _OBSERVES_NO_VALUE = {
+    "expect_rows_to_match_another_database",
     "expect_column_proportion_of_non_null_values_to_be_between",
     "expect_column_proportion_of_unique_values_to_be_between",
     "expect_column_type_to_be",
@@ -82,6 +83,14 @@ class Outcome:
                 return f"{rows} have a {columns} that {parent} does not have{mostly}"
             case "expect_columns_to_agree":
                 return f"{rows} have another {columns} than {arguments['to']}{mostly}"
+            case "expect_backfill_to_be_complete":
+                return f"{rows} have no {columns} where {arguments['up']} has a value{mostly}"
+            case "expect_no_duplicates_under":
+                return f"{rows} repeat another one's {arguments['expression']}{mostly}"
+            case "expect_distribution_to_be_unchanged":
+                return f"{rows} have a {columns} that is not as frequent under {arguments['to']}{mostly}"
+            case "expect_rows_to_match_another_database":
+                return f"the rows are not those of {arguments['database']}: {self.observed}"
             case "unexpected_rows_expectation":
                 query = shorten(arguments["unexpected_rows_query"], _LONGEST_QUERY, placeholder=" ...")
                 return f"{self.unexpected or 0:,} rows are found by {query}"

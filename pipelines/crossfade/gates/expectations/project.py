@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from crossfade.errors import Position, Problem
-from crossfade.gates.expectations.suite import FOLDER, load_suite
+from crossfade.gates.expectations.suite import COMPARES, FOLDER, load_suite
 from crossfade.spec.databases import FILE as DATABASES_FILE
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.model import Migration
@@ -28,16 +28,18 @@ def checked_suites(root: Path, databases: Collection[str] | None = None) -> tupl
         except SpecError as error:
             problems += error.problems
             continue
-        database = suite.head.database
-        if database is not None and databases is not None and database not in databases:
-            problems.append(
-                Problem(
-                    f"`{database}` is no database of this project",
-                    Position(path),
-                    f"databases are named in {DATABASES_FILE}",
-                    did_you_mean(database, databases),
-                )
+        named = [(suite.head.database, Position(path))]
+        named += [(each.arguments["database"], each.where) for each in suite.expectations if each.name == COMPARES]
+        problems += [
+            Problem(
+                f"`{database}` is no database of this project",
+                where,
+                f"databases are named in {DATABASES_FILE}",
+                did_you_mean(database, databases),
             )
+            for database, where in named
+            if database is not None and databases is not None and database not in databases
+        ]
     return tuple(problems)
 
 

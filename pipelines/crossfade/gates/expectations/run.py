@@ -80,6 +80,8 @@ def _configuration(expected: Expected, subject: Subject) -> ExpectationConfigura
         rows = f"WITH {_BATCH} AS NOT MATERIALIZED ({subject.source}\n)"
         arguments["unexpected_rows_query"] = f"{rows} SELECT * FROM ({query}\n) AS unexpected_rows"
         name = own.IN_PLACE_OF[name].expectation_type
+    if name == own.ExpectDistributionToBeUnchanged.expectation_type:
+        arguments["batch"] = subject.source
     return ExpectationConfiguration(type=name, kwargs=arguments)
 
 

@@ -14,7 +14,7 @@ from crossfade.composing import sql
 from crossfade.errors import Problem
 from crossfade.gates._gate import GateError
 from crossfade.gates.expectations.names import relation
-from crossfade.gates.expectations.suite import Suite
+from crossfade.gates.expectations.suite import Expected, Suite
 from crossfade.spec.errors import did_you_mean
 from crossfade.spec.fragment import trusted
 
@@ -119,16 +119,29 @@ def _escaped(value: str) -> str:
 
 def check_columns(suite: Suite, columns: Sequence[str]) -> None:
     """Raises GateError with every column that the suite reads and its rows do not have."""
+    whose = suite.head.table or "its query"
     problems = [
-        Problem(
-            f"suite {suite.name}: {suite.head.table or 'its query'} has no column {name}",
-            expected.where,
-            f"{expected.name} reads it",
-            did_you_mean(name, columns),
-        )
+        _no_column(suite, expected, whose, name, columns)
         for expected in suite.expectations
         for name in expected.reads
         if name not in columns
     ]
     if problems:
         raise GateError.of(problems)
+
+
+def check_columns_there(suite: Suite, expected: Expected, columns: Sequence[str]) -> None:
+    """Raises GateError with every column that the expectation compares and the other database does not have."""
+    whose = f"{expected.arguments.get('table', 'its query')} in {expected.arguments['database']}"
+    problems = [_no_column(suite, expected, whose, name, columns) for name in expected.columns if name not in columns]
+    if problems:
+        raise GateError.of(problems)
+
+
+def _no_column(suite: Suite, expected: Expected, whose: str, name: str, columns: Sequence[str]) -> Problem:
+    return Problem(
+        f"suite {suite.name}: {whose} has no column {name}",
+        expected.where,
+        f"{expected.name} reads it",
+        did_you_mean(name, columns),
+    )

@@ -20,6 +20,7 @@ from crossfade.spec.validation import validated
 from crossfade.spec.values import Duration, MigrationId, SpecModel
 
 FOLDER = "validations"
+COMPARES = "expect_rows_to_match_another_database"
 _PAGE = "docs/language.md#suites"
 
 # In these, the columns named are what is asked, not what is read.
@@ -149,6 +150,8 @@ def _expectations(document: Document, problems: list[Problem]) -> Iterator[Expec
             severity = arguments.pop("severity", "critical")
             if names[0].endswith("_between") and not arguments.keys() & {"min_value", "max_value"}:
                 problems.append(_unbounded(names[0], document.key(place)))
+            if names[0] == COMPARES and len(arguments.keys() & {"table", "query"}) != 1:
+                problems.append(_without_rows(document.key(place)))
             yield Expected(names[0], arguments, severity, document.key(place))
 
 
@@ -159,6 +162,15 @@ def _unknown(name: str, where: Position) -> Problem:
         where,
         f"they are those of Great Expectations that ask PostgreSQL: {_PAGE}",
         f"did you mean `{guess}`?" if guess else "see the names there",
+    )
+
+
+def _without_rows(where: Position) -> Problem:
+    return Problem(
+        f"`{COMPARES}` looks at a `table` or at a `query` there, one of the two",
+        where,
+        "it compares the suite's rows with those",
+        "give the one that has the rows",
     )
 
 
