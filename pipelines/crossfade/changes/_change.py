@@ -41,12 +41,16 @@ class Hazard:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Lineage: which columns a column is made from, and how."""
+    """Lineage: which columns a column is made from, and how.
+
+    of: the table of the sources, where they are of another one.
+    """
 
     table: Name
     column: str
     sources: tuple[str, ...]
     expression: str
+    of: Name | None = None
 
 
 @dataclass(frozen=True)

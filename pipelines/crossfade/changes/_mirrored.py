@@ -164,7 +164,7 @@ def kept_in_step(moved: Moved, before: AnyStep, *, hazards: tuple[Hazard, ...]) 
             ),
             prepared_hazard(table, "warning", "after retire and drop"),
         ),
-        maps=tuple(Mapped(right, there, (here,), here) for here, there in moved.columns.items()),
+        maps=tuple(Mapped(right, there, (here,), here, table.name) for here, there in moved.columns.items()),
     )
 
 

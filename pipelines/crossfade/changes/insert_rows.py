@@ -125,7 +125,7 @@ class InsertRows(Change):
             )
         self._check(context, table, source)
         maps = tuple(
-            Mapped(table.name, name, tuple(sorted(value.columns(source.name.name))), value.text)
+            Mapped(table.name, name, tuple(sorted(value.columns(source.name.name))), value.text, source.name)
             for name, value in self.values.items()
         )
         return Compiled(steps=made.by_and_by(source, self.each, self.values, self.where), hazards=hazards, maps=maps)

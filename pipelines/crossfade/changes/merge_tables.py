@@ -189,7 +189,7 @@ class MergeTables(Change):
                 *named_in_functions(context, table, "from retire on it fails where it means this table"),
             ),
             maps=(
-                *(Mapped(kept.name, there, (here,), here) for there, here in columns.items()),
+                *(Mapped(kept.name, there, (here,), here, table.name) for there, here in columns.items()),
                 *(each.mapped(key) for each in found),
             ),
         )

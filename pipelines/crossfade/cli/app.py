@@ -22,6 +22,7 @@ from crossfade.cli import (
     dev,
     explain,
     init,
+    metrics,
     new,
     pause,
     plan,
@@ -117,7 +118,13 @@ _PANELS = {
         "rollback": rollback.rollback,
         "purge": purge.purge,
     },
-    "Look": {"status": status.status, "conflicts": conflicts.conflicts, "usage": usage.usage, "audit": audit.commands},
+    "Look": {
+        "status": status.status,
+        "conflicts": conflicts.conflicts,
+        "usage": usage.usage,
+        "audit": audit.commands,
+        "metrics": metrics.metrics,
+    },
     "Tools": {"dev": dev.dev, "schema": schema.schema, "version": version},
 }
 _EXAMPLES = {
@@ -132,6 +139,7 @@ _EXAMPLES = {
     "purge": "crossfade purge\n\ncrossfade purge normalize_emails --yes --json",
     "conflicts": "crossfade conflicts normalize_emails\n\ncrossfade conflicts normalize_emails --values --json",
     "usage": "crossfade usage users.email --for 7d\n\ncrossfade usage sample",
+    "metrics": "crossfade metrics\n\ncrossfade metrics --listen 127.0.0.1:9464",
     "schema": "crossfade schema > migration.schema.json\n\ncrossfade schema --write docs",
     "dev": "crossfade dev --port 3001",
 }

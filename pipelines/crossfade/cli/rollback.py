@@ -44,6 +44,7 @@ def rollback(
     from crossfade.execute import Runner
     from crossfade.execute.frozen import thaw
     from crossfade.execute.going_on import command_to_go_on
+    from crossfade.telemetry import reported
 
     if not yes and not is_conversation():
         raise UsageError("nobody can be asked here whether to take it back", fix="say --yes")
@@ -59,7 +60,7 @@ def rollback(
     end_in_order_on_sigterm()
     told = narrator(as_json=False)
     with told.at_work():
-        outcome = Runner(project, told.hear).rollback(name, to=to, settled=settled)
+        outcome = Runner(project, reported(project, told.hear)).rollback(name, to=to, settled=settled)
     if outcome.ended == "paused":
         typer.echo(f"{name} is paused on its way back: {command_to_go_on(name, 'undoing', to)} goes on")
         return

@@ -18,6 +18,7 @@ from crossfade.report import print_summary
 from crossfade.spec import Migration, Project
 from crossfade.spec.model import STAGES
 from crossfade.steps.step import Leg
+from crossfade.telemetry import reported
 
 # From here on the old values go out of step, or go: an undo is no more instant and complete.
 _DESTRUCTIVE = ("archive", "drop")
@@ -37,7 +38,7 @@ class Run:
         self._asks = asks
         self._as_json = as_json
         self._narrator = narrator(as_json=as_json)
-        self._runner = Runner(project, self._narrator.hear)
+        self._runner = Runner(project, reported(project, self._narrator.hear))
         self._complete: set[str] = set()
 
     def named(self, migrations: Sequence[Migration]) -> None:

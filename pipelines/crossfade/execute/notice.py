@@ -5,8 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crossfade.errors import CrossfadeError
 from crossfade.gates import Answer
+from crossfade.plan import Plan
 from crossfade.steps.step import AnyStep
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A runner has the leases and begins. back: it takes back."""
+
+    plan: Plan
+    back: bool
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """ended: how, as the outcome says; None: it was stopped, or refused or failed for the reason in `failure`."""
+
+    ended: str | None
+    failure: CrossfadeError | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,9 @@ class GateAnswered:
 
 
 Notice = (
-    LegStarted
+    RunStarted
+    | RunEnded
+    | LegStarted
     | LegPassed
     | LegUndone
     | StepStarted

@@ -28,7 +28,7 @@ from crossfade.execute.fault import from_environment
 from crossfade.execute.frozen import thaw
 from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.going_on import command_to_go_on
-from crossfade.execute.notice import Listener, Reconnecting, ignore
+from crossfade.execute.notice import Listener, Reconnecting, RunEnded, RunStarted, ignore
 from crossfade.execute.saga import Saga
 from crossfade.execute.session import DatabaseUnreachable, open_session
 from crossfade.execute.site import Site
@@ -108,7 +108,7 @@ class Runner:
                 )
             if record.state == "complete":
                 return Outcome(plan.migration, "complete")
-            return self._forward(plan, sites, last)
+            return self._told(plan, back=False, act=lambda: self._forward(plan, sites, last))
 
     def look(self, migration: Migration) -> Next:
         """What a started migration would do next and what it waits for; asks its gates and does nothing else."""
@@ -160,7 +160,19 @@ class Runner:
                 site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
                 if site.ledger.paused(plan.migration):
                     site.ledger.resume(plan.migration, {"because": "it is taken back"})
-            return self._back(plan, sites, stays)
+            return self._told(plan, back=True, act=lambda: self._back(plan, sites, stays))
+
+    def _told(self, plan: Plan, *, back: bool, act: Callable[[], Outcome]) -> Outcome:
+        self.listen(RunStarted(plan, back))
+        outcome: Outcome | None = None
+        failure: CrossfadeError | None = None
+        try:
+            return (outcome := act())
+        except CrossfadeError as error:
+            failure = error
+            raise
+        finally:
+            self.listen(RunEnded(outcome.ended if outcome is not None else None, failure))
 
     def _forward(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
         saga = self._saga(plan, sites)

@@ -29,6 +29,7 @@ from crossfade.orchestrate.standing import Standing, read_standing
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import EXPAND, Leg
+from crossfade.telemetry import reported
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Turn:
     def _advance(self, context: AssetExecutionContext) -> MaterializeResult[Any] | None:
         own = leg_key(self.migration, self.leg)
         ear = Ear(context.log, lambda measured: context.log_event(AssetObservation(own, metadata=measured)))
-        runner = Runner(self.project, ear, holder=holder_of(context.run.run_id))
+        runner = Runner(self.project, reported(self.project, ear), holder=holder_of(context.run.run_id))
         try:
             outcome = runner.advance(self.migration, through=str(self.leg))
         except CrossfadeError:

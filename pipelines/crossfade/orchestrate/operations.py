@@ -16,6 +16,7 @@ from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.refusals import Patience, told_in_words
 from crossfade.spec import Project
+from crossfade.telemetry import reported
 
 
 class Chosen(Config):
@@ -48,7 +49,8 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
     def roll_back(context: OpExecutionContext, config: Back) -> None:
         with told_in_words(context.log, context.retry_number, patience):
             name = _chosen(context, config)
-            runner = Runner(project, _tell_undone(context, project, name), holder=holder_of(context.run_id))
+            told = reported(project, _tell_undone(context, project, name))
+            runner = Runner(project, told, holder=holder_of(context.run_id))
             outcome = runner.rollback(name, to=config.to, evidence=_evidence(context, config))
             if outcome.ended == "paused":
                 context.log.info(f"{name} was paused on its way back; run this job again to go on")

@@ -243,7 +243,12 @@ def _hazards_of_changes(compiled: list[CompiledChange]) -> Iterable[PlannedHazar
 def _lineage(compiled: list[CompiledChange]) -> list[Lineage]:
     return [
         Lineage(
-            database=change.database, table=str(m.table), column=m.column, sources=m.sources, expression=m.expression
+            database=change.database,
+            table=str(m.table),
+            column=m.column,
+            sources=m.sources,
+            expression=m.expression,
+            of=str(m.of) if m.of is not None else None,
         )
         for change in compiled
         for m in change.result.maps

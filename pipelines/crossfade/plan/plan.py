@@ -38,13 +38,17 @@ class PlannedHazard(Data):
 
 
 class Lineage(Data):
-    """A column, what it is made from, and how."""
+    """A column, what it is made from, and how.
+
+    of: the table of the sources, where they are of another one.
+    """
 
     database: str
     table: str
     column: str
     sources: tuple[str, ...]
     expression: str
+    of: str | None = None
 
 
 class VersionViews(Data):

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from crossfade.errors import CrossfadeError
-from crossfade.execute import GateAnswered, Notice, Outcome
+from crossfade.execute import GateAnswered, Notice, Outcome, RunEnded, RunStarted
 from crossfade.gates import Answer
 from crossfade.spec import Migration
 from crossfade.steps.step import StepBase
@@ -31,6 +31,8 @@ class JsonLines:
         return nullcontext()
 
     def hear(self, notice: Notice) -> None:
+        if isinstance(notice, RunStarted | RunEnded):
+            return  # who began it tells both
         fields = {field.name: _plain(getattr(notice, field.name)) for field in dataclasses.fields(notice)}
         if isinstance(notice, GateAnswered):
             fields |= fields.pop("answer")

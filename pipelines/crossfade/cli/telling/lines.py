@@ -22,6 +22,8 @@ from crossfade.execute import (
     Progress,
     Reconnecting,
     Retrying,
+    RunEnded,
+    RunStarted,
     StepFinished,
     StepStarted,
 )
@@ -64,6 +66,8 @@ class Lines:
                 typer.echo(f"  {wording.reconnecting(notice)}")
             case GateAnswered():
                 typer.echo(f"  {wording.answered(notice)}")
+            case RunStarted() | RunEnded():
+                pass  # who began it tells both
 
     def ended(self, outcome: Outcome) -> None:
         for line in wording.ended(outcome):

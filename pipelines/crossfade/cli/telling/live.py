@@ -24,6 +24,8 @@ from crossfade.execute import (
     Progress,
     Reconnecting,
     Retrying,
+    RunEnded,
+    RunStarted,
     StepFinished,
     StepStarted,
 )
@@ -80,6 +82,8 @@ class Live:
                 self._line(wording.reconnecting(notice), "yellow", indent=1)
             case GateAnswered():
                 self._line(wording.answered(notice), _ANSWERED[notice.answer.state], indent=1)
+            case RunStarted() | RunEnded():
+                pass  # who began it tells both
 
     def ended(self, outcome: Outcome) -> None:
         for line in wording.ended(outcome):
