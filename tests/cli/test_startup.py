@@ -40,7 +40,9 @@ def modules(*arguments: str) -> set[str]:
     return set(json.loads(process.stderr.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("command", [("check",), ("status",), ("plan", "m"), ("audit", "verify"), ("conflicts", "m")])
+@pytest.mark.parametrize(
+    "command", [("check",), ("status",), ("why", "m"), ("plan", "m"), ("audit", "verify"), ("conflicts", "m")]
+)
 def test_a_command_that_needs_neither_imports_neither_dagster_nor_great_expectations(
     scene: Scene, call: Call, command: tuple[str, ...]
 ) -> None:

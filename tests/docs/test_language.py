@@ -55,6 +55,7 @@ SECTIONS = MAPPINGS | KINDS
 LEFT_OUT = {"gates": {"plain"}}
 SPELLED = {"migration": {"backfill": "its own", "locks": "its own", "contract": "its own"}} | {
     "backfill": {"pause_when": "its own"},
+    "project": {"contract": "its own"},
     "contract": {"stages": "`retire`, `archive`, `drop`"},
 }
 _ROW = re.compile(r"^\| `([^`]+)` \| (.*?) \|", re.MULTILINE)

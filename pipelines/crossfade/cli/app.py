@@ -32,6 +32,7 @@ from crossfade.cli import (
     status,
     up,
     usage,
+    why,
 )
 from crossfade.cli.failure import INTERRUPTED, UNREAD, tell_defect, tell_interrupted, told
 from crossfade.cli.terminal import leave_closed_pipe
@@ -120,6 +121,7 @@ _PANELS = {
     },
     "Look": {
         "status": status.status,
+        "why": why.why,
         "conflicts": conflicts.conflicts,
         "usage": usage.usage,
         "audit": audit.commands,
@@ -137,6 +139,7 @@ _EXAMPLES = {
     "up": "crossfade up\n\ncrossfade up normalize_emails --phase validate\n\ncrossfade up --yes --json",
     "rollback": "crossfade rollback normalize_emails\n\ncrossfade rollback normalize_emails --to validate",
     "purge": "crossfade purge\n\ncrossfade purge normalize_emails --yes --json",
+    "why": "crossfade why normalize_emails\n\ncrossfade why normalize_emails --ask --json",
     "conflicts": "crossfade conflicts normalize_emails\n\ncrossfade conflicts normalize_emails --values --json",
     "usage": "crossfade usage users.email --for 7d\n\ncrossfade usage sample",
     "metrics": "crossfade metrics\n\ncrossfade metrics --listen 127.0.0.1:9464",

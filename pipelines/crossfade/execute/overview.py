@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 
 from crossfade.execute.blockers import blocking
 from crossfade.execute.notice import Blocker
+from crossfade.execute.overdue import longest_soaks
 from crossfade.ledger import GateRecord, Ledger, LegRecord
 from crossfade.ledger.lease import session_name
 from crossfade.ledger.records import MigrationState
@@ -36,7 +37,7 @@ SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases
 _PATHS = """
 SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 'phase'::text) ORDER BY place)
               FROM pg_catalog.jsonb_array_elements(plan -> 'legs'::text) WITH ORDINALITY AS legs(leg, place)) AS legs,
-       plan -> 'versions'::text
+       plan -> 'versions'::text, plan -> 'gates'::text
   FROM crossfade.migration WHERE id = ANY(%s)"""
 
 _LEGS = """
@@ -134,6 +135,7 @@ class Overview:
     """One ledger's view; all but `migrations` and `begun` hold unfinished ones only.
 
     begun: those of which something is done. paths: the legs of a migration's plan, in order.
+    soaks: the longest at each point of it.
     legs: those that have begun, by name.
     versions: the tables that each version sees by views. gates: the answers that do not hold, or only by an override.
     blockers: who holds what the migration waits for, now or at its last attempt.
@@ -142,6 +144,7 @@ class Overview:
     migrations: dict[str, KnownMigration]
     begun: frozenset[str]
     paths: dict[str, tuple[str, ...]]
+    soaks: dict[str, dict[str, timedelta]]
     versions: dict[str, tuple[VersionViews, ...]]
     legs: dict[str, dict[str, LegRecord]]
     gates: dict[str, tuple[GateRecord, ...]]
@@ -149,7 +152,7 @@ class Overview:
     blockers: dict[str, tuple[Blocker, ...]]
 
 
-NOTHING = Overview({}, frozenset(), {}, {}, {}, {}, {}, {})
+NOTHING = Overview({}, frozenset(), {}, {}, {}, {}, {}, {}, {})
 
 
 def read_overview(connection: psycopg.Connection[Any], migrations: Collection[str], *, others: bool) -> Overview:
@@ -176,12 +179,14 @@ def read_overview(connection: psycopg.Connection[Any], migrations: Collection[st
         steps[migration] = (*steps.get(migration, ()), step)
     paths: dict[str, tuple[str, ...]] = {}
     versions: dict[str, tuple[VersionViews, ...]] = {}
-    for migration, path, shown in rows(_PATHS):
+    soaks: dict[str, dict[str, timedelta]] = {}
+    for migration, path, shown, planned in rows(_PATHS):
         paths[migration] = tuple(path or ())
+        soaks[migration] = longest_soaks(planned or ())
         versions[migration] = tuple(VersionViews.model_validate(each) for each in shown or ())
     blockers = {migration: tuple(Blocker(**each) for each in found or ()) for migration, found in rows(_HELD_UP)}
     blockers |= _blocking_now(connection, known)
-    return Overview({each.id: each for each in known}, begun, paths, versions, legs, gates, steps, blockers)
+    return Overview({each.id: each for each in known}, begun, paths, soaks, versions, legs, gates, steps, blockers)
 
 
 def _blocking_now(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import psycopg
@@ -15,6 +15,7 @@ from crossfade.errors import CrossfadeError
 from crossfade.execute.check import said_found
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Blocker
+from crossfade.execute.overdue import is_overdue
 from crossfade.execute.overview import NOTHING, KnownMigration, OpenStep, Overview, read_overview
 from crossfade.execute.session import DatabaseUnreachable, reading
 from crossfade.execute.starting import is_edited
@@ -51,6 +52,8 @@ class MigrationStatus:
     overridden: the gates that were passed because people overrode them.
     waits_for: one sentence; empty when nothing is waited for.
     since: when what `state` says began, where that is known.
+    could_begin: of a contract stage that waits, when the one before it had passed and the soaks were over.
+    is_overdue: that is longer ago than `contract.warn_after`.
     lost_holder: who worked on it until their lease ran out: they let go of it when they end in order.
     blockers: who holds the lock it waits for now, or did when it was last tried.
     search_paths: while versions see tables by views.
@@ -71,6 +74,8 @@ class MigrationStatus:
     overridden: tuple[GateRecord, ...] = ()
     waits_for: str = ""
     since: datetime | None = None
+    could_begin: datetime | None = None
+    is_overdue: bool = False
     holder: str | None = None
     lost_holder: str | None = None
     blockers: tuple[Blocker, ...] = ()
@@ -87,23 +92,28 @@ def read_status(project: Project) -> tuple[MigrationStatus, ...]:
     """
     views = _read_all(project, list(project.databases), project.migrations, others=True)
     statuses = (*_statuses(project.migrations, views), *_without_spec(project, views))
-    return tuple(_as_of_now(status, project.settings) for status in statuses)
+    return _all_as_of_now(project, statuses)
 
 
 def status_of(project: Project, migrations: Sequence[Migration]) -> tuple[MigrationStatus, ...]:
     """The status of each of these migrations of the project."""
     names = dict.fromkeys(name for migration in migrations for name in databases_of(migration))
     statuses = _statuses(migrations, _read_all(project, list(names), migrations, others=False))
-    return tuple(_as_of_now(status, project.settings) for status in statuses)
+    return _all_as_of_now(project, statuses)
 
 
-def _as_of_now(status: MigrationStatus, settings: Settings) -> MigrationStatus:
+def _all_as_of_now(project: Project, statuses: Iterable[MigrationStatus]) -> tuple[MigrationStatus, ...]:
+    specs = {migration.id: migration for migration in project.migrations}
+    return tuple(_as_of_now(status, specs.get(status.id), project.settings) for status in statuses)
+
+
+def _as_of_now(status: MigrationStatus, spec: Migration | None, settings: Settings) -> MigrationStatus:
     """Without the times that rest on freezes which the project no longer has: those gates are to be asked again."""
     waiting = [
         replace(gate, holds_at=None) if rests_on_others(gate.evidence, settings, status.databases) else gate
         for gate in status.waiting
     ]
-    return replace(status, waiting=tuple(waiting))
+    return replace(status, waiting=tuple(waiting), is_overdue=is_overdue(status.could_begin, spec, settings))
 
 
 def _statuses(migrations: Iterable[Migration], views: Mapping[str, View]) -> tuple[MigrationStatus, ...]:
@@ -247,14 +257,18 @@ def _unfinished(
         return replace(blank, state="undoing", leg=leg, phase=_phase(leg), waits_for=waits_for)
     leg = next((leg for leg in path if leg not in begun or begun[leg].passed_at is None), None)
     record = begun.get(leg) if leg is not None else None
-    status = replace(blank, leg=leg, phase=_phase(leg))
+    moment = "after" if record is not None and record.finished_at is not None else "before"
+    passed = [each.passed_at for each in begun.values() if each.passed_at is not None]
+    could_begin = None
+    if _phase(leg) == "contract" and known.holder is None and passed:
+        could_begin = max(passed) + home.soaks[known.id].get(f"before {leg}", timedelta(0))
+    status = replace(blank, leg=leg, phase=_phase(leg), could_begin=could_begin)
     if known.paused_at is not None:
         waits_for = f"{known.paused_by} to resume it: `crossfade resume {known.id}`"
         return replace(status, state="paused", waits_for=waits_for, since=known.paused_at)
     if known.holder is not None:
         pressure = "; ".join(step.waits_for for step in steps if step.waits_for)
         return replace(status, state="running", waits_for=pressure, since=record.started_at if record else None)
-    moment = "after" if record is not None and record.finished_at is not None else "before"
     gates = tuple(
         gate for gate in home.gates.get(known.id, ()) if gate.state != "holds" and gate.point == f"{moment} {leg}"
     )
@@ -262,7 +276,6 @@ def _unfinished(
         waits_for = "; ".join(f"{gate.gate}: {gate.reason}" for gate in gates)
         since = min(gate.since for gate in gates)
         return replace(status, state="waiting", waiting=gates, waits_for=waits_for, since=since)
-    passed = [each.passed_at for each in begun.values() if each.passed_at is not None]
     since = record.started_at if record is not None else max(passed, default=None)
     ended = f", which ended at: {step.title}" if (step := next(iter(steps), None)) and step.title else ""
     waits_for = f"a runner: {command_to_go_on(known.id, known.state)} goes on{ended}"

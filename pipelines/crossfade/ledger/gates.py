@@ -38,13 +38,14 @@ class Gates(Events):
         evidence: Mapping[str, Any],
         overridden: bool = False,
     ) -> None:
-        """The gate's answer now; an event when it differs from the one before.
+        """The gate's answer now; an event when its state, or when it may hold, differs from the one before.
 
         overridden: that it holds is what people said who may, not what it asks.
         """
         with self.connection.transaction():
             before = self.connection.execute(
-                "SELECT state, reason FROM crossfade.gate WHERE migration = %s AND point = %s AND gate = %s FOR UPDATE",
+                "SELECT state, holds_at FROM crossfade.gate"
+                " WHERE migration = %s AND point = %s AND gate = %s FOR UPDATE",
                 (migration, point, gate),
             ).fetchone()
             self.connection.execute(
@@ -57,9 +58,15 @@ ON CONFLICT (migration, point, gate) DO UPDATE
        since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE pg_catalog.now() END""",
                 (migration, point, gate, state, reason, holds_at, Jsonb(dict(evidence))),
             )
-            if before is None or before[0] != state:
+            if before != (state, holds_at):
                 self.event(
                     migration,
                     "gate overridden" if overridden else f"gate {state}",
-                    {"point": point, "gate": gate, "reason": reason, "evidence": dict(evidence)},
+                    {
+                        "point": point,
+                        "gate": gate,
+                        "reason": reason,
+                        "holds_at": holds_at.isoformat() if holds_at is not None else None,
+                        "evidence": dict(evidence),
+                    },
                 )

@@ -3,5 +3,15 @@
 from crossfade.report.plan import plan_json, plan_markdown, print_plan
 from crossfade.report.status import print_status, status_json
 from crossfade.report.summary import print_summary
+from crossfade.report.why import print_why, why_json
 
-__all__ = ["plan_json", "plan_markdown", "print_plan", "print_status", "print_summary", "status_json"]
+__all__ = [
+    "plan_json",
+    "plan_markdown",
+    "print_plan",
+    "print_status",
+    "print_summary",
+    "print_why",
+    "status_json",
+    "why_json",
+]

@@ -54,7 +54,7 @@ def print_status(statuses: Iterable[MigrationStatus], console: Console) -> None:
 
 def status_json(statuses: Iterable[MigrationStatus]) -> list[dict[str, Any]]:
     """The statuses as data to be written as JSON; moments are ISO 8601."""
-    return [_plain(dataclasses.asdict(status)) for status in statuses]
+    return [plain(dataclasses.asdict(status)) for status in statuses]
 
 
 def _print_lines(status: MigrationStatus, now: datetime, console: Console) -> None:
@@ -85,11 +85,25 @@ def _progress(status: MigrationStatus) -> str:
 def _waits_for(status: MigrationStatus, now: datetime) -> Text:
     working = f"{status.holder} works on it" if status.holder else ""
     held = (f"held by {blocker}" for blocker in status.blockers)
-    told = (status.waits_for or working, *held, *_overridden(status), *_paths(status), _kept(status, now))
+    told = (
+        status.waits_for or working,
+        said_overdue(status, now),
+        *held,
+        *_overridden(status),
+        *_paths(status),
+        _kept(status, now),
+    )
     words = Text("\n".join(filter(None, told)))
     if status.problem:
         words = Text("\n").join([*([words] if words else []), Text(status.problem, style="red")])
     return words
+
+
+def said_overdue(status: MigrationStatus, now: datetime) -> str:
+    """That its contract waits too long; empty when it does not."""
+    if not status.is_overdue or status.could_begin is None:
+        return ""
+    return f"it waits too long: {status.leg} could have begun {said_ago(status.could_begin, now)}"
 
 
 def _overridden(status: MigrationStatus) -> Iterator[str]:
@@ -109,12 +123,13 @@ def _kept(status: MigrationStatus, now: datetime) -> str:
     return f"old values kept until {said_moment(status.kept_until)}{over}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Data of ours as JSON takes it."""
     match value:
         case dict():
-            return {key: _plain(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
+            return {key: plain(each) for key, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
         case list() | tuple():
-            return [_plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+            return [plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
         case datetime():
             return value.isoformat()
         case CrossfadeError():

@@ -113,6 +113,11 @@ class Contract(SpecModel):
     """The staged contraction."""
 
     window: Window | None = None
+    warn_after: Duration | None = Field(
+        default=None,
+        description="A stage that could have begun longer ago than this is told as waiting too long.",
+        examples=["30d"],
+    )
     stages: tuple[dict[str, StageOptions | None], ...] = Field(
         default=({"retire": None}, {"archive": None}, {"drop": None}),
         min_length=1,

@@ -16,9 +16,19 @@ from crossfade.spec.document import read_document
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.flags import Flags
 from crossfade.spec.validation import validated
-from crossfade.spec.values import SpecModel
+from crossfade.spec.values import Duration, SpecModel
 
 FILE = "crossfade.yaml"
+
+
+class ContractDefaults(SpecModel):
+    """What holds for the contract of specs that do not say otherwise."""
+
+    warn_after: Duration | None = Field(
+        default=None,
+        description="A stage that could have begun longer ago than this is told as waiting too long.",
+        examples=["30d"],
+    )
 
 
 class Settings(SpecModel):
@@ -31,6 +41,9 @@ class Settings(SpecModel):
     )
     override: OverrideRule | None = Field(
         default=None, description="Who may override gates of specs that do not say who; default: nobody."
+    )
+    contract: ContractDefaults = Field(
+        default=ContractDefaults(), description="What holds for specs that do not say otherwise."
     )
     flags: Flags | None = Field(default=None, description="Whom gates ask for feature flags.")
 
