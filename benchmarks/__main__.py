@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, clients, definitions, live, small
+from benchmarks import backfill, clients, definitions, live, small, suites
 from benchmarks.chart import draw
 from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
@@ -36,6 +36,7 @@ BENCHES: dict[str, Bench] = {
     "beside": backfill.beside_pgbench,
     "flat": backfill.flat,
     "load": lambda on, _rows, runs: definitions.loading(on, runs),
+    "suite": suites.ten_expectations,
     "tick": lambda on, _rows, runs: definitions.ticking(on, runs),
     "script": lambda on, _rows, runs: backfill.against_script(on, runs),
 }

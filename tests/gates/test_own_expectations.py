@@ -183,3 +183,24 @@ def test_what_could_not_be_asked_is_refused_without_a_database(tmp_path: Path, e
     assert words in problem.what
     assert problem.where is not None
     assert problem.where.line == 4
+
+
+@pytest.mark.parametrize(
+    ("head", "expectation", "words", "line"),
+    [
+        ("table: t", "expect_column_values_to_be_unique: {column: a}", "cannot be asked of a sample", 5),
+        ("query: SELECT 1 AS a", "expect_column_to_exist: {column: a}", "only of a `table` a sample can be taken", 1),
+    ],
+)
+def test_a_sample_that_would_mislead_is_refused(
+    tmp_path: Path, head: str, expectation: str, words: str, line: int
+) -> None:
+    (tmp_path / "validations").mkdir()
+    suite = f"suite: s\n{head}\nsample: 5000\nexpectations:\n  - {expectation}\n"
+    (tmp_path / "validations" / "s.yaml").write_text(suite)
+
+    (problem,) = checked_suites(tmp_path)
+
+    assert words in problem.what
+    assert problem.where is not None
+    assert problem.where.line == line

@@ -143,6 +143,55 @@ def test_a_suite_that_looked_at_nothing_holds_only_where_that_is_allowed(users: 
     assert allowed.state == "holds"
 
 
+def test_of_a_table_with_more_rows_a_sample_is_looked_at_and_the_answer_says_so(desk: Desk) -> None:
+    desk.sql("CREATE TABLE events (n int); INSERT INTO events SELECT generate_series(1, 50000); ANALYZE events")
+    expectation = "expect_columns_to_agree: {column: n, to: n}"
+
+    some = desk.ask_suite(expecting(expectation, subject="table: events", sample="10000"))
+    failing = desk.ask_suite(
+        expecting(expectation.replace("to: n", "to: '0'"), subject="table: events", sample="10000")
+    )
+    every = desk.ask_suite(expecting(expectation, subject="table: events", sample="50000"))
+
+    assert some.evidence["sample_of_rows"] == 50000
+    assert 2000 < some.evidence["rows"] < 25000
+    assert some.reason == (
+        f"users_baseline: all 1 expectations hold on {some.evidence['rows']:,} rows, a sample of about 50,000"
+    )
+    assert failing.reason.endswith(f"; looked at {failing.evidence['rows']:,} rows, a sample of about 50,000")
+    assert every.reason == "users_baseline: all 1 expectations hold on 50,000 rows"
+
+
+def test_a_sample_of_a_partitioned_table_is_of_all_its_partitions(desk: Desk) -> None:
+    desk.sql("CREATE TABLE events (n int) PARTITION BY RANGE (n)")
+    for part in range(3):
+        begin, end = part * 9000, part * 9000 + 9000
+        desk.sql(f"CREATE TABLE events_{part} PARTITION OF events FOR VALUES FROM ({begin}) TO ({end})")
+    desk.sql("INSERT INTO events SELECT generate_series(0, 26999); ANALYZE events")
+
+    answer = desk.ask_suite(
+        expecting("expect_columns_to_agree: {column: n, to: n}", subject="table: events", sample="5000")
+    )
+
+    assert answer.reason.endswith("rows, a sample of about 27,000")
+
+
+def test_every_query_of_a_suite_looks_at_the_same_sample(desk: Desk) -> None:
+    desk.sql("CREATE TABLE events AS SELECT n::text FROM generate_series(1, 50000) AS n; ANALYZE events")
+
+    answer = desk.ask_suite(
+        expecting(
+            "expect_columns_to_agree: {column: n, to: n}",
+            "expect_column_values_to_match_regex: {column: n, regex: .}",
+            "expect_column_values_to_not_be_null: {column: n}",
+            subject="table: events",
+            sample="10000",
+        )
+    )
+
+    assert {each["element_count"] for each in answer.evidence["expectations"]} == {answer.evidence["rows"]}
+
+
 def test_rows_that_a_query_should_not_find_are_counted(users: Desk) -> None:
     answer = users.ask_suite(
         expecting(

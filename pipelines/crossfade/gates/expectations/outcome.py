@@ -104,11 +104,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run of a suite found. rows: how many rows it looked at."""
+    """What a run of a suite found. rows: how many rows it looked at. sampled: of about how many, where not at all."""
 
     suite: Suite
     rows: int
     outcomes: Sequence[Outcome]
+    sampled: int | None = None
 
     @property
     def holds(self) -> bool:
@@ -123,10 +124,12 @@ class Report:
         if broken:
             verb = "fails" if len(broken) == 1 else "fail"
             found = f"{len(broken)} of {all_of_them} expectations {verb}: {_listed(broken)}"
+            if self.sampled is not None:
+                found += f"; looked at {self._looked_at}"
         elif warnings:
-            found = f"{all_of_them - len(warnings)} of {all_of_them} expectations hold on {self.rows:,} rows"
+            found = f"{all_of_them - len(warnings)} of {all_of_them} expectations hold on {self._looked_at}"
         else:
-            found = f"all {all_of_them} expectations hold on {self.rows:,} rows"
+            found = f"all {all_of_them} expectations hold on {self._looked_at}"
         warned = f"; warning: {_listed(warnings)}" if warnings else ""
         return f"{self.suite.name}: {found}{warned}"
 
@@ -136,8 +139,14 @@ class Report:
         return {
             "suite": self.suite.name,
             "rows": self.rows,
+            **({"sample_of_rows": self.sampled} if self.sampled is not None else {}),
             "expectations": [outcome.evidence for outcome in self.outcomes],
         }
+
+    @property
+    def _looked_at(self) -> str:
+        of = f", a sample of about {self.sampled:,}" if self.sampled is not None else ""
+        return f"{self.rows:,} rows{of}"
 
     @property
     def _empty(self) -> bool:

@@ -64,7 +64,7 @@ def run(suite: Suite, subject: Subject, url: str) -> Report:
         Outcome.of(expected, bool(result.success), cast(dict[str, Any], result.result))
         for expected, result in zip(suite.expectations, results, strict=True)
     ]
-    return Report(suite, cast(dict[str, int], counted.result)["observed_value"], outcomes)
+    return Report(suite, cast(dict[str, int], counted.result)["observed_value"], outcomes, subject.sampled)
 
 
 def _configuration(expected: Expected, subject: Subject) -> ExpectationConfiguration:

@@ -5,6 +5,7 @@ So a table or column that is not there is told in a moment, and Great Expectatio
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,12 +38,14 @@ class Subject:
     """The rows of a suite, and a session like the engine's to look at them.
 
     source: the query that gives the rows.
+    sampled: where it gives only some of them, of about how many.
     columns: the type of each column of it, as format_type writes it, in their order.
     types: what a type named in the suite is called by format_type.
     options: for libpq's connection parameter of this name.
     """
 
     source: str
+    sampled: int | None
     columns: Mapping[str, str]
     types: Mapping[str, str]
     options: str
@@ -60,7 +63,12 @@ def subject_of(suite: Suite, session: psycopg.Connection[Any], schema: str | Non
     named = _types_named(suite)
     nulls = [sql.SQL("NULL::{} AS {}").format(trusted(name), sql.Identifier(name)) for name in named]
     types = _described(session, sql.SQL("SELECT {}").format(sql.SQL(", ").join(nulls)))
-    return Subject(rows.as_string(session), columns, types, _options(session, suite.head.statement_timeout))
+    estimate = _rows_in(session, suite, schema) if suite.head.sample is not None else 0
+    sampled = estimate if suite.head.sample is not None and estimate > suite.head.sample else None
+    if sampled is not None:
+        rows = _some(rows, (suite.head.sample or 0) / sampled)
+    options = _options(session, suite.head.statement_timeout)
+    return Subject(rows.as_string(session), sampled, columns, types, options)
 
 
 def rows_of(suite: Suite, schema: str | None) -> sql.Composable:
@@ -68,6 +76,29 @@ def rows_of(suite: Suite, schema: str | None) -> sql.Composable:
     if suite.head.query:
         return trusted(suite.head.query)
     return sql.SQL("SELECT * FROM {}").format(relation(suite.head.table or "", schema))
+
+
+def _rows_in(session: psycopg.Connection[Any], suite: Suite, schema: str | None) -> int:
+    """About how many rows the table has, by the statistics; of partitions, all together."""
+    row = session.execute(
+        """
+SELECT coalesce(pg_catalog.sum(greatest(c.reltuples, 0)), 0)::bigint
+  FROM pg_class AS c
+ WHERE c.relkind <> 'p'  -- which has the sum of its partitions, as of when it was analysed itself
+   AND (c.oid = %(table)s::regclass
+        OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(%(table)s::regclass)))""",
+        {"table": relation(suite.head.table or "", schema).as_string(session)},
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _some(rows: sql.Composable, share: float) -> sql.Composable:
+    """Whole blocks of the table, others each time the suite is run, and the same for each of its queries."""
+    seed = random.randrange(2**31)
+    return sql.SQL("{} TABLESAMPLE SYSTEM ({}) REPEATABLE ({})").format(
+        rows, sql.Literal(round(100 * share, 6)), sql.Literal(seed)
+    )
 
 
 def _types_named(suite: Suite) -> list[str]:

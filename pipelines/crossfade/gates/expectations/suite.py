@@ -23,6 +23,26 @@ FOLDER = "validations"
 COMPARES = "expect_rows_to_match_another_database"
 _PAGE = "docs/language.md#suites"
 
+# These are about all rows: of a sample they would say something else.
+_OF_ALL_ROWS = {
+    COMPARES,
+    "expect_column_distinct_values_to_contain_set",
+    "expect_column_distinct_values_to_equal_set",
+    "expect_column_max_to_be_between",
+    "expect_column_min_to_be_between",
+    "expect_column_proportion_of_unique_values_to_be_between",
+    "expect_column_sum_to_be_between",
+    "expect_column_unique_value_count_to_be_between",
+    "expect_column_values_to_be_unique",
+    "expect_compound_columns_to_be_unique",
+    "expect_distribution_to_be_unchanged",
+    "expect_no_duplicates_under",
+    "expect_table_row_count_to_be_between",
+    "expect_table_row_count_to_equal",
+    "expect_table_row_count_to_equal_other_table",
+    "unexpected_rows_expectation",
+}
+
 # In these, the columns named are what is asked, not what is read.
 _ASK_FOR_COLUMNS = {
     "expect_column_to_exist",
@@ -47,6 +67,9 @@ class SuiteFile(SpecModel):
         description="The rows to look at, where they are not a whole table.",
         examples=["SELECT * FROM users WHERE deleted_at IS NULL"],
     )
+    sample: Annotated[int, Field(ge=1000)] | None = Field(
+        None, description="About how many rows to look at, where the table has more than that.", examples=[1_000_000]
+    )
     allow_empty: bool = Field(False, description="true: the suite also holds where there are no rows to look at.")
     statement_timeout: Duration = Field(
         timedelta(minutes=10), description="The longest that one of its queries may take."
@@ -59,6 +82,8 @@ class SuiteFile(SpecModel):
     def _reads_one_thing(self) -> Self:
         if (self.table is None) == (self.query is None):
             raise ValueError("a suite looks at a `table` or at a `query`, one of the two")
+        if self.sample is not None and self.table is None:
+            raise ValueError("only of a `table` a sample can be taken; a `query` says itself which rows it gives")
         return self
 
 
@@ -119,6 +144,8 @@ def load_suite(path: Path) -> Suite:
         )
     if head is None or problems:
         raise SpecError.sorted(problems)
+    if head.sample is not None and (misled := [each for each in expectations if each.name in _OF_ALL_ROWS]):
+        raise SpecError.of(_not_of_a_sample(each) for each in misled)
     where = document.position(("query" if head.query else "table",))
     return Suite(path, head, where, expectations)
 
@@ -153,6 +180,15 @@ def _expectations(document: Document, problems: list[Problem]) -> Iterator[Expec
             if names[0] == COMPARES and len(arguments.keys() & {"table", "query"}) != 1:
                 problems.append(_without_rows(document.key(place)))
             yield Expected(names[0], arguments, severity, document.key(place))
+
+
+def _not_of_a_sample(expected: Expected) -> Problem:
+    return Problem(
+        f"`{expected.name}` cannot be asked of a sample",
+        expected.where,
+        "it is about all rows of the table together, and the sample has only some of them",
+        "move it to a suite without `sample`",
+    )
 
 
 def _unknown(name: str, where: Position) -> Problem:
