@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from tests.clock import set_clock
 from tests.processes import Act, Order, RunnerProcess
 
 from crossfade.changes import CHANGES
@@ -97,6 +99,12 @@ class Scene:
     def ledger(self, database: str | None = None) -> Ledger:
         self.sql("SELECT 1", database)
         return Ledger(self._connections[database or self.first])
+
+    def set_clock(self, moment: datetime) -> None:
+        """Have the ledgers, which are made where they are missing, tell this moment until they are set again."""
+        for name in self.urls:
+            self.sql("SELECT 1", name)
+            set_clock(self._connections[name], moment)
 
     def schema(self, database: str | None = None) -> str:
         """`pg_dump --schema-only` without the ledger and without lines that differ from run to run."""

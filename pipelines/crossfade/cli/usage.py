@@ -100,15 +100,14 @@ def _evidence(database: Database, text: str, window: timedelta) -> Evidence:
                 why="samples are kept in the ledger, which is not there yet",
                 fix="take one: `crossfade usage sample`",
             )
-        row = connection.execute(
-            "SELECT pg_catalog.current_schemas(false)::text[], pg_catalog.clock_timestamp()"
-        ).fetchone()
+        row = connection.execute("SELECT pg_catalog.current_schemas(false)::text[]").fetchone()
         assert row is not None
-        path, now, catalog = tuple(row[0]), row[1], read_catalog(connection)
+        path, catalog = tuple(row[0]), read_catalog(connection)
         named = column_named(catalog, path, text)
         if named is None:
             raise UsageError(f"database `{database.name}` has no column {text}", fix="write it as table.column")
         ledger = readable_ledger(connection)
+        now = ledger.now()
         return evidence_of(ledger, catalog, path, *named, since=now - window, now=now)
 
 

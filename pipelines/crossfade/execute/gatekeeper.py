@@ -107,8 +107,6 @@ def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since:
             )
         return reading(known, "crossfade gate")
 
-    row = ledger.connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
-    assert row is not None
     return GateContext(
         migration=plan.migration,
         plan_digest=plan.digest,
@@ -122,7 +120,7 @@ def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since:
         open=open_reading,
         url={name: database.conninfo() for name, database in databases.items() if _has_address(database)},
         since=since,
-        now=row[0],
+        now=ledger.now(),
     )
 
 

@@ -27,7 +27,7 @@ SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases
        state, spec_digest, epoch,
        CASE WHEN lease_until > pg_catalog.clock_timestamp() THEN holder END AS holder,
        CASE WHEN lease_until <= pg_catalog.clock_timestamp() THEN holder END AS lost_holder,
-       paused_at, paused_by, undo_to, problem, finished_at,
+       paused_at, paused_by, undo_to, problem, finished_at, crossfade.clock() AS asked_at,
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
          ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg,
        (SELECT pg_catalog.min(keep_until) FROM crossfade.archive AS a
@@ -91,7 +91,8 @@ class KnownMigration:
 
     databases: of one that was not asked for by name; None for others. holder: who works on it now, None when nobody
     does. lost_holder: who did until their lease ran out, and did not let go of it. last_leg: the last one that passed,
-    None before the first. kept_until: of the old values kept aside, the earliest.
+    None before the first. kept_until: of the old values kept aside, the earliest. asked_at: when this was read, by the
+    ledger's clock.
     """
 
     id: str
@@ -108,6 +109,7 @@ class KnownMigration:
     undo_to: str | None
     problem: str | None
     finished_at: datetime | None
+    asked_at: datetime
     last_leg: str | None
     kept_until: datetime | None
 

@@ -31,7 +31,7 @@ SELECT %(database)s, a.migration, a.relation, a.columns, a.stored_in, a.keep_unt
        coalesce(pg_catalog.pg_total_relation_size(
          pg_catalog.to_regclass(pg_catalog.format('crossfade.%%I', a.stored_in))), 0)
   FROM crossfade.archive AS a JOIN crossfade.migration AS m ON m.id = a.migration
- WHERE m.state = 'complete' AND a.purged_at IS NULL AND a.keep_until <= pg_catalog.now()
+ WHERE m.state = 'complete' AND a.purged_at IS NULL AND a.keep_until <= crossfade.clock()
    AND a.migration = coalesce(%(migration)s, a.migration)
  ORDER BY a.migration, a.keep_until, a.stored_in"""
 
@@ -114,7 +114,9 @@ def _drop(old: Expired) -> Ddl:
             sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("crossfade", old.stored_in)),
             # Or a type whose values others kept: these were noted before it, and are gone by now.
             sql.SQL("DROP TYPE IF EXISTS {}").format(sql.Identifier("crossfade", old.stored_in)),
-            sql.SQL("UPDATE crossfade.archive SET purged_at = pg_catalog.now() WHERE stored_in = {}").format(stored_in),
+            sql.SQL("UPDATE crossfade.archive SET purged_at = crossfade.clock() WHERE stored_in = {}").format(
+                stored_in
+            ),
             sql.SQL(
                 "SELECT crossfade.append_event(migration, 'old values purged',"
                 " pg_catalog.jsonb_build_object('relation', relation,"

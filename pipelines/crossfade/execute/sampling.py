@@ -68,12 +68,11 @@ def _sample(database: Database) -> Sampling:
 
 
 def _sample_node(database: Database, ledger: Ledger, node: str) -> Sampled:
-    row = ledger.connection.execute("SELECT pg_catalog.clock_timestamp()").fetchone()
-    assert row is not None
+    now = ledger.now()
     if node == PRIMARY:
-        return take_sample(ledger.connection, ledger, node, row[0])
+        return take_sample(ledger.connection, ledger, node, now)
     with reading(database.replica(node), _APPLICATION) as connection:
-        return take_sample(connection, ledger, node, row[0])
+        return take_sample(connection, ledger, node, now)
 
 
 def _problem(database: Database, node: str, error: CrossfadeError | psycopg.Error) -> CrossfadeError:

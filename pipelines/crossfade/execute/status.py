@@ -60,6 +60,7 @@ class MigrationStatus:
     kept_until: until when old values are kept aside, the earliest; None when none are.
     problem: why it cannot be told, or what a person must look at.
     unasked: why databases of it could not be asked, each with what to do about it.
+    asked_at: when its own ledger told this, by that ledger's clock; None when it knows nothing of it.
     """
 
     id: str
@@ -83,6 +84,7 @@ class MigrationStatus:
     kept_until: datetime | None = None
     problem: str | None = None
     unasked: tuple[CrossfadeError, ...] = ()
+    asked_at: datetime | None = None
 
 
 def read_status(project: Project) -> tuple[MigrationStatus, ...]:
@@ -205,7 +207,7 @@ def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str
 
 
 def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views: Mapping[str, View]) -> MigrationStatus:
-    blank = replace(blank, kept_until=_kept_until(blank, views), lost_holder=known.lost_holder)
+    blank = replace(blank, kept_until=_kept_until(blank, views), lost_holder=known.lost_holder, asked_at=known.asked_at)
     if known.state == "complete" or known.state == "undone":
         return replace(blank, state=known.state, since=known.finished_at)
     mine = [(name, views.get(name, _unnamed(name))) for name in blank.databases]

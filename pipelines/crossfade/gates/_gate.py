@@ -61,7 +61,7 @@ class GateContext:
     settings: what the project's crossfade.yaml says.
     ledger: of the migration's first database.
     since: when the leg before passed; None when there is none.
-    now: the server's clock.
+    now: by the ledger's clock, which its own moments are by.
     """
 
     migration: str

@@ -54,8 +54,8 @@ INSERT INTO crossfade.gate (migration, point, gate, state, reason, holds_at, evi
 VALUES (%s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (migration, point, gate) DO UPDATE
    SET state = excluded.state, reason = excluded.reason, holds_at = excluded.holds_at, evidence = excluded.evidence,
-       checked_at = pg_catalog.now(),
-       since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE pg_catalog.now() END""",
+       checked_at = crossfade.clock(),
+       since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE crossfade.clock() END""",
                 (migration, point, gate, state, reason, holds_at, Jsonb(dict(evidence))),
             )
             if before != (state, holds_at):

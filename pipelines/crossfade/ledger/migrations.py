@@ -59,7 +59,7 @@ VALUES (%(id)s, %(title)s, %(owner)s, %(text)s, %(digest)s, %(plan)s, %(plan_dig
 ON CONFLICT (id) DO UPDATE
    SET title = excluded.title, owner = excluded.owner, spec_text = excluded.spec_text,
        spec_digest = excluded.spec_digest, plan = excluded.plan, plan_digest = excluded.plan_digest,
-       state = 'running', problem = NULL, started_at = pg_catalog.now(), finished_at = NULL,
+       state = 'running', problem = NULL, started_at = crossfade.clock(), finished_at = NULL,
        paused_at = CASE WHEN migration.state <> 'undone' THEN migration.paused_at END,
        paused_by = CASE WHEN migration.state <> 'undone' THEN migration.paused_by END
  WHERE migration.state = 'undone'
@@ -77,7 +77,7 @@ ON CONFLICT (id) DO UPDATE
             if written.rowcount:
                 # Of an attempt that was undone: its rows are tried anew.
                 self.connection.execute(
-                    "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY (ARRAY("
+                    "UPDATE crossfade.conflict SET resolved_at = crossfade.clock() WHERE id = ANY (ARRAY("
                     "SELECT id FROM crossfade.conflict WHERE migration = %s AND resolved_at IS NULL"
                     " FOR NO KEY UPDATE SKIP LOCKED))",
                     (migration,),
@@ -93,7 +93,7 @@ ON CONFLICT (id) DO UPDATE
         with self.connection.transaction():
             changed = self.connection.execute(
                 "UPDATE crossfade.migration SET state = %(state)s, undo_to = %(undo_to)s, problem = NULL,"
-                " finished_at = CASE WHEN %(state)s IN ('complete', 'undone') THEN pg_catalog.now() END"
+                " finished_at = CASE WHEN %(state)s IN ('complete', 'undone') THEN crossfade.clock() END"
                 " WHERE id = %(id)s AND (state, undo_to) IS DISTINCT FROM (%(state)s, %(undo_to)s)",
                 {"id": migration, "state": state, "undo_to": undo_to},
             )
@@ -116,7 +116,7 @@ ON CONFLICT (id) DO UPDATE
         """Ask whoever works on the migration to stop after the batch or step at hand. evidence: for the event."""
         with self.connection.transaction():
             self.connection.execute(
-                "UPDATE crossfade.migration SET paused_at = coalesce(paused_at, pg_catalog.now()),"
+                "UPDATE crossfade.migration SET paused_at = coalesce(paused_at, crossfade.clock()),"
                 " paused_by = session_user WHERE id = %s",
                 (migration,),
             )

@@ -13,9 +13,15 @@ COMMENT ON SCHEMA crossfade IS 'crossfade: the ledger of migrations of this data
 -- Sync triggers run as the application's role and note conflicts through a function below.
 GRANT USAGE ON SCHEMA crossfade TO PUBLIC;
 
+-- What time it is, for all that counts in days and for every moment that is kept here: soaks, windows, archives, events.
+-- One function, so that tests may live through a year; it belongs to who owns the ledger, and nothing we run replaces
+-- it. Leases and time limits, which are about who works now, ask clock_timestamp().
+CREATE FUNCTION crossfade.clock() RETURNS timestamptz
+LANGUAGE sql VOLATILE AS 'SELECT pg_catalog.clock_timestamp()';
+
 CREATE TABLE crossfade.version (
   version integer PRIMARY KEY,
-  installed_at timestamptz NOT NULL DEFAULT now()
+  installed_at timestamptz NOT NULL DEFAULT crossfade.clock()
 );
 
 -- One row a migration. The plan is frozen when it starts; the epoch fences runners that lost their lease.
@@ -36,7 +42,7 @@ CREATE TABLE crossfade.migration (
   paused_by text,
   undo_to text,  -- state undoing: the leg that shall stay; NULL: none
   problem text,
-  started_at timestamptz NOT NULL DEFAULT now(),
+  started_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   finished_at timestamptz
 );
 
@@ -44,7 +50,7 @@ CREATE TABLE crossfade.migration (
 CREATE TABLE crossfade.leg (
   migration text NOT NULL REFERENCES crossfade.migration,
   leg text NOT NULL,
-  started_at timestamptz NOT NULL DEFAULT now(),
+  started_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   finished_at timestamptz,
   passed_at timestamptz,
   PRIMARY KEY (migration, leg)
@@ -56,7 +62,7 @@ CREATE TABLE crossfade.step (
   leg text NOT NULL,
   state text NOT NULL CHECK (state IN ('running', 'done', 'undone')),
   attempts integer NOT NULL DEFAULT 1,
-  started_at timestamptz NOT NULL DEFAULT now(),
+  started_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   finished_at timestamptz,
   rows bigint NOT NULL DEFAULT 0,
   detail jsonb NOT NULL DEFAULT '{}',
@@ -85,7 +91,7 @@ CREATE TABLE crossfade.conflict (
   relation text NOT NULL,
   key jsonb,
   sqlstate text NOT NULL,
-  seen_at timestamptz NOT NULL DEFAULT now(),
+  seen_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   resolved_at timestamptz,
   UNIQUE (migration, relation, key)
 );
@@ -100,8 +106,8 @@ CREATE TABLE crossfade.gate (
   reason text NOT NULL,
   holds_at timestamptz,
   evidence jsonb NOT NULL DEFAULT '{}',
-  since timestamptz NOT NULL DEFAULT now(),
-  checked_at timestamptz NOT NULL DEFAULT now(),
+  since timestamptz NOT NULL DEFAULT crossfade.clock(),
+  checked_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   PRIMARY KEY (migration, point, gate)
 );
 
@@ -119,7 +125,7 @@ CREATE TABLE crossfade.approval (
   roles text[] NOT NULL DEFAULT '{}',
   plan_digest text NOT NULL,
   reason text,
-  approved_at timestamptz NOT NULL DEFAULT now(),
+  approved_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   event bigint,
   point text,
   gate text,
@@ -153,7 +159,7 @@ BEGIN
   new.event := NULL;
   IF TG_OP = 'INSERT' THEN
     -- A token counts as of the moment at which it came here, by the server's clock.
-    new.approved_at := clock_timestamp();
+    new.approved_at := crossfade.clock();
     new.signed_input := sha256(convert_to(substring(new.token FROM '^[^.]*[.][^.]*'), 'UTF8'));
     new.issuer := NULL;
     new.identity := NULL;
@@ -174,7 +180,7 @@ CREATE TABLE crossfade.archive (
   relation text NOT NULL,
   columns text[] NOT NULL,
   leg text NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT now(),
+  created_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   keep_until timestamptz,
   purged_at timestamptz
 );
@@ -255,7 +261,7 @@ DECLARE
   made bytea;
 BEGIN
   SELECT * INTO STRICT head FROM crossfade.event_head FOR UPDATE;
-  moment := clock_timestamp();
+  moment := crossfade.clock();
   written := concat_ws(chr(31), head.seq + 1, to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), of_migration, of_kind,
                        session_user, of_body::text);
   made := sha256(head.hash || convert_to(written, 'UTF8'));
@@ -284,15 +290,16 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_tem
   INSERT INTO crossfade.conflict (migration, relation, key, sqlstate)
   SELECT id, of_relation, of_key, of_sqlstate FROM crossfade.migration WHERE id = of_migration
   ON CONFLICT (migration, relation, key)
-  DO UPDATE SET sqlstate = excluded.sqlstate, seen_at = now(), resolved_at = NULL
+  DO UPDATE SET sqlstate = excluded.sqlstate, seen_at = crossfade.clock(), resolved_at = NULL
 $$;
 CREATE FUNCTION crossfade.resolve_conflict(of_migration text, of_relation text, of_key jsonb)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
-  UPDATE crossfade.conflict SET resolved_at = now()
+  UPDATE crossfade.conflict SET resolved_at = crossfade.clock()
    WHERE migration = of_migration AND relation = of_relation AND key = of_key AND resolved_at IS NULL
 $$;
 -- Said, for a database may have taken this default from its functions, or left it. append_event acts with its caller's
 -- own rights on the tables, so it gives nobody anything; the trigger functions are for these tables' triggers alone.
 GRANT EXECUTE ON FUNCTION
-  crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve, crossfade.append_event TO PUBLIC;
+  crossfade.clock, crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve, crossfade.append_event
+  TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION crossfade.sign_approval, crossfade.refuse_change FROM PUBLIC;

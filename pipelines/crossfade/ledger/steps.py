@@ -35,7 +35,7 @@ class Steps(Events):
         """All steps of the leg are done in this database."""
         with self.connection.transaction():
             written = self.connection.execute(
-                "UPDATE crossfade.leg SET finished_at = pg_catalog.now()"
+                "UPDATE crossfade.leg SET finished_at = crossfade.clock()"
                 " WHERE migration = %s AND leg = %s AND finished_at IS NULL",
                 (migration, leg),
             )
@@ -46,7 +46,7 @@ class Steps(Events):
         """The gates after the leg held."""
         with self.connection.transaction():
             written = self.connection.execute(
-                "UPDATE crossfade.leg SET passed_at = pg_catalog.now()"
+                "UPDATE crossfade.leg SET passed_at = crossfade.clock()"
                 " WHERE migration = %s AND leg = %s AND passed_at IS NULL",
                 (migration, leg),
             )
@@ -76,14 +76,14 @@ class Steps(Events):
 INSERT INTO crossfade.step (migration, id, leg, state) VALUES (%s, %s, %s, 'running')
 ON CONFLICT (migration, id) DO UPDATE
    SET state = 'running', attempts = step.attempts + 1, finished_at = NULL,
-       started_at = CASE WHEN step.state = 'running' THEN step.started_at ELSE pg_catalog.now() END""",
+       started_at = CASE WHEN step.state = 'running' THEN step.started_at ELSE crossfade.clock() END""",
             (migration, step, leg),
         )
 
     def step_done(self, migration: str, step: str, *, rows: int = 0, detail: Mapping[str, Any] | None = None) -> None:
         """Mark a running step as done, with an event, in the transaction of its work."""
         self.connection.execute(
-            "UPDATE crossfade.step SET state = 'done', finished_at = pg_catalog.clock_timestamp(),"
+            "UPDATE crossfade.step SET state = 'done', finished_at = crossfade.clock(),"
             " rows = %s, detail = %s WHERE migration = %s AND id = %s",
             (rows, Jsonb(dict(detail or {})), migration, step),
         )
@@ -109,7 +109,7 @@ ON CONFLICT (migration, id) DO UPDATE
         """Mark a step as taken back and forget the rows of its undo, so that both can be done again."""
         with self.connection.transaction():
             self.connection.execute(
-                "UPDATE crossfade.step SET state = 'undone', finished_at = pg_catalog.clock_timestamp(), rows = 0,"
+                "UPDATE crossfade.step SET state = 'undone', finished_at = crossfade.clock(), rows = 0,"
                 " detail = '{}'"
                 " WHERE migration = %s AND id = %s",
                 (migration, step),

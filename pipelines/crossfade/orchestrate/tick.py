@@ -194,9 +194,9 @@ def _after(migrations: Sequence[Migration], first: str | None) -> list[Migration
 
 
 def _known_wait(status: MigrationStatus) -> datetime | None:
-    """When all gates that have said it may hold, if that is still to come."""
+    """When all gates that have said it may hold, if that is still to come by the clock that they were asked by."""
     times = [gate.holds_at for gate in status.waiting if gate.holds_at is not None]
-    return max(times) if times and max(times) > datetime.now(UTC) else None
+    return max(times) if times and status.asked_at is not None and max(times) > status.asked_at else None
 
 
 def _next_try(runs: Sequence[RunRecord]) -> float:

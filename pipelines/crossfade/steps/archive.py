@@ -164,8 +164,8 @@ def _create(sides: Sides) -> Ddl:
     stored = _stored(sides)
     note = sql.SQL(
         "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
-        " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {}) ON CONFLICT (stored_in) DO UPDATE"
-        " SET created_at = pg_catalog.now(), keep_until = excluded.keep_until, purged_at = NULL"
+        " VALUES ({}, {}, {}, {}, {}, crossfade.clock() + {}) ON CONFLICT (stored_in) DO UPDATE"
+        " SET created_at = crossfade.clock(), keep_until = excluded.keep_until, purged_at = NULL"
     ).format(
         sql.Literal(sides.migration),
         sql.Literal(str(sides.relation)),

@@ -157,7 +157,7 @@ def noted(
     """The ledger's note of a table in the schema crossfade that keeps values of the relation; a purge finds it."""
     return sql.SQL(
         "INSERT INTO crossfade.archive (migration, relation, stored_in, columns, leg, keep_until)"
-        " VALUES ({}, {}, {}, {}, {}, pg_catalog.now() + {})"
+        " VALUES ({}, {}, {}, {}, {}, crossfade.clock() + {})"
     ).format(*map(sql.Literal, (migration, relation, stored, list(columns), str(leg), keep)))
 
 

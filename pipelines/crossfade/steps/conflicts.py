@@ -38,7 +38,7 @@ def resolved(migration: str, relation: str, *which: sql.Composable) -> sql.Compo
     """
     chosen = sql.SQL(" AND ").join([open_conflicts(migration, relation), *which])
     return sql.SQL(
-        "UPDATE crossfade.conflict SET resolved_at = pg_catalog.now() WHERE id = ANY ("
+        "UPDATE crossfade.conflict SET resolved_at = crossfade.clock() WHERE id = ANY ("
         "ARRAY({} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED))"
     ).format(chosen)
 
