@@ -37,6 +37,7 @@ def context_at(now: datetime = NOW, *, since: datetime | None = None, settings: 
         settings=settings,
         ledger=nothing,
         open=nothing,
+        homes={},
         url={},
         since=since,
         now=now,

@@ -118,6 +118,7 @@ def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since:
         settings=project.settings,
         ledger=ledger,
         open=open_reading,
+        homes={migration.id: migration.head.database for migration in project.migrations},
         url={name: database.conninfo() for name, database in databases.items() if _has_address(database)},
         since=since,
         now=ledger.now(),

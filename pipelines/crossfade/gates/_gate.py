@@ -74,6 +74,7 @@ class GateContext:
     settings: Settings
     ledger: Ledger
     open: ReadOnly
+    homes: Mapping[str, str]  # migration of the project -> the database whose ledger knows it
     url: Mapping[str, str]  # database -> connection URL, for libraries that connect themselves
     since: datetime | None
     now: datetime

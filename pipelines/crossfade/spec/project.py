@@ -13,6 +13,7 @@ from typing import cast
 
 from crossfade.errors import CrossfadeError, Position, Problem
 from crossfade.spec.approvals import Issuer, unknown_issuer
+from crossfade.spec.awaited import awaited_problems, without_vain_waits
 from crossfade.spec.databases import FILE, Database, load_databases
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.kinds import Kinds
@@ -81,6 +82,8 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     sound, refused = _without_unknown_names(sound, taken, databases, settings.issuers)
     broken += refused
     ordered, refused = _in_order(sound)
+    broken += refused
+    ordered, refused = without_vain_waits(ordered)
     broken += refused
     if broken and strict:
         raise SpecError.sorted(problem for error in broken for problem in error.problems)
@@ -151,6 +154,7 @@ def _unknown_names(migration: Migration, ids: Collection[str], databases: Collec
                 "it would be waited for without end",
                 did_you_mean(awaited, ids),
             )
+    yield from awaited_problems(migration, ids)
     named = [(migration.head.database, migration.position("database"))]
     for index, change in enumerate(migration.changes):
         if (elsewhere := _elsewhere(change)) is not None:

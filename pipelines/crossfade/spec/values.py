@@ -49,6 +49,11 @@ class SpecModel(BaseModel):
         """Files beside the spec that say with it what is done, so that they are frozen with it."""
         return ()
 
+    @property
+    def awaits(self) -> tuple[str, str | None] | None:
+        """Another migration that must have come so far first: its id, and a phase or stage; None: all of it."""
+        return None
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
