@@ -73,6 +73,11 @@ class Played:
         return self._steps(DagsterEventType.STEP_UP_FOR_RETRY)
 
     @property
+    def logged(self) -> list[str]:
+        """What was written to its log."""
+        return [entry.user_message for entry in self.instance.all_logs(self.result.run_id)]
+
+    @property
     def failure(self) -> str:
         """All that Dagster keeps of the failure: messages and stacks, to the last cause."""
         (event,) = self._events(DagsterEventType.STEP_FAILURE)
@@ -156,12 +161,13 @@ class Orchestra:
         return self._run(definitions, AssetSelection.checks(key))
 
     def operate(self, operation: str, *, migration: str = "m", **config: str) -> Played:
-        """A run of `pause`, `resume` or `roll_back`."""
-        job = self.definitions().resolve_job_def(f"{operation}_migration")
+        """A run of `advance`, `pause`, `resume` or `roll_back`."""
+        return self.run_job(f"{operation}_migration", operation, migration=migration, **config)
+
+    def run_job(self, name: str, operation: str, **config: str) -> Played:
+        job = self.definitions().resolve_job_def(name)
         result = job.execute_in_process(
-            instance=self.instance,
-            run_config={"ops": {operation: {"config": {"migration": migration} | config}}},
-            raise_on_error=False,
+            instance=self.instance, run_config={"ops": {operation: {"config": config}}}, raise_on_error=False
         )
         return Played(result, self.instance)
 

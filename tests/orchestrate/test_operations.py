@@ -1,9 +1,10 @@
-"""Pause, resume and rollback from Dagster's launchpad."""
+"""Advance, pause, resume, rollback and purge from Dagster's launchpad."""
 
 from __future__ import annotations
 
 import pytest
-from tests.orchestrate.orchestra import FILL, Orchestra
+from dagster import DefaultScheduleStatus
+from tests.orchestrate.orchestra import FILL, SWAP, Orchestra
 
 
 def test_a_paused_migration_stops_and_a_resumed_one_goes_on(orchestra: Orchestra) -> None:
@@ -41,3 +42,38 @@ def test_what_is_not_there_is_refused_in_words(orchestra: Orchestra, migration: 
     played = orchestra.operate("pause", migration=migration, reason="none")
 
     assert words in played.refusal
+
+
+def test_a_migration_is_started_and_taken_as_far_as_its_gates_allow(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 7d}]}\n")
+
+    played = orchestra.operate("advance", reason="reviewed in the pull request")
+
+    assert played.is_green
+    assert played.materialized == ["expand", "backfill", "validate"]
+    assert any("before cutover: soak 7d" in line for line in played.logged)
+
+
+def test_a_migration_is_taken_as_far_as_asked(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP)
+
+    orchestra.operate("advance", reason="one step at a time", through="expand")
+
+    assert set(orchestra.scene.ledger().legs("m")) == {"expand"}
+
+
+def test_old_values_whose_time_is_over_are_dropped(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "contract: {stages: [archive: {keep: 1d}, drop: {}]}\n")
+    orchestra.materialize()
+    orchestra.scene.sql("UPDATE crossfade.archive SET keep_until = now()")
+
+    played = orchestra.run_job("purge_old_values", "purge")
+
+    assert played.is_green
+    assert orchestra.scene.one("SELECT count(*) FROM crossfade.archive WHERE purged_at IS NULL") == 0
+
+
+def test_the_nightly_purge_is_off_until_somebody_switches_it_on(orchestra: Orchestra) -> None:
+    schedule = orchestra.definitions().resolve_schedule_def("purge_nightly")
+
+    assert (schedule.job_name, schedule.default_status) == ("purge_old_values", DefaultScheduleStatus.STOPPED)

@@ -4,7 +4,8 @@ Dagster schedules and shows; the ledger decides. The same engine runs under the 
 from the other at any time.
 """
 
+from crossfade.orchestrate.alerts import Slowness
 from crossfade.orchestrate.build import build_definitions
 from crossfade.orchestrate.refusals import Patience
 
-__all__ = ["Patience", "build_definitions"]
+__all__ = ["Patience", "Slowness", "build_definitions"]

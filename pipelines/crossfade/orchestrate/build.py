@@ -10,6 +10,7 @@ from dagster import AssetChecksDefinition, AssetKey, AssetsDefinition, Definitio
 from crossfade.changes import CHANGES
 from crossfade.gates import GATES
 from crossfade.orchestrate.advance import Turn
+from crossfade.orchestrate.alerts import Slowness, alert_sensors
 from crossfade.orchestrate.ask import Question
 from crossfade.orchestrate.assets import gate_check, leg_asset
 from crossfade.orchestrate.broken import broken_asset, key_of
@@ -17,17 +18,18 @@ from crossfade.orchestrate.gate_sets import gate_sets
 from crossfade.orchestrate.history import History, history_assets, known_history
 from crossfade.orchestrate.keys import history_key, leg_key
 from crossfade.orchestrate.legs import possible_legs
-from crossfade.orchestrate.operations import operations
+from crossfade.orchestrate.operations import operations, purge_schedule
 from crossfade.orchestrate.refusals import Patience
 from crossfade.orchestrate.sensor import advance_sensor
 from crossfade.orchestrate.usage import usage_sensors
 from crossfade.spec import Project, SpecError, find_root, load_project
 
 
-def build_definitions(path: Path, *, patience: Patience | None = None) -> Definitions:
+def build_definitions(path: Path, *, patience: Patience | None = None, slowness: Slowness | None = None) -> Definitions:
     """Everything Dagster shows and runs of the project that `path` lies in.
 
-    patience: how a run waits for what passes by itself. Raises ProjectNotFoundError; a file that is wrong is an asset.
+    patience: how a run waits for what passes by itself. slowness: from when on people are told of a migration.
+    Raises ProjectNotFoundError; a file that is wrong is an asset.
     """
     root = find_root(path)
     try:
@@ -42,7 +44,12 @@ def build_definitions(path: Path, *, patience: Patience | None = None) -> Defini
             *history_assets(project.migrations, history),
             *(broken_asset(error, root) for error in project.broken),
         ],
-        sensors=[advance_sensor(project, history), *usage_sensors(project)],
+        sensors=[
+            advance_sensor(project, history),
+            *alert_sensors(project, slowness or Slowness()),
+            *usage_sensors(project),
+        ],
+        schedules=[purge_schedule()],
         jobs=operations(project, patience),
         # The steps of a run share what was loaded; a process each would load all specs again.
         executor=in_process_executor,

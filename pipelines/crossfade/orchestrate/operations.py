@@ -1,22 +1,38 @@
-"""What a person does to a migration from Dagster's launchpad: pause it, let it go on, take it back.
+"""What a person does from Dagster's launchpad: advance a migration, pause it, let it go on, take it back, purge.
 
-Approving is not among them: an approval is worth the role that gives it, and here everybody acts as Dagster's.
 No postponed annotations here: Dagster reads those of the ops.
 """
 
 from collections.abc import Callable
 
-from dagster import AssetObservation, Config, GraphDefinition, JobDefinition, OpDefinition, OpExecutionContext, op
+from dagster import (
+    AssetMaterialization,
+    AssetObservation,
+    Config,
+    GraphDefinition,
+    JobDefinition,
+    MetadataValue,
+    OpDefinition,
+    OpExecutionContext,
+    ScheduleDefinition,
+    op,
+)
 from pydantic import Field
 
-from crossfade.execute import LegUndone, Notice, Runner
+from crossfade.execute import Blocked, LegUndone, Notice, Runner
 from crossfade.execute import pause as pause_everywhere
 from crossfade.execute import resume as resume_everywhere
+from crossfade.execute.purge import expired
+from crossfade.execute.purge import purge as purge_expired
 from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, leg_key
 from crossfade.orchestrate.legs import possible_legs
+from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.refusals import Patience, told_in_words
-from crossfade.spec import Project
+from crossfade.spec import Migration, Project
+from crossfade.steps.step import EXPAND
 from crossfade.telemetry import reported
+
+PURGE = "purge_old_values"
 
 
 class Chosen(Config):
@@ -32,8 +48,44 @@ class Back(Chosen):
     to: str | None = Field(default=None, description="The phase or stage that stays; nothing stays without it.")
 
 
+class Onward(Chosen):
+    """How far a migration is taken."""
+
+    through: str | None = Field(
+        default=None, description="The last phase or stage; as far as the gates allow without it."
+    )
+
+
+class Old(Config):
+    """Whose old values are dropped. Nothing brings them back."""
+
+    migration: str | None = Field(default=None, description="The id of the migration; all without it.")
+
+
 def operations(project: Project, patience: Patience) -> list[JobDefinition]:
     """One job for each; the migration is in its config."""
+
+    @op
+    def advance(context: OpExecutionContext, config: Onward) -> None:
+        with told_in_words(context.log, context.retry_number, patience):
+            migration = _specified(project, _chosen(context, config))
+            runner = Runner(project, reported(project, Ear(context.log)), holder=holder_of(context.run_id))
+            outcome = runner.advance(migration, through=config.through)
+            for leg in outcome.passed:
+                note = MetadataValue.text(f"It passed in run {context.run_id[:8]} of advance_migration.")
+                key = leg_key(migration, runner.plan(migration).leg(leg) or EXPAND)
+                context.log_event(AssetMaterialization(key, metadata={"note": note, "reason": config.reason}))
+            for waiting in outcome.waiting:
+                context.log.info(f"{waiting.point}: {waiting.label}: {waiting.answer.reason}")
+            context.log.info(f"{migration.id}: {outcome.ended}")
+
+    @op
+    def purge(context: OpExecutionContext, config: Old) -> None:
+        with told_in_words(context.log, context.retry_number, patience):
+            found = expired(project, config.migration)
+            for each in purge_expired(project, found, holder_of(context.run_id), Ear(context.log)):
+                context.log.info(f"dropped crossfade.{each.stored_in} of {each.migration}")
+            context.log.info(f"old values whose time was over: {len(found)}")
 
     @op
     def pause(context: OpExecutionContext, config: Chosen) -> None:
@@ -56,10 +108,26 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
                 context.log.info(f"{name} was paused on its way back; run this job again to go on")
 
     return [
+        _job(advance, "advance_migration", "Starts a migration, or goes on with it, as far as its gates allow."),
         _job(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
         _job(resume, "resume_migration", "Lets a paused migration go on."),
         _job(roll_back, "roll_back_migration", "Takes a migration back, newest leg first, in all its databases."),
+        _job(purge, PURGE, "Drops old values of complete migrations that were kept for as long as their spec says."),
     ]
+
+
+def purge_schedule() -> ScheduleDefinition:
+    """Nightly; off until somebody switches it on, for what it drops is gone."""
+    return ScheduleDefinition(
+        "purge_nightly", job_name=PURGE, cron_schedule="30 3 * * *", description="Runs the job that purges."
+    )
+
+
+def _specified(project: Project, name: str) -> Migration:
+    for migration in project.migrations:
+        if migration.id == name:
+            return migration
+    raise Blocked(f"there is no migration {name}", fix="give the id that stands in its spec under `migration`")
 
 
 def _job(operation: OpDefinition, name: str, description: str) -> JobDefinition:
