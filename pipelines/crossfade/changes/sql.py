@@ -13,10 +13,11 @@ from crossfade.changes._context import Context
 from crossfade.changes._linted import linted
 from crossfade.changes._runs_alone import runs_alone
 from crossfade.changes._script_locks import ScriptLocks, script_locks
-from crossfade.spec.model import Phase, Stage
+from crossfade.spec.model import Phase
 from crossfade.steps.compose import relation
 from crossfade.steps.step import AnyStep, Autocommit, Check, Ddl, Leg, Lock, Script, stage_leg
 
+LastingStage = Literal["tighten", "cutover", "retire", "archive", "drop"]  # what is done in a brownout does not stay
 _TRANSACTION_WORDS = "transaction_stmt"
 
 
@@ -101,7 +102,7 @@ class Sql(Change):
         True, description="`up` runs in one transaction with its ledger row; `false`: each statement by itself."
     )
     phase: Phase = Field("expand", description="Where it runs.")
-    stage: Stage | None = Field(None, description="With `phase: contract`: the stage; default drop.")
+    stage: LastingStage | None = Field(None, description="With `phase: contract`: the stage; default drop.")
     title: str | None = Field(None, description="What it does.")
     reason: Literal["repeatable"] | None = Field(
         None, description="`repeatable`: running `up` twice does no harm (needed without transaction and verify)."
@@ -109,7 +110,7 @@ class Sql(Change):
 
     @field_validator("stage")
     @classmethod
-    def _stage_is_of_contract(cls, value: Stage | None, info: ValidationInfo) -> Stage | None:
+    def _stage_is_of_contract(cls, value: LastingStage | None, info: ValidationInfo) -> LastingStage | None:
         if value is not None and info.data.get("phase", "contract") != "contract":
             raise ValueError("only `phase: contract` has stages; say that too, or leave the stage out")
         return value

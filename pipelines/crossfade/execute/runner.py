@@ -16,6 +16,7 @@ import psycopg
 from crossfade.errors import CrossfadeError
 from crossfade.execute import gatekeeper, starting
 from crossfade.execute.autocommit import settle
+from crossfade.execute.brownout import is_left_hidden, restore_hidden
 from crossfade.execute.errors import (
     Blocked,
     ExecutionFailed,
@@ -30,7 +31,7 @@ from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Listener, Reconnecting, RunEnded, RunStarted, ignore
 from crossfade.execute.saga import Saga
-from crossfade.execute.session import DatabaseUnreachable, open_session
+from crossfade.execute.session import DatabaseUnreachable, open_session, reading_each
 from crossfade.execute.site import Site
 from crossfade.execute.successors import refuse_while_stood_on
 from crossfade.execute.taking_back import find_settled, refuse_for_rows, refuse_to_take_back
@@ -123,6 +124,8 @@ class Runner:
             if leg is None or record.state != "running" or record.paused_at is not None:
                 return Next(plan, None)
             done = legs.get(str(leg))
+            if leg.stage == "brownout" and done is not None and self._left_hidden(plan):
+                return Next(plan, leg)  # to be given back at once, whatever its gates say by now
             moment = "after" if done is not None and done.finished_at is not None else "before"
             return Next(plan, leg, self._ask(plan, ledger, f"{moment} {leg}", leg))
         finally:
@@ -151,11 +154,12 @@ class Runner:
         refuse_while_stood_on(self.project, plan)
         starting.write_everywhere(self.project, plan, record.spec_text)
         with self._sites(plan) as sites:
+            self._patiently(plan, sites, lambda: None)  # before anything can refuse: what is hidden is given back
             for step, had_effect in find_settled(plan, settled or {}):
                 settle(sites[step.database], step, had_effect)
             for site in sites.values():
                 refuse_to_take_back(plan, site.name, site.work, stays)
-                self._patiently(sites, lambda site=site: refuse_for_rows(plan, site, stays))
+                self._patiently(plan, sites, lambda site=site: refuse_for_rows(plan, site, stays))
             for site in sites.values():
                 site.ledger.event(plan.migration, "rollback asked for", {"to": to, **(evidence or {})})
                 if site.ledger.paused(plan.migration):
@@ -174,10 +178,15 @@ class Runner:
         finally:
             self.listen(RunEnded(outcome.ended if outcome is not None else None, failure))
 
+    def _left_hidden(self, plan: Plan) -> bool:
+        """A brownout was cut off in one of the migration's databases."""
+        with reading_each(self.project.databases, f"crossfade look {plan.migration}"[:63]) as session:
+            return any(is_left_hidden(session(name), plan, name) for name in plan.databases)
+
     def _forward(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
         saga = self._saga(plan, sites)
         try:
-            through_all = self._patiently(sites, lambda: saga.forward(last))
+            through_all = self._patiently(plan, sites, lambda: saga.forward(last))
         except Paused:
             return Outcome(plan.migration, "paused", tuple(saga.passed))
         except _FAILURES as failure:
@@ -190,7 +199,7 @@ class Runner:
     def _back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> Outcome:
         saga = self._saga(plan, sites)
         try:
-            self._patiently(sites, lambda: saga.back(stays))
+            self._patiently(plan, sites, lambda: saga.back(stays))
         except Paused:
             return Outcome(plan.migration, "paused")
         except _FAILURES as failure:
@@ -217,7 +226,7 @@ class Runner:
             listen=self.listen,
         )
 
-    def _patiently(self, sites: dict[str, Site], act: Callable[[], T]) -> T:
+    def _patiently(self, plan: Plan, sites: dict[str, Site], act: Callable[[], T]) -> T:
         """Go on when a database went away and came back: the ledgers tell what is done.
 
         Each outage is waited for as long as the lock budget.
@@ -228,6 +237,7 @@ class Runner:
             try:
                 for site in sites.values():
                     site.revive()
+                    restore_hidden(site, plan)
                 # Only what got done ends an outage: a statement that the server dies of must not be tried for ever.
                 before, done = done, [site.done() for site in sites.values()]
                 began = None if done != before else began

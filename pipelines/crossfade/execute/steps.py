@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from crossfade.execute.autocommit import run_autocommit, took_effect
+from crossfade.execute.brownout import run_brownout
 from crossfade.execute.check import run_check
 from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
@@ -20,7 +21,18 @@ from crossfade.execute.site import Site
 from crossfade.execute.walk import run_walk
 from crossfade.ledger import StepRecord
 from crossfade.plan import Plan
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, RebuildIndex, Walk
+from crossfade.steps.step import (
+    AnyStep,
+    Autocommit,
+    Brownout,
+    BuildIndex,
+    Check,
+    Ddl,
+    DropIndex,
+    Leg,
+    RebuildIndex,
+    Walk,
+)
 
 _ASK_AGAIN = 3
 
@@ -132,5 +144,7 @@ def _run(site: Site, step: AnyStep) -> StepFinished:
             return rebuild_index(site, step)
         case Walk():
             return run_walk(site, step)
+        case Brownout():
+            return run_brownout(site, step)
         case Check():
             return run_check(site, step)

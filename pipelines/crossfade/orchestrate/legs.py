@@ -32,6 +32,8 @@ def possible_legs(migration: Migration) -> tuple[Leg, ...]:
     for spec in migration.stages:
         if _has_gates(spec):  # a stage without a step is in the plan for its gates
             stages.add(spec.stage)
+    if migration.brownout is not None and "retire" in stages:
+        stages.add("brownout")
     reached = [stage_leg(stage) for stage in stages if not migration.ends_before(stage)]
     contract = sorted(reached, key=lambda leg: leg.order)
     return (EXPAND, BACKFILL, VALIDATE, *contract)

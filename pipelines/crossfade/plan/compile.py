@@ -216,6 +216,7 @@ def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mappin
                 search_path=search_path(targets[database].schema),
                 rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
                 keep=kept_for(migration),
+                brownout=migration.brownout,
                 silent=is_silent(
                     targets[database].catalog, migration.head, name, where=found[0][0].where, done="filled"
                 ),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 
 from crossfade.catalog.model import Catalog, Name
 from crossfade.gates import GATES, Gate
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import kept_for
 from crossfade.plan.plan import GateSetAt, PlannedGate, PlannedHazard
-from crossfade.spec.model import GatePoint, Migration, Stage, StageSpec
+from crossfade.spec.model import GatePoint, Migration, Stage, StageOptions, StageSpec
 from crossfade.spec.values import format_duration
+from crossfade.spec.window import Window
 from crossfade.steps.step import BACKFILL, EXPAND, VALIDATE, AnyStep, Leg, stage_leg
+
+_MAY_BEGIN = timedelta(minutes=15)
 
 
 def legs_of(migration: Migration, steps: Sequence[AnyStep]) -> tuple[Leg, ...]:
@@ -44,11 +47,27 @@ def gates_of(
         if stage_leg(stage) in legs:
             add(f"before {stage}", PlannedGate(kind="soak", body={"soak": _milliseconds(after)}))
     window = migration.head.contract.window
+    brownout = next((each.options for each in migration.stages if each.stage == "brownout"), None)
+    if brownout is not None and stage_leg("brownout") in legs:
+        if brownout.at is not None:
+            body = {"window": _from(brownout.at, brownout, window).model_dump(mode="json", by_alias=True)}
+            add("before brownout", PlannedGate(kind="window", body=body))
+        add("after brownout", PlannedGate(kind="calm", body={"calm": 0}))
     for leg in legs:
         if window is not None and leg.phase == "contract":
             body = {"window": window.model_dump(mode="json", by_alias=True)}
             add(f"before {leg}", PlannedGate(kind="window", body=body))
     return tuple(GateSetAt(point=point, gates=tuple(gates)) for point, gates in points.items())
+
+
+def _from(at: str, options: StageOptions, window: Window | None) -> Window:
+    """The quarter of an hour in which it may begin, on the days of contract's window."""
+    ends = datetime.combine(date.min, time.fromisoformat(at)) + _MAY_BEGIN
+    return Window(
+        days=window.days if window is not None else "mon-sun",
+        hours=f"{at}-{ends:%H:%M}",
+        timezone=options.timezone or (window.timezone if window is not None else "UTC"),
+    )
 
 
 def gate_of(planned: PlannedGate) -> Gate:
@@ -119,6 +138,8 @@ def _unasked(migration: Migration, legs: Sequence[Leg]) -> Iterator[str]:
             yield f"the gates {point} are never asked"
     if migration.head.contract.window is not None and all(leg.phase != "contract" for leg in legs):
         yield "the window of contract is never asked"
+    if migration.brownout is not None and stage_leg("brownout") not in legs:
+        yield "`brownout` hides nothing"
     for stage in migration.stages:
         if stage.options.after and stage_leg(stage.stage) not in legs:
             yield f"`after: {format_duration(stage.options.after)}` of `{stage.stage}` is not waited for"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crossfade.plan import Plan, Size
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, RebuildIndex, Walk
+from crossfade.steps.step import AnyStep, Autocommit, Brownout, BuildIndex, Check, Ddl, DropIndex, RebuildIndex, Walk
 
 WALK_ROWS = 10_000  # a second
 SCAN_BYTES = 100 * 2**20
@@ -29,6 +29,8 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
             return _sum(sizes, "bytes", SCAN_BYTES)
         case Ddl(scans=True):
             return _sum(sizes, "bytes", SCAN_BYTES)
+        case Brownout():
+            return step.seconds
         case Ddl() | Autocommit() | DropIndex():
             return None
 

@@ -14,7 +14,19 @@ from crossfade.report.estimate import estimate
 from crossfade.report.measures import said_seconds
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import given_values, table
-from crossfade.steps.step import AnyStep, Autocommit, BuildIndex, Check, Ddl, DropIndex, Leg, RebuildIndex, Script, Walk
+from crossfade.steps.step import (
+    AnyStep,
+    Autocommit,
+    Brownout,
+    BuildIndex,
+    Check,
+    Ddl,
+    DropIndex,
+    Leg,
+    RebuildIndex,
+    Script,
+    Walk,
+)
 
 Risk = Literal["none", "note", "warning", "danger"]
 RISKS: tuple[Risk, ...] = ("none", "note", "warning", "danger")
@@ -26,6 +38,7 @@ MEANING = {
     "validate": "both sides are proved to agree and new rules are checked; the new side alone could serve",
     "tighten": "new rules bind the old version's writes too",
     "cutover": "names are swapped in one short transaction; the old side is kept in step",
+    "brownout": "old columns are hidden for minutes, what fails is counted, and they are given back",
     "retire": "the old side is hidden under another name and still kept in step: undo is instant",
     "archive": "the sync ends; the old values are kept aside and can be restored",
     "drop": "the old side is removed; only the new shape is left",
@@ -97,6 +110,8 @@ def statements(step: AnyStep) -> tuple[str, ...]:
             return (
                 trusted(step.batch).format(leaf=table(step.relation), given=given_values()).as_string(None).strip(),
             )
+        case Brownout():
+            return (*step.hide, *step.restore)
         case Check():
             return (step.query,)
 

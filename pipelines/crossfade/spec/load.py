@@ -35,7 +35,7 @@ from crossfade.spec.validation import validated
 
 _MOMENTS: tuple[Moment, Moment] = ("before", "after")
 # Options that mean something in one stage only.
-_OPTION_OF = {"keep": "archive"}
+_OPTION_OF = {"keep": "archive", "at": "brownout", "for": "brownout", "timezone": "brownout"}
 
 
 def load_migration(path: Path, *, changes: Kinds, gates: Kinds) -> Migration:
@@ -128,14 +128,7 @@ class _Check:
                 self._refuse(path, f"a stage is one key, its name; found {_listed(stage)}", fix="write `- retire: {}`")
                 continue
             (name, options), place = next(iter(stage.items())), (*path, *stage)
-            if name == "brownout":
-                self._refuse(
-                    place,
-                    "the stage `brownout` is not yet in this version",
-                    why="nothing would be done for it",
-                    fix="leave it out; to see who still uses the old names, give `retire` gates",
-                )
-            elif name not in STAGES:
+            if name not in STAGES:
                 self._refuse(
                     place,
                     f"unknown stage `{name}`",

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from crossfade.errors import Position
 from crossfade.spec.approvals import OverrideRule
+from crossfade.spec.calendar import Timezone
 from crossfade.spec.values import Duration, MigrationId, Size, SpecModel
 from crossfade.spec.window import Window
 
 Phase = Literal["expand", "backfill", "validate", "contract"]
-Stage = Literal["tighten", "cutover", "retire", "archive", "drop"]
+Stage = Literal["tighten", "cutover", "brownout", "retire", "archive", "drop"]
 Moment = Literal["before", "after"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -98,15 +100,39 @@ class Locks(SpecModel):
     )
 
 
+_TIME = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$"
+_LONGEST_BROWNOUT = timedelta(hours=1)
+
+
 class StageOptions(SpecModel):
     """Options of a contract stage."""
 
     after: Duration = Field(default=timedelta(0), description="How long the stage before must have been done.")
     keep: Duration | None = Field(default=None, description="archive: how long the old values stay restorable.")
+    at: Annotated[str, Field(json_schema_extra={"pattern": _TIME})] | None = Field(
+        default=None, description="brownout: the time of day at which it begins.", examples=["10:00"]
+    )
+    for_: Duration | None = Field(default=None, alias="for", description="brownout: how long the columns stay hidden.")
+    timezone: Timezone | None = Field(default=None, description="brownout: of `at`.", examples=["Europe/Oslo"])
     gates: Gates = GateSet()
+
+    @field_validator("at")
+    @classmethod
+    def _at_is_a_time(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(_TIME, value):
+            raise ValueError("a time of day is written HH:MM, e.g. 10:00")
+        return value
+
+    @field_validator("for_")
+    @classmethod
+    def _is_soon_over(cls, value: timedelta | None) -> timedelta | None:
+        if value is not None and not timedelta(0) < value <= _LONGEST_BROWNOUT:
+            raise ValueError("a brownout lasts an hour at most")
+        return value
 
 
 _KEPT = timedelta(days=30)  # where an archive stage does not say
+_BROWNOUT = timedelta(minutes=5)  # where a brownout does not say
 
 
 class Contract(SpecModel):
@@ -122,7 +148,8 @@ class Contract(SpecModel):
         default=({"retire": None}, {"archive": None}, {"drop": None}),
         min_length=1,
         description="The stages in order. Contract ends with the last one named; of those before it, each in which"
-        " something is to be done is run, named or not. The exception is `archive`: unnamed, old values are not kept.",
+        " something is to be done is run, named or not. The exceptions are `archive`: unnamed, old values are not kept;"
+        " and `brownout`, which is left out.",
     )
 
     @property
@@ -213,6 +240,12 @@ class Migration:
     def last_stage(self) -> Stage:
         """The stage that contract ends with."""
         return self.stages[-1].stage
+
+    @property
+    def brownout(self) -> timedelta | None:
+        """How long old columns are hidden for a trial; None: they are not."""
+        said = (each.options.for_ or _BROWNOUT for each in self.stages if each.stage == "brownout")
+        return next(said, None)
 
     def ends_before(self, stage: Stage) -> bool:
         """Contract ends before the stage is reached."""

@@ -164,6 +164,7 @@ class Sides:
     following: foreign keys to columns that are replaced. handed_over: names of the table's own foreign keys that
     follow those of another table.
     mirrors: those whose left columns are among the columns that leave.
+    brownout: how long the columns that retire hides are hidden for a trial before; None: not at all.
     """
 
     migration: str
@@ -178,6 +179,7 @@ class Sides:
     following: tuple[Following, ...] = ()
     handed_over: frozenset[str] = frozenset()
     mirrors: tuple[Mirror, ...] = ()
+    brownout: timedelta | None = None
 
     @property
     def relation(self) -> Relation:

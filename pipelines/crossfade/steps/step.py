@@ -267,6 +267,24 @@ class Walk(StepBase):
     unknown: str | None = None
 
 
+class Brownout(StepBase):
+    """Hides columns for a while, so that whoever still uses them fails and is counted; then gives them back.
+
+    hide, restore: statements, each list in one transaction under `locks`; between them nothing is locked.
+    hidden: gives one boolean, whether they are hidden now. columns: their names, as applications know them.
+    guards: of hiding. seconds: for which they stay hidden.
+    """
+
+    kind: Literal["brownout"] = "brownout"
+    relation: Relation
+    columns: tuple[str, ...]
+    hide: tuple[str, ...]
+    restore: tuple[str, ...]
+    hidden: str
+    guards: tuple[Guard, ...] = ()
+    seconds: float
+
+
 class Check(StepBase):
     """A query over the rows that must find nothing.
 
@@ -291,8 +309,8 @@ class Check(StepBase):
 
 
 AnyStep = Annotated[
-    Ddl | Autocommit | BuildIndex | DropIndex | RebuildIndex | Walk | Check, Field(discriminator="kind")
+    Ddl | Autocommit | BuildIndex | DropIndex | RebuildIndex | Walk | Brownout | Check, Field(discriminator="kind")
 ]
 
-for _step in (Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Check):
+for _step in (Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Brownout, Check):
     _step.model_rebuild()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from crossfade.catalog.model import Name
 from crossfade.spec.model import Stage
-from crossfade.steps import archive, carry, fill, numbering, replaced_key, turn
+from crossfade.steps import archive, brownout, carry, fill, numbering, replaced_key, turn
 from crossfade.steps.altered import as_planned
 from crossfade.steps.followers import followers, sampled_again
 from crossfade.steps.mirror import course as mirrored
@@ -56,6 +56,7 @@ def _transition(together: Sequence[Sides]) -> Iterator[AnyStep]:
         yield from numbering.handed_over(sides)
         yield from replaced_key.named(sides)
     for sides in together:
+        yield from brownout.steps(sides)
         if sides.retires:
             yield from _retire(sides)
         yield from archive.steps(sides)

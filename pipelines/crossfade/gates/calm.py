@@ -1,0 +1,40 @@
+"""calm: few statements failed while old columns were hidden for a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+from pydantic import Field
+
+from crossfade.gates._gate import Answer, Gate, GateContext
+
+_STAGE = "brownout"
+
+
+class CalmGate(Gate):
+    """Hold when no more statements than this failed for want of a column during the stage `brownout`."""
+
+    calm: Annotated[int, Field(ge=0)] = Field(description="How many may have failed.")
+
+    @property
+    def label(self) -> str:
+        return f"calm {self.calm}"
+
+    def ask(self, context: GateContext) -> Answer:
+        trials = [step for step in context.ledger.steps(context.migration).values() if step.leg == _STAGE]
+        ended = [step.detail for step in trials if step.state == "done"]
+        if not ended:
+            return Answer("waits", "there was no brownout yet")
+        evidence: Mapping[str, Any] = {"trials": ended}
+        counted = [cast(int, each["failed"]) for each in ended if each.get("failed") is not None]
+        failed = f"{sum(counted)} statements failed for want of the hidden columns"
+        if sum(counted) > self.calm:
+            again = f"roll back to the stage before, then `crossfade up {context.migration}`"
+            reason = f"{failed}: the server's log has them; mend whoever ran them, and try again: {again}"
+            return Answer("waits", reason, evidence=evidence)
+        if len(counted) == len(ended):
+            return Answer("holds", failed, evidence=evidence)
+        rolled_back = sum(cast(int, each.get("rolled_back", 0)) for each in ended)
+        reason = f"the server's log could not be read; {rolled_back} transactions were rolled back, whatever for"
+        return Answer("holds", reason, evidence=evidence)

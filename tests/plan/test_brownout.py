@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from tests.scene import Scene
+
+from crossfade.plan import Plan
+
+RENAME = "changes: [{rename_column: {table: users, from: email, to: address}}]\n"
+
+
+def plan(scene: Scene, contract: str, changes: str = RENAME, more: str = "") -> Plan:
+    scene.sql(f"CREATE TABLE users (id int PRIMARY KEY, email text{more})")
+    scene.spec(f"{changes}contract: {contract}\n")
+    return scene.runner().plan(scene.migration())
+
+
+def legs(found: Plan) -> list[str]:
+    return [str(leg) for leg in found.legs if leg.phase == "contract"]
+
+
+def test_it_stands_before_retire_where_the_spec_names_it(scene: Scene) -> None:
+    found = plan(scene, "{stages: [{brownout: }, {retire: }]}")
+
+    assert legs(found) == ["brownout", "retire"]
+
+
+def test_it_is_left_out_where_the_spec_does_not(scene: Scene) -> None:
+    assert legs(plan(scene, "{stages: [{retire: }]}")) == ["retire"]
+
+
+def test_it_begins_in_the_quarter_of_an_hour_after_its_time_on_the_days_of_contracts_window(scene: Scene) -> None:
+    window = "{days: mon-thu, timezone: Europe/Oslo}"
+    found = plan(scene, f"{{window: {window}, stages: [{{brownout: {{at: '10:00', for: 2m}}}}, {{retire: }}]}}")
+
+    first = found.gates_at("before brownout")[0]
+
+    assert first.body == {
+        "window": {"days": "mon-thu", "hours": "10:00-10:15", "timezone": "Europe/Oslo", "freeze": []}
+    }
+
+
+def test_a_time_just_before_midnight_runs_past_it(scene: Scene) -> None:
+    found = plan(scene, "{stages: [{brownout: {at: '23:50', timezone: Asia/Tokyo}}, {retire: }]}")
+
+    body = found.gates_at("before brownout")[0].body["window"]
+
+    assert (body["hours"], body["timezone"]) == ("23:50-00:05", "Asia/Tokyo")
+
+
+def test_behind_it_stands_the_gate_that_counts_what_failed(scene: Scene) -> None:
+    found = plan(scene, "{stages: [{brownout: }, {retire: }]}")
+
+    assert [gate.body for gate in found.gates_at("after brownout")] == [{"calm": 0}]
+
+
+def test_a_plan_says_where_it_would_hide_nothing(scene: Scene) -> None:
+    change = "changes: [{create_index: {table: users, name: by_email, columns: [email]}}]\n"
+    found = plan(scene, "{stages: [{brownout: }, {drop: }]}", change)
+
+    assert "brownout" not in legs(found)
+    assert "`brownout` hides nothing" in " ".join(hazard.what for hazard in found.hazards)
