@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from tests.cli.calls import Call
-from tests.cli.specs import LOWER, users
+from tests.cli.specs import ADD, LOWER, users
 from tests.scene import Scene
 
 HEAVY = ("dagster", "great_expectations", "pandas", "sqlalchemy")
@@ -59,10 +59,19 @@ def test_help_and_version_import_nothing_of_the_engine() -> None:
         assert not modules(command).intersection(HEAVY + ENGINE)
 
 
-def test_check_needs_no_driver(scene: Scene) -> None:
-    users(scene, LOWER + "gates: {expand: [{approval: {count: 1}}, {sql: select true}]}\n")
+def test_check_needs_no_driver_and_nothing_that_only_asks(scene: Scene) -> None:
+    gates = (
+        "approval: {count: 1}",
+        "sql: select true",
+        "after: n",
+        "flag: live",
+        "healthy: {replica_lag: 1s}",
+        "deployed: {url: env:X, at_least: 2.0.0}",
+    )
+    users(scene, LOWER + f"gates: {{expand: [{', '.join(f'{{{gate}}}' for gate in gates)}]}}\n")
+    scene.spec(ADD, id="n")
 
-    assert "psycopg" not in modules("--project", str(scene.root), "check")
+    assert not {"psycopg", "openfeature", "requests"} & modules("--project", str(scene.root), "check")
 
 
 def test_no_kind_of_change_needs_the_driver_to_be_read() -> None:

@@ -141,6 +141,13 @@ def test_a_migration_whose_spec_is_gone_is_explained_from_the_ledger(scene: Scen
     assert lines[-1] == "  spec gone from migration_specs/"
 
 
+def test_a_gate_that_could_not_be_asked_is_told_with_why(scene: Scene, call: Call) -> None:
+    users(scene, ADD + "gates: {expand: [{sql: select true}, {deployed: {url: env:NOT_SET_HERE, at_least: 2.0.0}}]}\n")
+    call("up", "--yes")
+
+    assert why(call)[-1] == "  deployed env:NOT_SET_HERE 2.0.0: the environment variable NOT_SET_HERE is not set"
+
+
 def test_what_nobody_knows_is_a_misuse(scene: Scene, call: Call) -> None:
     users(scene)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -61,6 +63,18 @@ def test_what_is_no_version_is_told_and_waited_for(desk: Desk, connect: Connect)
 
     assert answer.state == "waits"
     assert answer.reason == "profile-api: 2 sessions are without a version that can be read (`a1b2c3`)"
+
+
+def test_sessions_of_other_roles_are_seen_without_any_right(desk: Desk, connect: Connect) -> None:
+    connect("profile-api/2.3.0")
+    blind = f"blind_{uuid.uuid4().hex[:8]}"
+    desk.sql(f"CREATE ROLE {blind}")
+    desk.database = replace(desk.database, role=blind)
+
+    answer = desk.ask(gate(**SERVICE))
+    desk.sql(f"DROP ROLE {blind}")
+
+    assert answer.evidence["versions"] == {"2.3.0": 1}
 
 
 @pytest.mark.parametrize(("allow_none", "state"), [(False, "waits"), (True, "holds")])

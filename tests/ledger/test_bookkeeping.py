@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.ledger.conftest import start
@@ -176,6 +176,17 @@ def test_a_gate_keeps_its_latest_answer_and_an_event_for_every_other_state(start
     (gate,) = started.gates("m")
     assert (gate.state, gate.reason, gate.evidence) == ("holds", "over", {"n": 1})
     assert kinds(started)[1:] == ["gate waits", "gate holds"]
+
+
+def test_a_gate_whose_time_moves_has_an_event_that_tells_when_it_may_hold(started: Ledger) -> None:
+    first = datetime(2026, 1, 5, 8, tzinfo=UTC)
+    for holds_at, reason in ((first, "3h left"), (first, "2h left"), (first + timedelta(days=1), "frozen")):
+        started.record_gate("m", "p", "g", state="waits", reason=reason, holds_at=holds_at, evidence={"n": 1})
+
+    *_, one, two = started.events("m")
+    assert kinds(started)[1:] == ["gate waits", "gate waits"]
+    assert (one.body["reason"], two.body["holds_at"]) == ("3h left", "2026-01-06T08:00:00+00:00")
+    assert two.body["evidence"] == {"n": 1}
 
 
 def test_a_gate_says_since_when_it_answers_so(started: Ledger) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from dagster import AssetCheckSeverity
 from tests.orchestrate.orchestra import SWAP, Orchestra
@@ -23,6 +25,23 @@ def test_a_gate_that_waits_leaves_the_run_green_and_what_follows_skipped(orchest
     check = played.checks["validate.may_contract"]
     assert (check.passed, check.severity) == (False, AssetCheckSeverity.WARN)
     assert "soak 7d does not hold yet: 7d of 7d are left; may hold at " in (check.description or "")
+
+
+def test_a_freeze_of_the_project_leaves_the_run_green_and_is_told(orchestra: Orchestra) -> None:
+    today = datetime.now(UTC).date()
+    orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 0s}]}\n")
+    orchestra.scene.up(through="validate")
+    (orchestra.scene.root / "crossfade.yaml").write_text(
+        f"freezes: [{{dates: {today}..{today + timedelta(days=1)}}}]\n"
+    )
+
+    played = orchestra.materialize("cutover", checks=False)
+
+    assert played.is_green
+    assert played.observed == ["cutover"]
+    check = played.checks["validate.may_contract"]
+    assert not check.passed
+    assert "freeze does not hold yet: frozen until " in (check.description or "")
 
 
 def test_a_gate_that_will_never_hold_stops_the_run(orchestra: Orchestra) -> None:

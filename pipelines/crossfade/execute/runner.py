@@ -35,6 +35,7 @@ from crossfade.execute.session import DatabaseUnreachable, open_session, reading
 from crossfade.execute.site import Site
 from crossfade.execute.successors import refuse_while_stood_on
 from crossfade.execute.taking_back import find_settled, refuse_for_rows, refuse_to_take_back
+from crossfade.gates import GateError
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -192,6 +193,9 @@ class Runner:
         except _FAILURES as failure:
             saga.take_back(failure)
             _keep(sites[plan.home], failure)
+            raise
+        except GateError as unasked:  # of which no step has failed: what is done stays
+            _keep(sites[plan.home], unasked)
             raise
         ended: Ended = "complete" if through_all else "waiting" if saga.waiting else "reached"
         return Outcome(plan.migration, ended, tuple(saga.passed), saga.waiting)
