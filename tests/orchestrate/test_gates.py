@@ -81,6 +81,9 @@ def test_a_suite_that_does_not_hold_is_an_error_and_not_a_matter_of_time(orchest
     assert played.materialized == ["expand"]
     check = played.checks["backfill.backfill_gates"]
     assert (check.passed, check.severity) == (False, AssetCheckSeverity.ERROR)
+    page = orchestra.scene.root / ".crossfade" / "reports" / "m.html"
+    assert check.metadata["suite report"].value == str(page)
+    assert "suite many after backfill: <span" in page.read_text()
 
 
 def test_gates_after_a_leg_hold_back_its_asset(orchestra: Orchestra) -> None:

@@ -27,6 +27,7 @@ from crossfade.cli import (
     pause,
     plan,
     purge,
+    report,
     rollback,
     schema,
     status,
@@ -122,6 +123,7 @@ _PANELS = {
     "Look": {
         "status": status.status,
         "why": why.why,
+        "report": report.report,
         "conflicts": conflicts.conflicts,
         "usage": usage.usage,
         "audit": audit.commands,
@@ -143,6 +145,7 @@ _EXAMPLES = {
     "conflicts": "crossfade conflicts normalize_emails\n\ncrossfade conflicts normalize_emails --values --json",
     "usage": "crossfade usage users.email --for 7d\n\ncrossfade usage sample",
     "metrics": "crossfade metrics\n\ncrossfade metrics --listen 127.0.0.1:9464",
+    "report": "crossfade report normalize_emails --output suites.html",
     "schema": "crossfade schema > migration.schema.json\n\ncrossfade schema --write docs",
     "dev": "crossfade dev --port 3001",
 }

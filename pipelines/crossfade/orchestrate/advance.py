@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from crossfade.orchestrate.keys import holder_of, leg_key, run_tags
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.refusals import NotItsTurn, Patience, told_in_words
 from crossfade.orchestrate.standing import Standing, read_standing
+from crossfade.orchestrate.suite_page import suite_page
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import EXPAND, Leg
@@ -105,8 +106,9 @@ class Turn:
             point = gates.point_in(plan)
             if point is not None and point in ear.answers:
                 report = answered(plan, point, ear.answers[point], now)
+                page = suite_page(self.project, self.migration) if report.has_asked_suites else {}
                 # It takes evaluations of checks too; its annotation leaves them out.
-                context.log_event(_evaluation(self.migration, gates, report))  # pyright: ignore[reportArgumentType]
+                context.log_event(_evaluation(self.migration, gates, report, page))  # pyright: ignore[reportArgumentType]
 
     def _tell_waiting(self, context: AssetExecutionContext, outcome: Outcome) -> None:
         if never := [waiting for waiting in outcome.waiting if waiting.answer.state == "never"]:
@@ -125,12 +127,14 @@ def _line(waiting: Waiting) -> str:
     return f"{waiting.point}: {waiting.label}: {waiting.answer.reason}"
 
 
-def _evaluation(migration: Migration, gates: GateSet, report: GateReport) -> AssetCheckEvaluation:
+def _evaluation(
+    migration: Migration, gates: GateSet, report: GateReport, page: Mapping[str, MetadataValue]
+) -> AssetCheckEvaluation:
     return AssetCheckEvaluation(
         asset_key=leg_key(migration, gates.shown_on),
         check_name=gates.name,
         passed=report.holds,
-        metadata=report.metadata,
+        metadata={**report.metadata, **page},
         severity=report.severity,
         description=report.summary,
         blocking=True,

@@ -13,6 +13,7 @@ from crossfade.orchestrate.gate_sets import GateSet
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.refusals import Patience, told_in_words
 from crossfade.orchestrate.standing import Standing, read_standing
+from crossfade.orchestrate.suite_page import suite_page
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import Leg
@@ -32,11 +33,12 @@ class Question:
         op = context.op_execution_context
         with told_in_words(context.log, op.retry_number, self.patience):
             report = self._report(Ear(context.log))
+            page = suite_page(self.project, self.migration) if report.has_asked_suites else {}
         return AssetCheckResult(
             passed=report.holds,
             severity=report.severity,
             description=report.summary,
-            metadata=report.metadata,
+            metadata={**report.metadata, **page},
         )
 
     def _report(self, ear: Ear) -> GateReport:

@@ -63,6 +63,11 @@ class GateReport:
         return not self.early and all(line.state == "holds" for line in self.lines)
 
     @property
+    def has_asked_suites(self) -> bool:
+        """One of the lines is what a suite found, now or when it was last asked."""
+        return any(line.proof and line.state is not None for line in self.lines)
+
+    @property
     def severity(self) -> AssetCheckSeverity:
         """ERROR stops the rest of a run and is red; what time and people make hold only warns, and the run is green."""
         wrong = any(line.state == "never" or (line.state == "waits" and line.proof) for line in self.lines)

@@ -2,6 +2,7 @@
 
 from crossfade.report.plan import plan_json, plan_markdown, print_plan
 from crossfade.report.status import print_status, status_json
+from crossfade.report.suites import suites_page
 from crossfade.report.summary import print_summary
 from crossfade.report.why import print_why, why_json
 
@@ -13,5 +14,6 @@ __all__ = [
     "print_summary",
     "print_why",
     "status_json",
+    "suites_page",
     "why_json",
 ]
