@@ -79,3 +79,10 @@ def test_no_kind_of_change_needs_the_driver_to_be_read() -> None:
     asked = f"{code}; sys.exit('psycopg' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", asked], env=_here(), check=False).returncode == 0
+
+
+def test_what_dagster_projects_take_from_the_package_is_imported_when_asked_for() -> None:
+    code = "import sys, crossfade; dir(crossfade); early = 'dagster' in sys.modules; crossfade.MigrationSpecs"
+    asked = f"{code}; sys.exit(early or 'dagster' not in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", asked], env=_here(), check=False).returncode == 0

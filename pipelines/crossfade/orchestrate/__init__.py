@@ -6,6 +6,7 @@ from the other at any time.
 
 from crossfade.orchestrate.alerts import Slowness
 from crossfade.orchestrate.build import build_definitions
+from crossfade.orchestrate.component import MigrationSpecs
 from crossfade.orchestrate.refusals import Patience
 
-__all__ = ["Patience", "Slowness", "build_definitions"]
+__all__ = ["MigrationSpecs", "Patience", "Slowness", "build_definitions"]

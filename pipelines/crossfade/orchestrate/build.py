@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dagster import AssetChecksDefinition, AssetKey, AssetsDefinition, Definitions, in_process_executor
+from dagster import (
+    AssetChecksDefinition,
+    AssetKey,
+    AssetsDefinition,
+    Definitions,
+    ExecutorDefinition,
+    in_process_executor,
+)
 
 from crossfade.changes import CHANGES
 from crossfade.gates import GATES
@@ -25,11 +32,19 @@ from crossfade.orchestrate.usage import usage_sensors
 from crossfade.spec import Project, SpecError, find_root, load_project
 
 
-def build_definitions(path: Path, *, patience: Patience | None = None, slowness: Slowness | None = None) -> Definitions:
+# The steps of a run share what was loaded; a process each would load all specs again.
+def build_definitions(
+    path: Path,
+    *,
+    patience: Patience | None = None,
+    slowness: Slowness | None = None,
+    executor: ExecutorDefinition | None = in_process_executor,
+) -> Definitions:
     """Everything Dagster shows and runs of the project that `path` lies in.
 
     patience: how a run waits for what passes by itself. slowness: from when on people are told of a migration.
-    Raises ProjectNotFoundError; a file that is wrong is an asset.
+    executor: of all jobs these are merged with; None leaves it to the others. Raises ProjectNotFoundError; a file that
+    is wrong is an asset.
     """
     root = find_root(path)
     try:
@@ -51,8 +66,7 @@ def build_definitions(path: Path, *, patience: Patience | None = None, slowness:
         ],
         schedules=[purge_schedule()],
         jobs=operations(project, patience),
-        # The steps of a run share what was loaded; a process each would load all specs again.
-        executor=in_process_executor,
+        executor=executor,
     )
 
 
