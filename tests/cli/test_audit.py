@@ -113,3 +113,47 @@ def test_who_may_not_read_the_ledger_is_told_the_right_to_look_and_no_more(
             assert "GRANT ALL" not in said
     finally:
         scene.sql(f"DROP ROLE {reader}")
+
+
+def test_an_export_proves_later_that_nobody_wrote_the_chain_anew(scene: Scene, call: Call) -> None:
+    users(scene)
+    call("up", "--yes", "--phase", "expand")
+    kept = scene.root / "events.jsonl"
+    kept.write_text(call("audit", "export").stdout)
+    call("up", "--yes")
+    assert call("audit", "verify", "--export", str(kept)).exit_code == 0
+
+    # As the owner of the ledger can: an event edited, and every hash from it on made to fit.
+    scene.sql(
+        "ALTER TABLE crossfade.event DISABLE TRIGGER ALL; UPDATE crossfade.event SET role = 'nobody' WHERE seq = 2"
+    )
+    scene.sql(
+        """
+DO $$ DECLARE e crossfade.event; before bytea := '\\x'; BEGIN
+  FOR e IN SELECT * FROM crossfade.event ORDER BY seq LOOP
+    UPDATE crossfade.event SET previous = before, hash = sha256(before || convert_to(concat_ws(chr(31), seq,
+      to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), migration, kind, role, body::text), 'UTF8'))
+     WHERE seq = e.seq RETURNING hash INTO before;
+  END LOOP;
+  UPDATE crossfade.event_head SET hash = before;
+END $$"""
+    )
+
+    assert call("audit", "verify").exit_code == 0
+    result = call("audit", "verify", "--export", str(kept))
+    assert result.exit_code == 1
+    assert "app: broken: it does not begin with the" in result.stdout
+
+
+def test_an_export_that_was_edited_or_is_none_is_refused_with_its_place(scene: Scene, call: Call) -> None:
+    users(scene)
+    call("up", "--yes", "--phase", "expand")
+    kept = scene.root / "events.jsonl"
+    kept.write_text(call("audit", "export").stdout.replace('"role": "', '"role": "x'))
+    result = call("audit", "verify", "--export", str(kept))
+    assert result.exit_code == 1
+    assert "why: event 1 of app was edited" in result.stderr
+
+    kept.write_text('{"database": "app"}\n')
+    assert f"{kept}:1:1: this line is no exported event" in call("audit", "verify", "--export", str(kept)).stderr
+    assert call("audit", "verify", "--export", str(kept) + "x").exit_code == 1

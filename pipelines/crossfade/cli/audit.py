@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossfade.cli import exports
 from crossfade.cli.failure import print_problems
 from crossfade.cli.project import AsJson, OneMigration, database_named, open_project, record_of
 from crossfade.cli.terminal import err, out
-from crossfade.errors import CrossfadeError
+from crossfade.errors import CrossfadeError, UsageError
 
 if TYPE_CHECKING:
-    from crossfade.ledger import EventRecord
+    from crossfade.ledger import EventRecord, Link
     from crossfade.spec import Database, Project
 
 commands = typer.Typer(no_args_is_help=True)
@@ -24,12 +26,23 @@ def audit() -> None:
     """Read the ledger's events, and prove that none was edited."""
 
 
-@commands.command(epilog="crossfade audit verify")
+OneDatabase = Annotated[
+    str | None, typer.Argument(metavar="DATABASE", help="Only this one; default: all.", show_default=False)
+]
+
+
+@commands.command(epilog="crossfade audit verify\n\ncrossfade audit verify --export events.jsonl")
 def verify(
     ctx: typer.Context,
-    database: Annotated[
-        str | None,
-        typer.Argument(metavar="DATABASE", help="Only this one; default: all.", show_default=False),
+    database: OneDatabase = None,
+    exported: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            metavar="FILE",
+            help="An earlier `crossfade audit export`: the chain must still begin with it.",
+            show_default=False,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -38,8 +51,11 @@ def verify(
     Exit code 1 when a chain is broken or a database does not answer.
     """
     project = open_project(ctx)
-    wanted = [database_named(project, database)] if database is not None else list(project.databases.values())
-    results = [_verified(each) for each in wanted]
+    earlier = exports.read(exported) if exported is not None else {}
+    wanted = _wanted(project, database)
+    if missing := sorted(set(earlier) - {each.name for each in project.databases.values()}):
+        raise UsageError(f"{exported} is of database {missing[0]}, which databases.yaml does not name")
+    results = [_verified(each, earlier.get(each.name)) for each in wanted]
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:
@@ -47,6 +63,25 @@ def verify(
             typer.echo(_said(result))
     if not all(result["sound"] for result in results):
         raise typer.Exit(1)
+
+
+@commands.command(epilog="crossfade audit export > events.jsonl")
+def export(ctx: typer.Context, database: OneDatabase = None) -> None:
+    """Write every event with its hash, one JSON object a line, to be kept where nobody who owns a ledger can write.
+
+    `crossfade audit verify --export FILE` compares a ledger with it later on.
+    """
+    from crossfade.execute import reading
+    from crossfade.execute.ledgers import readable_ledger
+    from crossfade.ledger import export as links_of
+    from crossfade.ledger import is_installed
+
+    for each in _wanted(open_project(ctx), database):
+        with reading(each, "crossfade audit") as connection:
+            if is_installed(connection):
+                readable_ledger(connection)
+                for link in links_of(connection):
+                    typer.echo(exports.line(each.name, link))
 
 
 @commands.command(epilog="crossfade audit log normalize_emails --last 20")
@@ -93,18 +128,26 @@ def _databases_that_tell(project: Project, migration: str) -> tuple[str, ...]:
     return databases_of(spec) if spec is not None else tuple(record_of(project, migration).plan["databases"])
 
 
-def _verified(database: Database) -> dict[str, Any]:
+def _wanted(project: Project, database: str | None) -> list[Database]:
+    return [database_named(project, database)] if database is not None else list(project.databases.values())
+
+
+def _verified(database: Database, earlier: Link | None) -> dict[str, Any]:
+    """earlier: the last link of an export of it."""
     from crossfade.execute import reading
     from crossfade.execute.ledgers import readable_ledger
-    from crossfade.ledger import is_installed, verify
+    from crossfade.ledger import is_installed, still_holds, verify
 
     result: dict[str, Any] = {"database": database.name, "sound": False, "events": None, "problem": None}
     try:
         with reading(database, "crossfade audit") as connection:
             if not is_installed(connection):
-                return result | {"sound": True, "events": 0}
+                lost = "there is no ledger, and the export has one" if earlier is not None else None
+                return result | {"sound": lost is None, "events": 0, "problem": lost}
             readable_ledger(connection)
             count, tampered = verify(connection)
+            if tampered is None and earlier is not None and not still_holds(connection, earlier):
+                return result | {"events": 0, "problem": f"it does not begin with the {earlier.seq} events exported"}
     except CrossfadeError as error:
         return result | {"problem": "; ".join(part for part in (error.what, error.why, error.fix) if part)}
     if tampered is not None:

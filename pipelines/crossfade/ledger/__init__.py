@@ -4,7 +4,7 @@ Plain tables and a hash-chained list of events; leases with epochs decide which 
 """
 
 from crossfade.ledger.approvals import TokenSpent
-from crossfade.ledger.audit import Tampered, verify
+from crossfade.ledger.audit import Link, Tampered, export, follow, still_holds, verify
 from crossfade.ledger.install import LedgerError, Shape, install, is_installed, require_current
 from crossfade.ledger.lease import Lease, LeaseLost, LeaseTaken
 from crossfade.ledger.ledger import Ledger
@@ -34,6 +34,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "LegRecord",
+    "Link",
     "MigrationRecord",
     "PresentedToken",
     "ProgressRecord",
@@ -43,9 +44,12 @@ __all__ = [
     "TokenSpent",
     "UsageNode",
     "UsageStatement",
+    "export",
+    "follow",
     "install",
     "is_installed",
     "require_current",
+    "still_holds",
     "team_members",
     "verify",
 ]
