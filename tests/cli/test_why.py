@@ -13,6 +13,7 @@ from tests.scene import Scene
 
 from crossfade.ledger import lease
 
+NOW = datetime(2026, 12, 24, 12, tzinfo=UTC)
 GATED = LOWER + "gates: {contract: [{soak: 7d}, {approval: {count: 1}}, {sql: select true, title: costly}]}\n"
 NUMBERS = """
 changes: [{change_column: {table: users, column: age, to: {type: int}, up: "age::int", down: "age::text"}}]
@@ -57,12 +58,12 @@ def test_a_gate_that_holds_is_told_too(scene: Scene, call: Call) -> None:
 def test_a_freeze_of_the_project_stands_among_the_gates(scene: Scene, call: Call) -> None:
     users(scene, GATED)
     scene.up()
-    today = datetime.now(UTC).date()
-    (scene.root / "crossfade.yaml").write_text(f"freezes: [{{dates: {today}..{today + timedelta(days=1)}}}]\n")
+    (scene.root / "crossfade.yaml").write_text("freezes: [{dates: 2026-12-21..2027-01-03}]\n")
+    scene.set_clock(NOW)
 
     (freeze,) = (line for line in why(call, "--ask") if "freeze" in line)
 
-    assert freeze.startswith("  freeze waits: frozen until ")
+    assert freeze.startswith("  freeze waits: frozen until Mon 2027-01-04 00:00 UTC")
 
 
 def test_what_was_not_begun_says_what_it_comes_after(scene: Scene, call: Call) -> None:
@@ -111,8 +112,9 @@ def test_a_contract_that_waits_too_long_is_told(
 ) -> None:
     users(scene, GATED + (f"contract: {{{own}}}\n" if own else ""))
     (scene.root / "crossfade.yaml").write_text(f"contract: {{{f'warn_after: {project}' if project else ''}}}\n")
+    scene.set_clock(NOW)
     scene.up()
-    scene.sql("UPDATE crossfade.leg SET passed_at = passed_at - interval '30 days'")
+    scene.set_clock(NOW + timedelta(days=30))
 
     overdue = [line for line in why(call) if line.startswith("  it waits too long: cutover could have begun 23 d")]
 
@@ -122,11 +124,12 @@ def test_a_contract_that_waits_too_long_is_told(
 
 def test_the_time_that_a_soak_takes_is_not_too_long(scene: Scene, call: Call) -> None:
     users(scene, GATED.replace("7d", "60d") + "contract: {warn_after: 20d}\n")
+    scene.set_clock(NOW)
     scene.up()
-    scene.sql("UPDATE crossfade.leg SET passed_at = passed_at - interval '70 days'")
+    scene.set_clock(NOW + timedelta(days=70))
     assert not facts(call)["status"]["is_overdue"]
 
-    scene.sql("UPDATE crossfade.leg SET passed_at = passed_at - interval '20 days'")
+    scene.set_clock(NOW + timedelta(days=81))
     assert facts(call)["status"]["is_overdue"]
 
 

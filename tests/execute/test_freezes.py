@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from tests.scene import Scene
 
 from crossfade.execute.status import status_of
 
+CHRISTMAS = "2026-12-21..2027-01-03"
 ADD = "changes: [{add_column: {table: items, column: extra, type: text}}]\n"
 
 
@@ -16,57 +17,52 @@ ADD = "changes: [{add_column: {table: items, column: extra, type: text}}]\n"
 def items(scene: Scene) -> Scene:
     scene.sql("CREATE TABLE items (id int PRIMARY KEY)")
     scene.spec(ADD)
+    scene.set_clock(datetime(2026, 12, 24, 12, tzinfo=UTC))
     return scene
 
 
-def freeze(scene: Scene, *, days: int, more: str = "") -> None:
-    today = datetime.now(UTC).date()
-    dates = f"{today - timedelta(days=1)}..{today + timedelta(days=days)}"
-    (scene.root / "crossfade.yaml").write_text(f"freezes: [{{dates: {dates}, why: Christmas{more}}}]\n")
+def freeze(scene: Scene, *dates: str, more: str = "") -> None:
+    entries = ", ".join(f"{{dates: {each}, why: Christmas{more}}}" for each in dates)
+    (scene.root / "crossfade.yaml").write_text(f"freezes: [{entries}]\n")
 
 
 def test_nothing_begins_while_the_project_is_frozen_and_it_is_told_why_and_until_when(items: Scene) -> None:
-    freeze(items, days=3)
+    freeze(items, CHRISTMAS)
 
     outcome = items.up()
 
     (waiting,) = outcome.waiting
-    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=4)
     assert (outcome.ended, waiting.point, waiting.label) == ("waiting", "before expand", "freeze")
-    assert waiting.answer.reason == f"frozen until {end:%a %Y-%m-%d} 00:00 UTC: Christmas"
-    assert waiting.answer.holds_at == end
+    assert waiting.answer.reason == "frozen until Mon 2027-01-04 00:00 UTC: Christmas"
+    assert waiting.answer.holds_at == datetime(2027, 1, 4, tzinfo=UTC)
     assert items.columns("items") == ["id"]
 
 
 def test_a_freeze_that_comes_later_stops_the_next_phase(items: Scene) -> None:
     items.up(through="expand")
-    freeze(items, days=3)
+    freeze(items, CHRISTMAS)
 
     assert [each.point for each in items.up().waiting] == ["before backfill"]
 
 
 def test_two_freezes_that_meet_are_waited_for_together(items: Scene) -> None:
-    today = datetime.now(UTC).date()
-    spans = [(-1, 0), (1, 2), (5, 6)]
-    dates = [f"{today + timedelta(days=first)}..{today + timedelta(days=last)}" for first, last in spans]
-    (items.root / "crossfade.yaml").write_text(f"freezes: [{', '.join(f'{{dates: {each}}}' for each in dates)}]\n")
+    freeze(items, "2026-12-20..2026-12-24", "2026-12-25..2026-12-27", "2026-12-30")
 
     (waiting,) = items.up().waiting
 
-    assert waiting.answer.holds_at is not None
-    assert waiting.answer.holds_at.date() == today + timedelta(days=3)
+    assert waiting.answer.holds_at == datetime(2026, 12, 28, tzinfo=UTC)
 
 
 def test_a_freeze_of_another_database_holds_nothing_up(items: Scene) -> None:
     with (items.root / "databases.yaml").open("a") as file:
         file.write("other: {url: env:OTHER_URL}\n")
-    freeze(items, days=3, more=", databases: [other]")
+    freeze(items, CHRISTMAS, more=", databases: [other]")
 
     assert items.up().ended == "complete"
 
 
 def test_a_freeze_that_is_lifted_early_is_waited_for_no_longer(items: Scene) -> None:
-    freeze(items, days=3)
+    freeze(items, CHRISTMAS)
     items.up()
     (frozen,) = status_of(items.project(), [items.migration()])
     (items.root / "crossfade.yaml").write_text("freezes: []\n")
@@ -76,3 +72,11 @@ def test_a_freeze_that_is_lifted_early_is_waited_for_no_longer(items: Scene) -> 
     assert lifted.waiting[0].holds_at is None
     assert items.up().ended == "complete"
     assert items.ledger().gates("m")[0].state == "holds"
+
+
+def test_what_was_frozen_goes_on_by_itself_when_the_freeze_is_over(items: Scene) -> None:
+    freeze(items, CHRISTMAS)
+    assert items.up().ended == "waiting"
+    items.set_clock(datetime(2027, 1, 4, tzinfo=UTC))
+
+    assert items.up().ended == "complete"

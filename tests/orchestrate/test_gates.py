@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from dagster import AssetCheckSeverity
@@ -28,12 +28,10 @@ def test_a_gate_that_waits_leaves_the_run_green_and_what_follows_skipped(orchest
 
 
 def test_a_freeze_of_the_project_leaves_the_run_green_and_is_told(orchestra: Orchestra) -> None:
-    today = datetime.now(UTC).date()
     orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 0s}]}\n")
     orchestra.scene.up(through="validate")
-    (orchestra.scene.root / "crossfade.yaml").write_text(
-        f"freezes: [{{dates: {today}..{today + timedelta(days=1)}}}]\n"
-    )
+    (orchestra.scene.root / "crossfade.yaml").write_text("freezes: [{dates: 2026-12-21..2027-01-03}]\n")
+    orchestra.scene.set_clock(datetime(2026, 12, 24, tzinfo=UTC))
 
     played = orchestra.materialize("cutover", checks=False)
 

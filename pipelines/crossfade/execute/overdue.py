@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from crossfade.spec import Migration, Settings
@@ -20,11 +20,15 @@ def longest_soaks(gates: Sequence[Mapping[str, Any]]) -> dict[str, timedelta]:
     return soaks
 
 
-def is_overdue(could_begin: datetime | None, migration: Migration | None, settings: Settings) -> bool:
+def is_overdue(
+    could_begin: datetime | None, asked_at: datetime | None, migration: Migration | None, settings: Settings
+) -> bool:
     """A stage that could have begun then has waited for longer than its spec or project says.
 
-    migration: None where there is no spec any more.
+    asked_at: now, by the ledger's clock. migration: None where there is no spec any more.
     """
     own = migration.head.contract.warn_after if migration is not None else None
     limit = own or settings.contract.warn_after
-    return could_begin is not None and limit is not None and datetime.now(UTC) - could_begin > limit
+    if could_begin is None or asked_at is None or limit is None:
+        return False
+    return asked_at - could_begin > limit

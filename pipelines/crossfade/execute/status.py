@@ -115,7 +115,8 @@ def _as_of_now(status: MigrationStatus, spec: Migration | None, settings: Settin
         replace(gate, holds_at=None) if rests_on_others(gate.evidence, settings, status.databases) else gate
         for gate in status.waiting
     ]
-    return replace(status, waiting=tuple(waiting), is_overdue=is_overdue(status.could_begin, spec, settings))
+    overdue = is_overdue(status.could_begin, status.asked_at, spec, settings)
+    return replace(status, waiting=tuple(waiting), is_overdue=overdue)
 
 
 def _statuses(migrations: Iterable[Migration], views: Mapping[str, View]) -> tuple[MigrationStatus, ...]:

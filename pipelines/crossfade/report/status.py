@@ -103,7 +103,7 @@ def said_overdue(status: MigrationStatus, now: datetime) -> str:
     """That its contract waits too long; empty when it does not."""
     if not status.is_overdue or status.could_begin is None:
         return ""
-    return f"it waits too long: {status.leg} could have begun {said_ago(status.could_begin, now)}"
+    return f"it waits too long: {status.leg} could have begun {said_ago(status.could_begin, status.asked_at or now)}"
 
 
 def _overridden(status: MigrationStatus) -> Iterator[str]:

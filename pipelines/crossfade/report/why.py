@@ -20,8 +20,8 @@ _MARKS = {"holds": ("holds", "green"), "waits": ("waits", "yellow"), "never": ("
 
 def print_why(explanation: Explanation, console: Console) -> None:
     """Where it is, each gate of the next leg with its answer, and what else is in the way."""
-    now = datetime.now(UTC)
     status = explanation.status
+    now = status.asked_at or datetime.now(UTC)
     place = f" {explanation.point}" if explanation.point else f" at {status.leg}" if status.leg else ""
     since = f", since {said_ago(status.since, now)}" if status.since else ""
     console.print(Text.assemble((status.id, "bold"), f": {status.state}{place}{since}"), soft_wrap=True)
