@@ -1,101 +1,125 @@
-"""`dagster dev` on the workspace file: its webserver shows the assets, and a run started there can be cancelled."""
+"""`crossfade dev`: real processes of Dagster, a run that is cancelled, and deaths that the UI tells the truth about."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
+import psycopg
 import pytest
-from tests.orchestrate.orchestra import SLEEP, Orchestra, heed_interrupts, wait_until
+from tests.execute.slow import slow_items
+from tests.orchestrate.dev_server import DevServer
+from tests.orchestrate.orchestra import SLEEP, SLEEPING, wait_until
+from tests.scene import Scene
 
-WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
-LAUNCH = """
-mutation ($keys: [AssetKeyInput!]!) {
-  launchPipelineExecution(executionParams: {mode: "default", selector: {repositoryLocationName: "crossfade",
-    repositoryName: "__repository__", pipelineName: "__ASSET_JOB", assetSelection: $keys}}) {
-    ... on LaunchRunSuccess { run { runId } } } }"""
-TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+from crossfade.server import Server, create_database, drop_database
 
+ROWS = 5000
+FILL = """
+changes: [{{add_column: {{table: {table}, column: lowered, type: text, up: slowly(name)}}}}]
+backfill: {{workers: 1, target: 50ms}}
+gates: {{validate: {{before: [{{soak: 7d}}]}}}}
+"""
+TABLES = ("items", "orders")
+WALKING = "SELECT count(*) FROM crossfade.progress WHERE migration = '{}' AND next_block > first_block"
+UNMAPPED = "SELECT count(*) FROM {} WHERE lowered IS DISTINCT FROM lower(name)"
+APPLIED = "SELECT sum(rows) FROM crossfade.progress WHERE migration = '{}'"
+DONE_TWICE = """
+SELECT count(*) FROM (SELECT FROM crossfade.event WHERE migration = '{}' AND kind = 'step done'
+                       GROUP BY body ->> 'step' HAVING count(*) > 1) AS twice"""
+NO_LEASE = "UPDATE crossfade.migration SET lease_until = now() WHERE id = '{}'"
 
-class DevServer:
-    """A running `dagster dev`."""
-
-    def __init__(self, port: int) -> None:
-        self._address = f"http://127.0.0.1:{port}/graphql"
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self._address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)["data"]
-
-    def assets(self) -> list[str]:
-        """Keys of all assets; empty until the code location is loaded."""
-        try:
-            nodes = self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return []
-        return sorted("/".join(node["assetKey"]["path"]) for node in nodes)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def dev_server(orchestra: Orchestra, tmp_path: Path) -> Iterator[DevServer]:
-    """Over the scene's project as it is when asked for the first time."""
-    orchestra.scene.spec(SLEEP + "gates: {contract: [{soak: 7d}]}\n")
-    orchestra.scene.spec("changes: [{add_colum: {table: items}}]\n", id="n")
-    home = tmp_path / "dagster"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)],
-        cwd=orchestra.scene.root,
-        env=os.environ | {"DAGSTER_HOME": str(home), "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        preexec_fn=heed_interrupts,
-    )
-    try:
-        yield DevServer(port)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+@pytest.fixture(scope="module")
+def scene(
+    tmp_path_factory: pytest.TempPathFactory, server: Server, administrator: psycopg.Connection
+) -> Generator[Scene]:
+    """One for all tests here, as they share a Dagster: a migration each."""
+    root = tmp_path_factory.mktemp("dev")
+    name = f"dev_{root.parent.name}_{root.name}".replace("-", "_")
+    create_database(administrator, name)
+    with pytest.MonkeyPatch.context() as patch:
+        made = Scene(root, {"app": server.database_url(name)}, patch.setenv)
+        made.sql(slow_items(ROWS))
+        made.sql("CREATE TABLE orders (LIKE items INCLUDING ALL); INSERT INTO orders SELECT * FROM items")
+        made.spec(SLEEP + "gates: {contract: [{soak: 7d}]}\n", id="sleeper")
+        for table in TABLES:
+            made.spec(FILL.format(table=table), id=f"fill_{table}")
+        yield made
+        made.close()
+    drop_database(administrator, name)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_webserver_shows_the_assets_and_cancels_a_run(orchestra: Orchestra, dev_server: DevServer) -> None:
-    assert wait_until(dev_server.assets, seconds=240)
-    assert dev_server.assets() == [
-        "app/m/backfill",
-        "app/m/expand",
-        "app/m/validate",
-        "broken/migration_specs/n.yaml",
-    ]
+class House:
+    """The server that runs now; another one after it was killed."""
 
-    keys = [{"path": ["app", "m", "expand"]}]
-    run = dev_server.ask(LAUNCH, keys=keys)["launchPipelineExecution"]["run"]["runId"]
-    assert wait_until(lambda: orchestra.sleepers() == 1, seconds=120)
-    dev_server.ask(TERMINATE, run=run)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.dev = DevServer(root)
 
-    assert wait_until(lambda: orchestra.sleepers() == 0, seconds=10)
+    def restart(self) -> None:
+        self.dev = DevServer(self.root)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@pytest.fixture(scope="module")
+def house(scene: Scene) -> Generator[House]:
+    made = House(scene.root)
+    yield made
+    made.dev.stop()
+
+
+def begin_to_fill(scene: Scene, house: House, table: str) -> str:
+    """A run of backfill that has written batches; gives it."""
+    migration = f"fill_{table}"
+    scene.up(id=migration, through="expand")
+    run = house.dev.launch(f"app/{migration}/backfill")
+    assert wait_until(lambda: scene.one(WALKING.format(migration)), seconds=120)
+    return run
+
+
+def assert_filled_once(scene: Scene, table: str) -> None:
+    migration = f"fill_{table}"
+    assert scene.one(UNMAPPED.format(table)) == 0
+    assert scene.one(APPLIED.format(migration)) == ROWS
+    assert scene.one(DONE_TWICE.format(migration)) == 0
+
+
+def test_the_webserver_shows_the_assets(house: House) -> None:
+    shown = house.dev.assets()
+
+    assert {"app/sleeper/expand", "app/fill_items/backfill"} <= {*shown}
+
+
+def test_a_cancelled_run_leaves_no_statement_behind(scene: Scene, house: House) -> None:
+    run = house.dev.launch("app/sleeper/expand")
+    assert wait_until(lambda: scene.one(SLEEPING) == 1, seconds=120)
+
+    house.dev.cancel(run)
+
+    assert wait_until(lambda: scene.one(SLEEPING) == 0, seconds=10)
+    assert wait_until(lambda: house.dev.statuses("sleeper") == ["CANCELED"], seconds=60)
+
+
+def test_a_run_whose_process_is_killed_fails_and_is_run_again(scene: Scene, house: House) -> None:
+    run = begin_to_fill(scene, house, "items")
+
+    house.dev.kill_worker(run)
+    scene.sql(NO_LEASE.format("fill_items"))  # it would end in half a minute
+
+    assert wait_until(lambda: house.dev.statuses("fill_items") == ["FAILURE", "SUCCESS"], seconds=180)
+    assert len(house.dev.materializations("app/fill_items/backfill")) == 1
+    assert_filled_once(scene, "items")
+
+
+def test_what_goes_with_its_machine_is_failed_by_the_next_dagster_and_run_again(scene: Scene, house: House) -> None:
+    begin_to_fill(scene, house, "orders")
+
+    house.dev.kill()
+    scene.sql(NO_LEASE.format("fill_orders"))
+    house.restart()
+
+    assert wait_until(lambda: house.dev.statuses("fill_orders") == ["FAILURE", "SUCCESS"], seconds=150)
+    assert len(house.dev.materializations("app/fill_orders/backfill")) == 1
+    assert_filled_once(scene, "orders")

@@ -105,6 +105,19 @@ def test_a_leg_whose_run_has_not_ended_is_not_requested_again(orchestra: Orchest
     assert "a run of backfill has not ended" in said(tick)
 
 
+def test_a_leg_whose_run_a_person_cancelled_is_left_to_people(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(FILL)
+    orchestra.scene.up(through="expand")
+    (request,) = requests(orchestra.tick())
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    orchestra.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.CANCELED)
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert "m: the last run of backfill was cancelled; materialize backfill to go on" in said(tick)
+
+
 def test_a_leg_that_failed_is_requested_again_later_under_a_new_key(
     orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,9 @@ class Tick:
         asked_again = max(memory.ask_again.pop(question, 0.0), _next_try(runs))
         if not all(run.dagster_run.is_finished for run in runs):
             self._pending.append(f"{migration.id}: a run of {status.leg} has not ended")
+        elif runs and runs[0].dagster_run.status == DagsterRunStatus.CANCELED:
+            what = f"the last run of {status.leg} was cancelled"
+            self._pending.append(f"{migration.id}: {what}; materialize {status.leg} to go on")
         elif asked_again > time.time():
             memory.ask_again[question] = asked_again
             why = "did not pass in its last run" if runs else f"waits for {status.waits_for}"
