@@ -20,6 +20,7 @@ from dagster import (
 from crossfade.errors import CrossfadeError
 from crossfade.execute import Outcome, Runner, Waiting
 from crossfade.orchestrate import materialized
+from crossfade.orchestrate.columns import columns
 from crossfade.orchestrate.gate_report import GateReport, answered
 from crossfade.orchestrate.gate_sets import GateSet
 from crossfade.orchestrate.keys import holder_of, leg_key, run_tags
@@ -58,7 +59,7 @@ class Turn:
                     return materialized.absent(standing.plan, self.leg)
                 if standing.has_passed(self.leg):
                     context.log.info(f"{self.leg} has passed already")
-                    return materialized.passed_before(standing.plan, self.leg, standing)
+                    return materialized.passed_before(standing.plan, self.leg, standing, self._columns(standing.plan))
             return self._advance(context)
 
     def _refuse_out_of_turn(self, standing: Standing) -> None:
@@ -97,7 +98,10 @@ class Turn:
                 context.log_event(AssetObservation(own, metadata={"waits for": "somebody to resume the migration"}))
                 return None
             case _:
-                return materialized.passed_now(plan, self.leg, ear)
+                return materialized.passed_now(plan, self.leg, ear, self._columns(plan))
+
+    def _columns(self, plan: Plan) -> dict[str, MetadataValue]:
+        return columns(self.project.databases, self.migration, plan, self.leg)
 
     def _show_answers(self, context: AssetExecutionContext, plan: Plan, ear: Ear) -> None:
         """The checks tell what the engine was told, also when the gates' assets are not in this run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ _STEPS = TableSchema(
 )
 
 
-def passed_now(plan: Plan, leg: Leg, ear: Ear) -> MaterializeResult[Any]:
+def passed_now(plan: Plan, leg: Leg, ear: Ear, columns: Mapping[str, MetadataValue]) -> MaterializeResult[Any]:
     """The leg passed in this run. Steps that another runner had done already are not counted."""
     now = datetime.now(UTC)
     return MaterializeResult(
@@ -43,11 +43,14 @@ def passed_now(plan: Plan, leg: Leg, ear: Ear) -> MaterializeResult[Any]:
             "steps": MetadataValue.table([_row(step) for step in ear.steps], schema=_STEPS),
             **_gates(leg, lambda point: answered(plan, point, ear.answers.get(point, {}), now)),
             **_about(plan, leg),
+            **columns,
         }
     )
 
 
-def passed_before(plan: Plan, leg: Leg, standing: Standing) -> MaterializeResult[Any]:
+def passed_before(
+    plan: Plan, leg: Leg, standing: Standing, columns: Mapping[str, MetadataValue]
+) -> MaterializeResult[Any]:
     """The leg had passed when it was asked for: by the command line, or by an earlier run."""
     steps = [record for record in standing.steps.values() if record.leg == str(leg)]
     metadata: dict[str, MetadataValue | int] = {
@@ -56,6 +59,7 @@ def passed_before(plan: Plan, leg: Leg, standing: Standing) -> MaterializeResult
         "note": MetadataValue.text("It had passed already; nothing was done now."),
         **_gates(leg, lambda point: recorded(plan, point, standing.gates)),
         **_about(plan, leg),
+        **columns,
     }
     record = standing.legs[str(leg)]
     if record.passed_at is not None:
