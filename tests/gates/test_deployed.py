@@ -140,8 +140,11 @@ def test_an_endpoint_that_cannot_be_reached_is_asked_again(desk: Desk, monkeypat
     with answering("{}") as url:
         monkeypatch.setenv("VERSION_URL", url)
 
-    with pytest.raises(GateUnanswered, match="the endpoint env:VERSION_URL cannot be reached"):
+    with pytest.raises(GateUnanswered, match="the endpoint env:VERSION_URL cannot be reached") as refused:
         desk.ask(gate(**ENDPOINT))
+
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
