@@ -54,6 +54,25 @@ def test_a_migration_is_started_and_taken_as_far_as_its_gates_allow(orchestra: O
     assert any("before cutover: soak 7d" in line for line in played.logged)
 
 
+def test_a_plan_is_approved_as_the_role_that_dagster_logs_in_with(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{approval: {count: 1}}]}\n")
+    orchestra.materialize("expand", "backfill", "validate")
+
+    orchestra.operate("approve", reason="reviewed")
+
+    (approval,) = orchestra.scene.ledger().approvals("m")
+    assert (approval.approver, approval.reason) == (orchestra.scene.one("SELECT session_user"), "reviewed")
+    assert orchestra.materialize("cutover").materialized == ["cutover"]
+
+
+def test_an_approval_that_would_not_count_is_refused_in_words(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 7d}]}\n")
+    orchestra.materialize("expand")
+
+    assert "nobody may override a gate of m" in orchestra.operate("approve", reason="r", override="soak 7d").refusal
+    assert "an override needs a reason" in orchestra.operate("approve", reason=" ", override="soak 7d").refusal
+
+
 def test_a_migration_is_taken_as_far_as_asked(orchestra: Orchestra) -> None:
     orchestra.scene.spec(SWAP)
 

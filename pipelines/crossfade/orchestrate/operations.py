@@ -1,4 +1,4 @@
-"""What a person does from Dagster's launchpad: advance a migration, pause it, let it go on, take it back, purge.
+"""What a person does from Dagster's launchpad: advance a migration, approve, pause, resume, take back, purge.
 
 No postponed annotations here: Dagster reads those of the ops.
 """
@@ -22,6 +22,7 @@ from pydantic import Field
 from crossfade.execute import Blocked, LegUndone, Notice, Runner
 from crossfade.execute import pause as pause_everywhere
 from crossfade.execute import resume as resume_everywhere
+from crossfade.execute.approving import approve as approve_plan
 from crossfade.execute.purge import expired
 from crossfade.execute.purge import purge as purge_expired
 from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, leg_key
@@ -56,6 +57,14 @@ class Onward(Chosen):
     )
 
 
+class Approval(Chosen):
+    """What is approved: the plan, or that one gate of it is opened."""
+
+    team: str | None = Field(default=None, description="The team that is approved for, a role of the database.")
+    override: str | None = Field(default=None, description="A gate to be opened, as `crossfade status` calls it.")
+    at: str | None = Field(default=None, description="Where that gate stands, if at several points.")
+
+
 class Old(Config):
     """Whose old values are dropped. Nothing brings them back."""
 
@@ -78,6 +87,15 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
             for waiting in outcome.waiting:
                 context.log.info(f"{waiting.point}: {waiting.label}: {waiting.answer.reason}")
             context.log.info(f"{migration.id}: {outcome.ended}")
+
+    @op
+    def approve(context: OpExecutionContext, config: Approval) -> None:
+        with told_in_words(context.log, context.retry_number, patience):
+            migration = _specified(project, _chosen(context, config))
+            said = approve_plan(
+                project, migration, team=config.team, override=config.override, at=config.at, reason=config.reason
+            )
+            context.log.info(str(said))
 
     @op
     def purge(context: OpExecutionContext, config: Old) -> None:
@@ -109,6 +127,12 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
 
     return [
         _job(advance, "advance_migration", "Starts a migration, or goes on with it, as far as its gates allow."),
+        _job(
+            approve,
+            "approve_migration",
+            "Approves the plan of a migration, or opens one gate of it, as the role with which Dagster logs in to its"
+            " database: whoever may launch runs here.",
+        ),
         _job(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
         _job(resume, "resume_migration", "Lets a paused migration go on."),
         _job(roll_back, "roll_back_migration", "Takes a migration back, newest leg first, in all its databases."),
