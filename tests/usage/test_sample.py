@@ -148,6 +148,35 @@ def test_a_statement_evicted_and_called_as_often_again_is_seen(counted: Counted)
     assert counted.evidence().verdict == "used"
 
 
+def test_what_triggers_run_as_the_applications_role_is_left_out(counted: Counted) -> None:
+    """Those that keep both sides in step use the old column to the end."""
+    counted.connection.execute(
+        """
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+ $$ BEGIN PERFORM email FROM public.users WHERE id = new.id; RETURN new; END $$;
+CREATE TRIGGER keep BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION keep()"""
+    )
+    counted.application.execute("INSERT INTO users (id) VALUES (1)")
+    setting = sql.SQL("ALTER ROLE {} SET pg_stat_statements.track = 'all'").format(sql.Identifier(counted.role))
+    counted.connection.execute(setting)
+    counted.sample()
+    with psycopg.connect(make_conninfo(counted.url, user=counted.role, password="p"), autocommit=True) as application:
+        application.execute("INSERT INTO users (id) VALUES (2)")
+    counted.sample()
+
+    nested = "SELECT count(*) FROM pg_stat_statements WHERE NOT toplevel AND query LIKE '%email%'"
+    assert counted.connection.execute(nested).fetchone() == (1,)
+    assert counted.evidence().verdict == "no evidence"
+
+
+def test_an_insert_of_thousands_of_rows_is_kept_as_one(counted: Counted) -> None:
+    counted.sample()
+    counted.run("INSERT INTO users VALUES " + ", ".join(f"({number}, 'n', 'e')" for number in range(3000)))
+    counted.sample()
+
+    assert texts(counted.evidence()) == ["INSERT INTO users VALUES ($1, $2, $3)"]
+
+
 def test_sampling_never_resets_the_servers_statistics(counted: Counted) -> None:
     counted.run("SELECT email FROM users")
     before = counted.connection.execute("SELECT stats_reset FROM pg_stat_statements_info").fetchone()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import Field
 
+from crossfade.gates._failure import asking
 from crossfade.gates._gate import Answer, Gate, GateContext
+
+if TYPE_CHECKING:
+    from crossfade.ledger import Ledger
 
 _STAGE = "brownout"
 
@@ -22,8 +26,12 @@ class CalmGate(Gate):
         return f"calm {self.calm}"
 
     def ask(self, context: GateContext) -> Answer:
-        trials = [step for step in context.ledger.steps(context.migration).values() if step.leg == _STAGE]
-        ended = [step.detail for step in trials if step.state == "done"]
+        ended = [*_trials(context.ledger, context.migration)]
+        record = context.ledger.migration(context.migration)
+        for database in record.plan.get("databases", ()) if record is not None else ():
+            if database != context.database:
+                with asking(self.label), context.open(database) as session:
+                    ended += _trials(type(context.ledger)(session), context.migration)
         if not ended:
             return Answer("waits", "there was no brownout yet")
         evidence: Mapping[str, Any] = {"trials": ended}
@@ -38,3 +46,9 @@ class CalmGate(Gate):
         rolled_back = sum(cast(int, each.get("rolled_back", 0)) for each in ended)
         reason = f"the server's log could not be read; {rolled_back} transactions were rolled back, whatever for"
         return Answer("holds", reason, evidence=evidence)
+
+
+def _trials(ledger: Ledger, migration: str) -> Iterator[Mapping[str, Any]]:
+    """What was counted in a database."""
+    steps = ledger.steps(migration).values()
+    return (step.detail for step in steps if step.leg == _STAGE and step.state == "done")

@@ -172,7 +172,6 @@ class UsageStatement:
     node: str
     role: str
     queryid: int
-    toplevel: bool
     text: str
     names: Sequence[str] | None
     calls: int

@@ -212,14 +212,13 @@ CREATE TABLE crossfade.usage_statement (
   node text NOT NULL REFERENCES crossfade.usage_node ON DELETE CASCADE,
   role text NOT NULL,
   queryid bigint NOT NULL,
-  toplevel boolean NOT NULL,
   text text NOT NULL,
   names text[],
   calls bigint NOT NULL,
   exec_time double precision NOT NULL,
   called_at timestamptz,
   seen bigint NOT NULL DEFAULT 0,
-  PRIMARY KEY (node, role, queryid, toplevel)
+  PRIMARY KEY (node, role, queryid)
 );
 
 CREATE TABLE crossfade.event (

@@ -16,7 +16,7 @@ _NODE = (
     "node, covered_since, sampled_at, samples, longest_gap, server_version, reset_at, evictions, evicted, standbys,"
     " left_out, unread_at, shared_at, limits"
 )
-_STATEMENT = "node, role, queryid, toplevel, text, names, calls, exec_time, called_at, seen"
+_STATEMENT = "node, role, queryid, text, names, calls, exec_time, called_at, seen"
 
 
 class Usage(Events):
@@ -69,12 +69,12 @@ UPDATE crossfade.usage_node
         """Forget the others, which are sampled no more."""
         self.connection.execute("DELETE FROM crossfade.usage_node WHERE node <> ALL (%s)", (list(nodes),))
 
-    def usage_counters(self, node: str) -> dict[tuple[str, int, bool], tuple[int, float]]:
-        """calls and exec_time by role, queryid and whether a client sent it."""
+    def usage_counters(self, node: str) -> dict[tuple[str, int], tuple[int, float]]:
+        """calls and exec_time by role and queryid."""
         rows = self.connection.execute(
-            "SELECT role, queryid, toplevel, calls, exec_time FROM crossfade.usage_statement WHERE node = %s", (node,)
+            "SELECT role, queryid, calls, exec_time FROM crossfade.usage_statement WHERE node = %s", (node,)
         ).fetchall()
-        return {(role, queryid, toplevel): (calls, time) for role, queryid, toplevel, calls, time in rows}
+        return {(role, queryid): (calls, time) for role, queryid, calls, time in rows}
 
     def write_usage_statements(self, statements: Iterable[UsageStatement]) -> None:
         """Insert or renew; `seen` is added to what was seen before, an empty text leaves the one that is there."""
@@ -82,9 +82,9 @@ UPDATE crossfade.usage_node
             cursor.executemany(
                 """
 INSERT INTO crossfade.usage_statement AS s
-       (node, role, queryid, toplevel, text, names, calls, exec_time, called_at, seen)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (node, role, queryid, toplevel) DO UPDATE
+       (node, role, queryid, text, names, calls, exec_time, called_at, seen)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (node, role, queryid) DO UPDATE
    SET calls = excluded.calls, exec_time = excluded.exec_time, called_at = excluded.called_at,
        seen = s.seen + excluded.seen""",
                 [
@@ -92,7 +92,6 @@ ON CONFLICT (node, role, queryid, toplevel) DO UPDATE
                         each.node,
                         each.role,
                         each.queryid,
-                        each.toplevel,
                         each.text,
                         list(each.names) if each.names is not None else None,
                         each.calls,
@@ -110,9 +109,9 @@ ON CONFLICT (node, role, queryid, toplevel) DO UPDATE
             """
 WITH gone AS (
   DELETE FROM crossfade.usage_statement AS s USING (
-    SELECT role, queryid, toplevel FROM crossfade.usage_statement WHERE node = %(node)s
+    SELECT role, queryid FROM crossfade.usage_statement WHERE node = %(node)s
      ORDER BY called_at DESC NULLS LAST OFFSET %(most)s) AS old
-   WHERE s.node = %(node)s AND (s.role, s.queryid, s.toplevel) = (old.role, old.queryid, old.toplevel)
+   WHERE s.node = %(node)s AND (s.role, s.queryid) = (old.role, old.queryid)
   RETURNING s.called_at)
 SELECT pg_catalog.max(called_at) FROM gone""",
             {"node": node, "most": most},

@@ -156,7 +156,7 @@ def _limits(node: UsageNode, sampled: int) -> Iterator[str]:
     if node.node == "primary" and node.standbys > sampled - 1:
         yield f"{node.standbys} servers stream from the primary, and {sampled - 1} replicas are sampled"
     yield "statements that failed, and those still running"
-    yield "what triggers, policies and defaults read, and DO blocks that say `*`"
+    yield "what triggers, policies and defaults read, DO blocks that say `*`, and dynamic SQL that names no column"
     yield from node.limits
 
 

@@ -86,6 +86,7 @@ def _without_constants(node: pg.Node) -> str | None:
     tree = pg.ParseResult()
     statement = tree.stmts.add().stmt
     statement.CopyFrom(node)
+    _shorten(statement)
     for place, constant in enumerate([*_constants(statement)], 1):
         constant.param_ref.number = place
     try:
@@ -94,6 +95,20 @@ def _without_constants(node: pg.Node) -> str | None:
     except postgast.PgQueryError:
         return None
     return made if len(made) <= _LONGEST else None
+
+
+def _shorten(statement: pg.Node) -> None:
+    """One row of VALUES for all that say nothing but values: an INSERT of thousands uses the columns of one."""
+    queries = [node for _, node in postgast.walk(statement) if isinstance(node, pg.SelectStmt)]
+    for query in queries:
+        first, others = query.values_lists[:1], query.values_lists[1:]
+        kept = [*first, *(row for row in others if _says_names(row))]
+        del query.values_lists[:]
+        query.values_lists.extend(kept)
+
+
+def _says_names(row: pg.Node) -> bool:
+    return any(isinstance(node, (pg.ColumnRef, pg.SubLink, pg.FuncCall)) for _, node in postgast.walk(row))
 
 
 def _constants(node: Message) -> Iterator[pg.Node]:

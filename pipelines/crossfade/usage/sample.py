@@ -1,7 +1,8 @@
 """Takes a sample of pg_stat_statements into the ledger: which statements were called since the one before.
 
-It reads, and compares `calls`; the server's statistics are never reset. The statements of crossfade's own role are left
-out, and no text is kept but without its literals.
+It reads, and compares `calls`; the server's statistics are never reset. Only what a client sent is taken, whatever
+`pg_stat_statements.track` says: inside functions our own triggers run, as the application's role. The statements of
+crossfade's own role are left out, and no text is kept but without its literals.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ PRIMARY = "primary"
 _SINCE_1_9 = "1.9"  # of the extension: toplevel, and the count of evictions
 _LOAD = "set shared_preload_libraries = 'pg_stat_statements' on the server and restart it"
 _OF_NO_USE = Masked("")  # the empty text: of a statement that uses no column
-_Key = tuple[str, int, bool]  # role, queryid, toplevel
+_Key = tuple[str, int]  # role, queryid
 
 _STATE = """
 SELECT info.stats_reset, info.dealloc,
@@ -37,15 +38,16 @@ SELECT info.stats_reset, info.dealloc,
        pg_catalog.current_setting('pg_stat_statements.track_utility')::boolean
   FROM {info} AS info"""
 _COUNTERS = """
-SELECT coalesce(r.rolname::text, s.userid::text), s.queryid, s.toplevel, s.calls, s.total_exec_time
+SELECT coalesce(r.rolname::text, s.userid::text), s.queryid, s.calls, s.total_exec_time
   FROM {statements}(false) AS s LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid
  WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-   AND coalesce(r.rolname NOT IN (current_user, session_user), true) AND (s.calls > 0 OR s.queryid IS NULL)"""
+   AND coalesce(r.rolname NOT IN (current_user, session_user), true)
+   AND (s.toplevel AND s.calls > 0 OR s.queryid IS NULL)"""
 _TEXTS = """
-SELECT coalesce(r.rolname::text, s.userid::text), s.queryid, s.toplevel, s.query
+SELECT coalesce(r.rolname::text, s.userid::text), s.queryid, s.query
   FROM {statements}(true) AS s LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.userid
  WHERE s.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-   AND s.queryid = ANY (%s)"""
+   AND s.toplevel AND s.queryid = ANY (%s)"""
 _NAMES = """
 SELECT attname::text FROM pg_catalog.pg_attribute WHERE attnum > 0
  UNION SELECT relname::text FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f')"""
@@ -97,7 +99,7 @@ def take_sample(connection: psycopg.Connection[Any], ledger: Ledger, node: str, 
             )
         anew = new or state.reset_at != before.reset_at or before.server_version != connection.info.server_version
         known = ledger.usage_counters(node)
-        unread = sum(queryid is None for _, queryid, _ in counters)
+        unread = sum(queryid is None for _, queryid in counters)
         readable = {key: value for key, value in counters.items() if key[1] is not None}
         risen = {key: value for key, value in readable.items() if known.get(key) != value}
         kept = _kept(connection, schema, [key for key in risen if key not in known])
@@ -114,8 +116,6 @@ def _after(
     before: UsageNode, state: _State, now: datetime, since: datetime, *, unread: bool, version: int, anew: bool
 ) -> UsageNode:
     limits: list[str] = []
-    if state.track == "top":
-        limits.append("statements inside functions are not counted one by one: the functions' bodies are read")
     if not state.track_utility:
         limits.append("COPY, EXPLAIN and the like are not counted (pg_stat_statements.track_utility is off)")
     if version >= 180000:
@@ -162,13 +162,13 @@ def _kept(connection: psycopg.Connection[Any], schema: str, keys: Collection[_Ke
         return {}
     statements = sql.Identifier(schema, "pg_stat_statements")
     query = sql.SQL(_TEXTS).format(statements=statements)
-    rows = connection.execute(query, (list({queryid for _, queryid, _ in keys}),)).fetchall()
+    rows = connection.execute(query, (list({queryid for _, queryid in keys}),)).fetchall()
     names = frozenset(name for (name,) in connection.execute(_NAMES).fetchall())
     wanted = set(keys)
     return {
-        (role, queryid, top): masked(text, names) or _OF_NO_USE
-        for role, queryid, top, text in rows
-        if (role, queryid, top) in wanted and text is not None
+        (role, queryid): masked(text, names) or _OF_NO_USE
+        for role, queryid, text in rows
+        if (role, queryid) in wanted and text is not None
     }
 
 
@@ -177,7 +177,7 @@ def _read(connection: psycopg.Connection[Any], schema: str) -> tuple[_State, dic
     state = connection.execute(sql.SQL(_STATE).format(info=info)).fetchone()
     assert state is not None
     rows = connection.execute(sql.SQL(_COUNTERS).format(statements=statements)).fetchall()
-    return _State(*state), {(role, queryid, top): (calls, time) for role, queryid, top, calls, time in rows}
+    return _State(*state), {(role, queryid): (calls, time) for role, queryid, calls, time in rows}
 
 
 def _schema(connection: psycopg.Connection[Any]) -> str:
