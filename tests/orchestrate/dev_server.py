@@ -37,7 +37,7 @@ class DevServer:
     def __init__(self, root: Path) -> None:
         (root / "workspace.yaml").write_text(WORKSPACE.read_text())
         self._home = root / ".crossfade" / "dagster"
-        port = _free_port()
+        port = free_port()
         self._address = f"http://127.0.0.1:{port}/graphql"
         call = "from crossfade.cli import main; main()"
         self._process = subprocess.Popen(
@@ -111,7 +111,7 @@ class DevServer:
             return json.load(answer)["data"]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
