@@ -224,3 +224,17 @@ def test_what_the_command_line_did_is_shown_as_materialized(orchestra: Orchestra
     shown = [event.asset_key.path[-1] for event in first.asset_events]
     assert shown == ["backfill", "validate"]
     assert list(second.asset_events) == []
+
+
+def test_what_a_person_took_back_is_not_done_again_before_somebody_says_so(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP)
+    orchestra.scene.up(through="validate")
+    orchestra.scene.rollback(to="backfill")
+
+    held = orchestra.tick()
+    orchestra.scene.up(through="validate")
+    gone_on = orchestra.tick()
+
+    assert asked_for(held) == []
+    assert "m: waiting: somebody to let it go on: it was taken back to backfill; `crossfade up m` goes on" in said(held)
+    assert asked_for(gone_on) == ["app/m/cutover"]

@@ -50,6 +50,8 @@ class Saga:
         Raises Paused when a person says so, and why a step cannot be done: `take_back` is then the caller's next.
         """
         home = self._begin()
+        if not home.paused(self.plan.migration):
+            self._go_on_from_rollback()
         for leg in self.plan.legs:
             if last is not None and leg.order > last.order:
                 return False
@@ -153,13 +155,22 @@ class Saga:
                 self._undo_leg(site, leg, goes_on=stays is not None and leg == going[0])
         for site in self._home_last():  # it is home that a next `rollback` asks what is left
             with site.noting() as ledger:
-                ledger.set_state(self.plan.migration, "running" if stays else "undone")
+                # Not gone on with before somebody says so: what held its gates when it went forward holds them still.
+                ledger.set_state(
+                    self.plan.migration, "running" if stays else "undone", undo_to=str(stays) if stays else None
+                )
 
     def _undo_leg(self, site: Site, leg: Leg, *, goes_on: bool) -> None:
         if undo_leg_steps(site, self.plan, leg, goes_on=goes_on):
             self.listen(LegUndone(str(leg)))
         with site.noting() as ledger:
             ledger.leg_undone(self.plan.migration, str(leg))
+
+    def _go_on_from_rollback(self) -> None:
+        """Whoever goes forward has decided that what was taken back shall be done again."""
+        for site in self._home_last():
+            with site.noting() as ledger:
+                ledger.set_state(self.plan.migration, "running")
 
     def _begin(self) -> Ledger:
         home = self.sites[self.plan.home]

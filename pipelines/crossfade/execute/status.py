@@ -51,6 +51,7 @@ class MigrationStatus:
     waiting: the gates that did not hold when they were last asked.
     overridden: the gates that were passed because people overrode them.
     waits_for: one sentence; empty when nothing is waited for.
+    taken_back_to: the leg that a rollback left it at, until somebody lets it go on.
     since: when what `state` says began, where that is known.
     could_begin: of a contract stage that waits, when the one before it had passed and the soaks were over.
     is_overdue: that is longer ago than `contract.warn_after`.
@@ -74,6 +75,7 @@ class MigrationStatus:
     waiting: tuple[GateRecord, ...] = ()
     overridden: tuple[GateRecord, ...] = ()
     waits_for: str = ""
+    taken_back_to: str | None = None
     since: datetime | None = None
     could_begin: datetime | None = None
     is_overdue: bool = False
@@ -272,6 +274,10 @@ def _unfinished(
     if known.holder is not None:
         pressure = "; ".join(step.waits_for for step in steps if step.waits_for)
         return replace(status, state="running", waits_for=pressure, since=record.started_at if record else None)
+    if known.undo_to is not None:
+        command = command_to_go_on(known.id, known.state)
+        waits_for = f"somebody to let it go on: it was taken back to {known.undo_to}; {command} goes on"
+        return replace(status, state="waiting", waits_for=waits_for, taken_back_to=known.undo_to)
     gates = tuple(
         gate for gate in home.gates.get(known.id, ()) if gate.state != "holds" and gate.point == f"{moment} {leg}"
     )

@@ -89,7 +89,7 @@ ON CONFLICT (id) DO UPDATE
                 self.event(migration, kind, {"spec": spec_digest, "plan": plan_digest})
 
     def set_state(self, migration: str, state: MigrationState, *, undo_to: str | None = None) -> None:
-        """Change the migration's state, with an event; undo_to: the leg that stays when it is being undone."""
+        """Change the migration's state, with an event; undo_to: the leg that stays when it is being undone, or was."""
         with self.connection.transaction():
             changed = self.connection.execute(
                 "UPDATE crossfade.migration SET state = %(state)s, undo_to = %(undo_to)s, problem = NULL,"

@@ -40,7 +40,7 @@ CREATE TABLE crossfade.migration (
   lease_until timestamptz,
   paused_at timestamptz,
   paused_by text,
-  undo_to text,  -- state undoing: the leg that shall stay; NULL: none
+  undo_to text,  -- state undoing: the leg that shall stay, NULL: none; running: taken back to it, and not gone on since
   problem text,
   started_at timestamptz NOT NULL DEFAULT crossfade.clock(),
   finished_at timestamptz

@@ -80,7 +80,7 @@ class Tick:
             if migration.id in self._history:
                 self._tell_past(status)
                 continue
-            if status.state != "waiting":
+            if status.state != "waiting" or status.taken_back_to is not None:
                 self._tell_state(status)
                 continue
             if len(self._requests) >= AT_ONCE or is_over:
@@ -182,7 +182,7 @@ class Tick:
         match status.state:
             case "running":
                 self._pending.append(f"{status.id}: {status.leg}: {status.holder} works on it")
-            case "paused" | "undoing" | "unreachable":
+            case "waiting" | "paused" | "undoing" | "unreachable":
                 why = status.waits_for or status.problem or ""
                 self._pending.append(f"{status.id}: {status.state}{f': {why}' if why else ''}")
             case _:
