@@ -59,7 +59,7 @@ def _end_sync(sides: Sides) -> Ddl:
         marker_comes = text(sides.alter("ALTER COLUMN {} DROP DEFAULT", sides.marker))
     else:
         marker_goes = text(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))
-        marker_comes = text(sides.alter("ADD COLUMN IF NOT EXISTS {} boolean", sides.marker))
+        marker_comes = text(sides.alter("ADD COLUMN IF NOT EXISTS {} boolean", sides.marker), sides.explain_marker())
     return Ddl(
         id=sides.id("sync", "end"),
         leg=_ARCHIVE,
@@ -302,6 +302,7 @@ def _drop(sides: Sides) -> Ddl:
     added = [statement for name in sides.leaving for statement in _added_again(sides, name)]
     if sides.synced:
         added.append(sides.alter("ADD COLUMN {} boolean DEFAULT {}", sides.marker, sides.unknown))
+        added.append(sides.explain_marker())
     dropped = [sides.alter("DROP COLUMN IF EXISTS {}", name) for name in _hidden(sides, sides.leaving)]
     if sides.synced:
         dropped.append(sides.alter("DROP COLUMN IF EXISTS {}", sides.marker))

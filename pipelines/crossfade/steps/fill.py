@@ -230,8 +230,7 @@ def _add_columns(sides: Sides) -> Iterator[sql.Composable]:
             yield _comment_on(sides, sides.physical(column), column.comment)
     if sides.synced:
         yield sides.alter("ADD COLUMN {} boolean", sides.marker)
-        meaning = "NULL not mapped yet, true mapped, false in conflict"
-        yield _comment_on(sides, sides.marker, f"crossfade: {meaning}; migration {sides.migration}")
+        yield sides.explain_marker()
 
 
 def _comment_on(sides: Sides, column: str, comment: str) -> sql.Composable:

@@ -287,6 +287,14 @@ class Sides:
         """The column that says of each row: NULL not mapped yet, true mapped, false in conflict."""
         return self.own("mapped", self.table.name.name)
 
+    def explain_marker(self) -> sql.Composable:
+        """The comment that tells a DBA what the marker is; wherever it is added, it goes with it."""
+        name = sql.Identifier(self.table.name.schema, self.table.name.name, self.marker)
+        meaning = "NULL not mapped yet, true mapped, false in conflict"
+        return sql.SQL("COMMENT ON COLUMN {} IS {}").format(
+            name, sql.Literal(f"crossfade: {meaning}; migration {self.migration}")
+        )
+
     def shadow(self, name: str) -> str:
         """The new column's name before names swap."""
         return shadow_name(self.migration, self.table.name, name)
