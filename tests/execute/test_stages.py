@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.scene import Scene
 
-from crossfade.execute import Notice, Runner, StepStarted
+from crossfade.execute import Notice, Runner, StepStarted, Waiting
 
 CHANGES = """
 changes:
@@ -72,7 +72,7 @@ def test_each_stage_waits_for_the_window(items: Scene, stage: str) -> None:
     items.set_clock(MONDAY)
     items.up(through=LEGS[LEGS.index(stage) - 1])
 
-    waiting = []
+    waiting: list[Waiting] = []
     for moment in (SUNDAY, MONDAY_NIGHT):
         items.set_clock(moment)
         waiting += items.up().waiting

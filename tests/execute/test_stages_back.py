@@ -63,7 +63,8 @@ def legs_of(kind: str) -> list[str]:
 @pytest.mark.parametrize("far", range(1, 6))
 def test_from_each_stage_back_to_each_earlier_one(items: Scene, kind: str, far: int) -> None:
     items.spec(KINDS[kind][0] + "contract: {stages: [{cutover: {}}, {retire: {}}, {archive: {}}, {drop: {}}]}\n")
-    application, legs, shapes = Application(), legs_of(kind), {}
+    application, legs = Application(), legs_of(kind)
+    shapes: dict[str | None, list[str]] = {}
 
     def rows_are_as_written() -> None:
         with application.guard:
