@@ -5,13 +5,15 @@ https://openlineage.io/docs/spec/object-model: a START, then one of COMPLETE, AB
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from queue import SimpleQueue
 
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState, set_producer
@@ -34,6 +36,7 @@ from crossfade.plan import Lineage, Plan
 from crossfade.spec import Project
 from crossfade.steps.step import Relation, Walk
 
+_LOG = logging.getLogger(__name__)
 _PRODUCER = f"https://pypi.org/project/crossfade/{version('crossfade')}"
 _PATIENCE = 5.0  # seconds for what is still on its way when a run ends
 _OWN = "crossfade"  # the schema of the ledger and of what a migration keeps meanwhile
@@ -48,6 +51,31 @@ class _Leg:
     rows: Counter[tuple[str, Relation]] = field(default_factory=Counter[tuple[str, Relation]])
 
 
+class _Post:
+    """Sends events of one run in their order, aside: a server that hangs must not keep a migration waiting."""
+
+    def __init__(self, client: OpenLineageClient) -> None:
+        self._client = client
+        self._events: SimpleQueue[RunEvent | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="openlineage", daemon=True)
+        self._thread.start()
+
+    def send(self, event: RunEvent) -> None:
+        self._events.put(event)
+
+    def close(self) -> None:
+        """Wait for what is still on its way, though not for ever."""
+        self._events.put(None)
+        self._thread.join(_PATIENCE)
+
+    def _work(self) -> None:
+        while (event := self._events.get()) is not None:
+            try:
+                self._client.emit(event)
+            except Exception as error:  # whatever the transport raises
+                _LOG.warning("an OpenLineage event was not taken: %s", type(error).__name__)
+
+
 class OpenLineage:
     """A listener of one runner. Where the events go is said by the client's own variables and files."""
 
@@ -56,16 +84,14 @@ class OpenLineage:
         self._project = project
         self._client = OpenLineageClient()
         self._namespace = os.environ.get("OPENLINEAGE_NAMESPACE", "crossfade")
-        # A server that hangs must not keep a migration waiting, which may hold locks between two of these.
-        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="openlineage")
-        self._sent: list[Future[None]] = []
         self._plan: Plan | None = None
         self._leg: _Leg | None = None
+        self._post: _Post | None = None
 
     def __call__(self, notice: Notice) -> None:
         match notice:
             case RunStarted():
-                self._plan = notice.plan
+                self._plan, self._post = notice.plan, _Post(self._client)
                 if notice.back:
                     self._begin("rollback")
             case LegStarted():
@@ -93,12 +119,14 @@ class OpenLineage:
             self._emit(state, leg, why)
 
     def _finish(self) -> None:
-        wait(self._sent, timeout=_PATIENCE)
-        self._sent.clear()
+        if self._post is not None:
+            self._post.close()
+            self._post = None
 
     def _emit(self, state: RunState, leg: _Leg, why: str | None) -> None:
-        plan = self._plan
+        plan, post = self._plan, self._post
         assert plan is not None
+        assert post is not None
         engine = processing_engine_run.ProcessingEngineRunFacet(version("crossfade"), "crossfade")
         facets: dict[str, RunFacet] = {"processing_engine": engine}
         if why is not None:
@@ -112,7 +140,7 @@ class OpenLineage:
             inputs=[InputDataset(*self._named(*table)) for table in _read(lineage)],
             outputs=[self._output(table, lineage, leg) for table in _written(plan, leg, lineage)],
         )
-        self._sent.append(self._sender.submit(self._client.emit, event))
+        post.send(event)
 
     def _output(self, table: tuple[str, Relation], lineage: Iterable[Lineage], leg: _Leg) -> OutputDataset:
         facets: dict[str, DatasetFacet] = {}

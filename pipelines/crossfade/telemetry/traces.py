@@ -35,16 +35,34 @@ from crossfade.execute import (
     StepFinished,
     StepStarted,
 )
-from crossfade.plan import Plan
 from crossfade.steps.step import AnyStep
 
 _PATIENCE = 5_000  # milliseconds for what is still to be sent when a run ends
 
 
 class OpenTelemetry:
-    """A listener of one runner. Where it sends, and how often, is said by the SDK's own variables."""
+    """A listener. Where it sends, and how often, is said by the SDK's own variables."""
 
     def __init__(self) -> None:
+        self._run: _Run | None = None
+
+    def __call__(self, notice: Notice) -> None:
+        match notice:
+            case RunStarted():
+                self._run = _Run(notice)
+            case RunEnded() if self._run is not None:
+                run, self._run = self._run, None
+                run.end(notice)
+            case _ if self._run is not None:
+                self._run.hear(notice)
+            case _:
+                pass
+
+
+class _Run:
+    """Spans and metrics of one run; what sends them ends with it."""
+
+    def __init__(self, started: RunStarted) -> None:
         named = Resource({SERVICE_NAME: "crossfade", SERVICE_VERSION: version("crossfade")})
         resource = named.merge(OTELResourceDetector().detect())
         self._traces = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -62,17 +80,14 @@ class OpenTelemetry:
         self._batches = meter.create_gauge("crossfade.walk.batches", "{batch}", "Batches that a walk has written.")
         self._share = meter.create_gauge("crossfade.walk.share", "1", "How much of its table a walk has been over.")
         self._gate = meter.create_gauge("crossfade.gate.holds", "1", "1 while a gate holds, 0 while it does not.")
-        self._plan: Plan | None = None
-        self._run: Span | None = None
+        self._plan = started.plan
+        name = f"{'roll back' if started.back else 'run'} {started.plan.migration}"
+        self._run = self._tracer.start_span(name, _callers(), attributes=self._of())
         self._leg: Span | None = None
         self._step: Span | None = None
 
-    def __call__(self, notice: Notice) -> None:
+    def hear(self, notice: Notice) -> None:
         match notice:
-            case RunStarted():
-                self._plan = notice.plan
-                name = f"{'roll back' if notice.back else 'run'} {notice.plan.migration}"
-                self._run = self._tracer.start_span(name, _callers(), attributes=self._of())
             case LegStarted():
                 self._leg = self._under(self._run, notice.leg)
             case StepStarted():
@@ -89,10 +104,20 @@ class OpenTelemetry:
                 self._answered(notice)
             case LegPassed() | LegUndone():
                 self._leg = _ended(self._leg)
-            case RunEnded():
-                self._end(notice)
             case _:
                 pass
+
+    def end(self, notice: RunEnded) -> None:
+        for span in (self._step, self._leg, self._run):
+            if span is not None and notice.failure is not None:
+                span.set_status(StatusCode.ERROR, notice.failure.what)
+        self._run.set_attribute("crossfade.ended", notice.ended or "stopped")
+        for span in (self._step, self._leg, self._run):
+            _ended(span)
+        self._traces.force_flush(_PATIENCE)
+        self._metrics.force_flush(_PATIENCE)
+        self._traces.shutdown()
+        self._metrics.shutdown(_PATIENCE)
 
     def _measure(self, notice: Progress) -> None:
         of = self._of(_of_step(notice.step))
@@ -125,28 +150,18 @@ class OpenTelemetry:
     def _answered(self, notice: GateAnswered) -> None:
         said = {"crossfade.point": notice.point, "crossfade.gate": notice.label}
         self._gate.set(int(notice.answer.state == "holds"), self._of(said))
-        if (span := self._leg or self._run) is not None:
-            span.add_event("gate answered", {**said, "state": notice.answer.state, "reason": notice.answer.reason})
-
-    def _end(self, notice: RunEnded) -> None:
-        for span in (self._step, self._leg, self._run):
-            if span is not None and notice.failure is not None:
-                span.set_status(StatusCode.ERROR, notice.failure.what)
-        if self._run is not None:
-            self._run.set_attribute("crossfade.ended", notice.ended or "stopped")
-        self._step, self._leg, self._run = _ended(self._step), _ended(self._leg), _ended(self._run)
-        self._traces.force_flush(_PATIENCE)
-        self._metrics.force_flush(_PATIENCE)
+        told = {**said, "state": notice.answer.state, "reason": notice.answer.reason}
+        (self._leg or self._run).add_event("gate answered", told)
 
     def _under(
-        self, parent: Span | None, name: str, attributes: Mapping[str, str] | None = None, began: int | None = None
+        self, parent: Span, name: str, attributes: Mapping[str, str] | None = None, began: int | None = None
     ) -> Span:
         """began: nanoseconds since 1970; now without it."""
-        context = trace.set_span_in_context(parent) if parent is not None else None
+        context = trace.set_span_in_context(parent)
         return self._tracer.start_span(name, context, attributes=self._of(attributes), start_time=began)
 
     def _of(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        return {"crossfade.migration": self._plan.migration if self._plan else "", **(more or {})}
+        return {"crossfade.migration": self._plan.migration, **(more or {})}
 
 
 def _of_step(step: AnyStep) -> dict[str, str]:
