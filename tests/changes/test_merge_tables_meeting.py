@@ -189,4 +189,4 @@ def test_rows_in_conflict_are_tried_again_a_hundred_at_a_time(scene: Scene) -> N
     with pytest.raises(Exception, match="250 rows in conflict"):
         scene.up()
 
-    assert scene.one("SELECT count(DISTINCT seen_at) FROM crossfade.conflict WHERE resolved_at IS NULL") == 3
+    assert scene.one("SELECT count(DISTINCT xmin::text) FROM crossfade.conflict WHERE resolved_at IS NULL") == 3

@@ -9,7 +9,7 @@ def test_a_client_gets_through_while_the_runner_stands_still_and_the_runner_goes
     scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text)")
     scene.sql("INSERT INTO items SELECT i, 'A' FROM generate_series(1, 9) AS i")
     scene.spec("changes: [{add_column: {table: items, column: lowered, type: text, up: lower(name)}}]\n")
-    stalled = scene.start_process(fault="before commit:3:SIGSTOP")
+    stalled = scene.start_process(fault="before commit:4:SIGSTOP")
     try:
         assert stalled.waits_for_a_signal()
         held = scene.sql(

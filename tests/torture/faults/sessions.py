@@ -64,7 +64,7 @@ class RestartedServer(Fault):
     most = 2
 
     def strike(self, run: Run, process: RunnerProcess) -> None:
-        while self.left and not process.wait(self.dice.uniform(0.05, 0.6)):
+        while self.left and not process.wait(self.dice.uniform(0.02, 0.3)):
             self.struck += 1
             if self.dice.random() < 0.7:
                 run.place.server.kill()
