@@ -143,7 +143,8 @@ def scene(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Gen
 @pytest.fixture(scope="session")
 def counting_server() -> Generator[LocalServer]:
     """A server with pg_stat_statements that no other test runs statements on, nor resets."""
-    settings = {"shared_preload_libraries": "pg_stat_statements"}
+    # Room for every statement of every test: none may push out another one's.
+    settings = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "50000"}
     with start_local(parent=fast_directory(), settings=settings) as server:
         yield server
 

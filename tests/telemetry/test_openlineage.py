@@ -30,6 +30,12 @@ UNMAPPABLE = SPEC.replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy with other tests it may take a while."""
+    monkeypatch.setattr("crossfade.telemetry.lineage._PATIENCE", 60.0)
+
+
 @pytest.fixture
 def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file that they go to."""
@@ -145,6 +151,18 @@ def test_a_migration_goes_on_where_the_receiver_is_away(scene: Scene, monkeypatc
         monkeypatch.setenv(f"OPENLINEAGE__TRANSPORT__{name}", value)
 
     assert up(scene, through="expand").ended == "reached"
+
+
+def test_a_wrong_configuration_stops_nothing_and_is_not_repeated(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.sql(SCHEMA)
+    scene.spec(SPEC)
+    monkeypatch.setenv("OPENLINEAGE_URL", "http://user:S3cret@/x y")
+
+    assert up(scene, through="expand").ended == "reached"
+    assert "lineage is told nothing: ValueError in its configuration" in caplog.text
+    assert "S3cret" not in caplog.text
 
 
 def test_nothing_is_loaded_or_told_unless_a_variable_asks_for_it(scene: Scene) -> None:

@@ -24,6 +24,12 @@ UNMAPPABLE = CHANGE.replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy with other tests it may take a while."""
+    monkeypatch.setattr("crossfade.telemetry.traces._PATIENCE", 60_000)
+
+
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Generator[Receiver]:
     with receiving() as receiver:

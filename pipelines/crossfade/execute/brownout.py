@@ -15,6 +15,7 @@ from crossfade.execute.errors import PASSING, LockBudgetExceeded, Paused, StepRe
 from crossfade.execute.failures import Counters, counters, failed_since
 from crossfade.execute.locks import take_locks
 from crossfade.execute.notice import Retrying, StepFinished
+from crossfade.execute.session import limit
 from crossfade.execute.site import Site
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
@@ -24,6 +25,7 @@ from crossfade.steps.step import Brownout
 
 _LOOK_EVERY = 0.5  # seconds
 _BETWEEN = 0.25  # seconds between attempts to give them back: applications fail meanwhile
+_LONGEST_SEARCH = 60.0  # seconds
 _WHEN_STOPPED = 30.0  # seconds of trying when the run is cancelled; whoever comes next goes on
 
 
@@ -44,7 +46,8 @@ def run_brownout(site: Site, step: Brownout) -> StepFinished:
         with suppress(psycopg.Error, CrossfadeError):
             _give_back(site, step, lambda ledger: _cut_short(ledger, site, step, because), _WHEN_STOPPED)
         raise
-    _give_back(site, step, lambda ledger: _ended(ledger, site, step, before), site.settings.lock_budget)
+    _give_back(site, step, lambda ledger: _ended(ledger, site, step), site.settings.lock_budget)
+    _count(site, step, before)
     return StepFinished(step, time.monotonic() - began)
 
 
@@ -118,10 +121,18 @@ def _give_back(site: Site, step: Brownout, note: Callable[[Ledger], None], patie
                 site.confirm()
 
 
-def _ended(ledger: Ledger, site: Site, step: Brownout, before: Counters) -> None:
-    found = failed_since(ledger.connection, before, step.columns)
-    ledger.step_done(site.migration, step.id, detail=found)
-    ledger.event(site.migration, "brownout ended", _told(step) | found)
+def _count(site: Site, step: Brownout, before: Counters) -> None:
+    """Aside from giving back: the log may be long, and everybody would wait for who reads it."""
+    with site.transaction() as work:
+        limit(work, statement_timeout=_LONGEST_SEARCH)
+        found, ledger = failed_since(work, before, step.columns), Ledger(work)
+        ledger.step_notes(site.migration, step.id, found)
+        ledger.event(site.migration, "brownout counted", _told(step) | found)
+
+
+def _ended(ledger: Ledger, site: Site, step: Brownout) -> None:
+    ledger.step_done(site.migration, step.id)
+    ledger.event(site.migration, "brownout ended", _told(step))
 
 
 def _cut_short(ledger: Ledger, site: Site, step: Brownout, because: str) -> None:

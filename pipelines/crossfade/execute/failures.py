@@ -14,19 +14,28 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from crossfade.execute.errors import is_lost
+
 _MOST_LOG = 64 * 2**20  # bytes that are searched
 
 _ROLLED_BACK = """
 SELECT pg_catalog.pg_stat_get_db_xact_rollback(oid), pg_catalog.clock_timestamp(),
        extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_stat_get_db_stat_reset_time(oid))::float8
   FROM pg_database WHERE datname = pg_catalog.current_database()"""
+# Of those who run the statements too: an application's role may have its own.
+_UNTOLD = """
+SELECT pg_catalog.current_setting('log_min_messages') IN ('log', 'fatal', 'panic')
+       OR EXISTS (SELECT FROM pg_db_role_setting AS s WHERE s.setconfig::text ~ 'log_min_messages')
+       OR pg_catalog.current_setting('lc_messages') !~ '^(C|POSIX|en|$)'"""
+# Files of the log that were written since, in their order.
+_SINCE = "SELECT name, size FROM pg_catalog.pg_ls_logdir() WHERE modification >= %s ORDER BY modification, name"
 _LOG = "SELECT path, (pg_catalog.pg_stat_file(path)).size FROM pg_catalog.pg_current_logfile() AS path"
 # A message about a column that is not there, in a log of any format; the code is in those that tell it.
 _LINES = """
 SELECT pg_catalog.count(*)
   FROM pg_catalog.regexp_split_to_table(
          pg_catalog.convert_from(pg_catalog.pg_read_binary_file(%s, %s, %s, true), 'LATIN1'), E'\\n') AS line
- WHERE line ~ %s AND line ~ 'does not exist|42703'"""
+ WHERE line ~ %s AND line ~ 'does not exist|has no field|42703'"""
 
 
 @dataclass(frozen=True)
@@ -73,21 +82,30 @@ def _lines(connection: psycopg.Connection[Any], before: Counters, now: Counters,
     found = 0
     try:
         with connection.transaction():
-            for path, begin, length in _parts(before, now):
-                row = connection.execute(_LINES, (path, begin, min(length, _MOST_LOG), named)).fetchone()
+            parts = [*_parts(connection, before, now)]
+            row = connection.execute(_UNTOLD).fetchone()
+            # Nothing is better than too little: what was not searched may hold any number.
+            if row is None or row[0] or sum(length for _, _, length in parts) > _MOST_LOG:
+                return None
+            for path, begin, length in parts:
+                row = connection.execute(_LINES, (path, begin, length, named)).fetchone()
                 found += row[0] if row is not None else 0
-    except errors.InsufficientPrivilege:
-        return None
+    except psycopg.Error as error:
+        if is_lost(error):
+            raise
+        return None  # a right, a file or the time for it was missing
     return found
 
 
-def _parts(before: Counters, now: Counters) -> Iterator[tuple[str, int, int]]:
-    """Where the log goes on in another file, the rest of the one before, too."""
+def _parts(connection: psycopg.Connection[Any], before: Counters, now: Counters) -> Iterator[tuple[str, int, int]]:
+    """Path, first byte and number of bytes: where the log went on in other files, each of them."""
     if before.log == now.log:
         yield now.log or "", before.size, max(now.size - before.size, 0)
-    else:
-        yield before.log or "", before.size, _MOST_LOG
-        yield now.log or "", 0, now.size
+        return
+    folder, _, begun = (before.log or "").rpartition("/")
+    for name, size in connection.execute(_SINCE, (before.at,)).fetchall():
+        first = before.size if name == begun else 0
+        yield f"{folder}/{name}" if folder else name, first, max(size - first, 0)
 
 
 def _log(connection: psycopg.Connection[Any]) -> tuple[str, int] | None:

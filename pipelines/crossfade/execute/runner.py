@@ -122,11 +122,13 @@ class Runner:
             assert record is not None
             legs = ledger.legs(plan.migration)
             leg = next((leg for leg in plan.legs if str(leg) not in legs or legs[str(leg)].passed_at is None), None)
-            if leg is None or record.state != "running" or record.paused_at is not None:
+            if leg is None or record.state != "running":
+                return Next(plan, None)
+            if leg.stage == "brownout" and str(leg) in legs and self._left_hidden(plan):
+                return Next(plan, leg)  # to be given back at once, whatever its gates say by now, and paused or not
+            if record.paused_at is not None:
                 return Next(plan, None)
             done = legs.get(str(leg))
-            if leg.stage == "brownout" and done is not None and self._left_hidden(plan):
-                return Next(plan, leg)  # to be given back at once, whatever its gates say by now
             moment = "after" if done is not None and done.finished_at is not None else "before"
             return Next(plan, leg, self._ask(plan, ledger, f"{moment} {leg}", leg))
         finally:
@@ -178,6 +180,10 @@ class Runner:
             raise
         finally:
             self.listen(RunEnded(outcome.ended if outcome is not None else None, failure))
+
+    def has_hidden(self, migration: Migration) -> bool:
+        """A runner of it died in a brownout, and what it hid is hidden still."""
+        return self._left_hidden(starting.frozen_plan(self.project, migration))
 
     def _left_hidden(self, plan: Plan) -> bool:
         """A brownout was cut off in one of the migration's databases."""

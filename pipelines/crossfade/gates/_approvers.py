@@ -116,7 +116,7 @@ def tally(context: GateContext, approvers: Approvers, given: Iterable[ApprovalRe
             unread += is_current
         elif each.refused is not None:
             refused += [each.refused] if is_current else []
-        elif not _may(each, team, members):
+        elif not _may(each, team, members) or _is_distrusted(context, each):
             outsiders |= {each.approver} if is_current else set()
         elif not is_current:
             older.add(each.approver)
@@ -163,6 +163,11 @@ def _may(approval: ApprovalRecord, team: str | None, members: frozenset[str]) ->
     if group is None:
         return approval.issuer is None and approval.role in members
     return approval.issuer == group[0] and group[1] in approval.groups
+
+
+def _is_distrusted(context: GateContext, approval: ApprovalRecord) -> bool:
+    """Its issuer has been taken out of the project's settings since."""
+    return approval.issuer is not None and approval.issuer not in context.settings.issuers
 
 
 def _who_began(context: GateContext) -> frozenset[str]:

@@ -80,6 +80,8 @@ class Tick:
             if migration.id in self._history:
                 self._tell_past(status)
                 continue
+            if self._gives_back(migration, status):
+                continue
             if status.state != "waiting" or status.taken_back_to is not None:
                 self._tell_state(status)
                 continue
@@ -90,6 +92,22 @@ class Tick:
             self._look(migration, status, memory)
             is_over = time.monotonic() - began > _SECONDS
         memory.ask_again = {question: at for question, at in memory.ask_again.items() if at > time.time()}
+
+    def _gives_back(self, migration: Migration, status: MigrationStatus) -> bool:
+        """What a runner that died in a brownout has left hidden: at once, paused, cancelled or failed before or not."""
+        if status.leg != "brownout" or status.holder is not None or status.state not in ("waiting", "paused"):
+            return False
+        runs = self._runs(migration, status)
+        if not runs or not all(run.dagster_run.is_finished for run in runs):
+            return False
+        try:
+            looked = self._runner.look(migration) if self._runner.has_hidden(migration) else None
+        except (CrossfadeError, psycopg.Error):
+            return False  # as everything else of it will say
+        if looked is None or looked.leg is None:
+            return False
+        self._request(migration, looked.plan, looked.leg, runs)
+        return True
 
     def _look(self, migration: Migration, status: MigrationStatus, memory: Memory) -> None:
         """Ask the gates of the next leg, unless it is known that this is in vain or too early."""

@@ -34,11 +34,24 @@ def reported(project: Project, listen: Listener) -> Listener:
 
 
 def _configured(project: Project) -> Iterator[Listener]:
-    # Their libraries take half a second to load: only where they are wanted.
+    for make in (_lineage, _traces):
+        try:
+            yield from make(project)
+        except Exception as error:  # its text may hold an address with a password
+            _LOG.warning("%s is told nothing: %s in its configuration", make.__name__[1:], type(error).__name__)
+
+
+# Their libraries take half a second to load: only where they are wanted.
+
+
+def _lineage(project: Project) -> Iterator[Listener]:
     if _names_any("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT__TYPE", off="OPENLINEAGE_DISABLED"):
         from crossfade.telemetry.lineage import OpenLineage
 
         yield OpenLineage(project)
+
+
+def _traces(_project: Project) -> Iterator[Listener]:
     if _names_any(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
