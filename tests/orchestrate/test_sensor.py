@@ -8,8 +8,10 @@ import time
 import pytest
 from dagster import DagsterRunStatus, RunRequest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from tests.execute.test_kills import run_out_leases
 from tests.orchestrate.orchestra import FILL, SWAP, Orchestra
 
+from crossfade.execute import pause
 from crossfade.ledger import lease
 
 OPEN = "CREATE TABLE door AS SELECT false AS is_open"
@@ -238,3 +240,20 @@ def test_what_a_person_took_back_is_not_done_again_before_somebody_says_so(orche
     assert asked_for(held) == []
     assert "m: waiting: somebody to let it go on: it was taken back to backfill; `crossfade up m` goes on" in said(held)
     assert asked_for(gone_on) == ["app/m/cutover"]
+
+
+def test_what_a_dead_runner_left_hidden_is_given_back_though_the_migration_is_paused(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(
+        "changes: [{rename_column: {table: items, from: name, to: title}}]\n"
+        "contract: {stages: [{brownout: {for: 10m}}, {retire: }]}\n"
+    )
+    assert orchestra.scene.start_process(fault="hidden:1").ending().killed
+    pause(orchestra.scene.project(), "m")
+    run_out_leases(orchestra.scene)
+
+    (request,) = requests(orchestra.tick())
+
+    assert request.tags["crossfade/leg"] == "brownout"
+    assert orchestra.scene.up().ended == "paused"
+    assert orchestra.scene.columns("items") == ["id", "name", "title"]
+    assert requests(orchestra.tick()) == []

@@ -181,9 +181,11 @@ class Runner:
         finally:
             self.listen(RunEnded(outcome.ended if outcome is not None else None, failure))
 
-    def has_hidden(self, migration: Migration) -> bool:
-        """A runner of it died in a brownout, and what it hid is hidden still."""
-        return self._left_hidden(starting.frozen_plan(self.project, migration))
+    def look_for_hidden(self, migration: Migration) -> Next | None:
+        """The leg to run where a runner of it died in a brownout, and what it hid is hidden still."""
+        plan = starting.frozen_plan(self.project, migration)
+        leg = next((leg for leg in plan.legs if leg.stage == "brownout"), None)
+        return Next(plan, leg) if leg is not None and self._left_hidden(plan) else None
 
     def _left_hidden(self, plan: Plan) -> bool:
         """A brownout was cut off in one of the migration's databases."""

@@ -98,10 +98,10 @@ class Tick:
         if status.leg != "brownout" or status.holder is not None or status.state not in ("waiting", "paused"):
             return False
         runs = self._runs(migration, status)
-        if not runs or not all(run.dagster_run.is_finished for run in runs):
+        if not all(run.dagster_run.is_finished for run in runs):
             return False
         try:
-            looked = self._runner.look(migration) if self._runner.has_hidden(migration) else None
+            looked = self._runner.look_for_hidden(migration)
         except (CrossfadeError, psycopg.Error):
             return False  # as everything else of it will say
         if looked is None or looked.leg is None:
