@@ -25,7 +25,8 @@ def open_session(database: str) -> Generator[Open]:
     with ExitStack() as stack:
 
         def connect(role: str | None = None) -> Connection:
-            session = stack.enter_context(psycopg.connect(database, autocommit=True))
+            session = psycopg.connect(database, autocommit=True)
+            stack.callback(session.close)  # not its own context, which commits: the server may have ended it
             if role is not None:
                 session.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(role)))
             return session

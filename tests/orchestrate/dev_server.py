@@ -59,9 +59,9 @@ class DevServer:
             return []
         return sorted("/".join(node["assetKey"]["path"]) for node in nodes)
 
-    def launch(self, asset: str) -> str:
-        """Materialize it, as its page does; gives the run."""
-        keys = [{"path": asset.split("/")}]
+    def launch(self, *assets: str) -> str:
+        """Materialize them, as their page does; gives the run."""
+        keys = [{"path": asset.split("/")} for asset in assets]
         return self._ask(_LAUNCH, keys=keys)["launchPipelineExecution"]["run"]["runId"]
 
     def cancel(self, run: str) -> None:

@@ -71,10 +71,9 @@ def house(scene: Scene) -> Generator[House]:
 
 
 def begin_to_fill(scene: Scene, house: House, table: str) -> str:
-    """A run of backfill that has written batches; gives it."""
+    """A run that has written batches; gives it. It begins with expand, before which the sensor starts nothing."""
     migration = f"fill_{table}"
-    scene.up(id=migration, through="expand")
-    run = house.dev.launch(f"app/{migration}/backfill")
+    run = house.dev.launch(f"app/{migration}/expand", f"app/{migration}/backfill")
     assert wait_until(lambda: scene.one(WALKING.format(migration)), seconds=120)
     return run
 

@@ -104,7 +104,22 @@ def test_a_leg_whose_run_has_not_ended_is_not_requested_again(orchestra: Orchest
     tick = orchestra.tick()
 
     assert asked_for(tick) == []
-    assert "a run of backfill has not ended" in said(tick)
+    assert "a run of it has not ended" in said(tick)
+
+
+def test_a_leg_that_a_person_launched_a_moment_ago_is_not_requested_too(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(FILL)
+    orchestra.scene.up(through="expand")
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    launched = frozenset({orchestra.assets()["backfill"]})
+    orchestra.instance.create_run_for_job(
+        job.get_subset(asset_selection=launched), asset_selection=launched, status=DagsterRunStatus.STARTING
+    )
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert "a run of it has not ended" in said(tick)
 
 
 def test_a_leg_whose_run_a_person_cancelled_is_left_to_people(orchestra: Orchestra) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dagster import AssetKey
+from dagster import AssetKey, DagsterRun
 
 from crossfade.spec import Migration
 from crossfade.steps.step import Leg
@@ -52,3 +52,10 @@ def holder_of(run_id: str) -> str:
 def run_tags(migration: Migration, leg: Leg) -> dict[str, str]:
     """By these the runs of a migration are found in the list of runs."""
     return {MIGRATION_TAG: migration.id, LEG_TAG: str(leg)}
+
+
+def migrations_of(run: DagsterRun) -> set[str]:
+    """By its tag, or by the assets it was launched for: it may not have come to tag itself."""
+    if tagged := run.tags.get(MIGRATION_TAG):
+        return {tagged}
+    return {key.path[1] for key in run.asset_selection or () if len(key.path) > 1}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from crossfade.execute.status import MigrationStatus
-from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of
+from crossfade.orchestrate.keys import holder_of, migrations_of
 
 _GOING_ON = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 _SILENT = 900.0  # seconds: longer than a run waits between two tries, and than one question of a gate takes
@@ -26,7 +26,7 @@ def end_lost_runs(instance: DagsterInstance, statuses: Mapping[str, MigrationSta
     """
     for record in instance.get_run_records(RunsFilter(statuses=_GOING_ON), limit=_LOOKED_AT):
         run = record.dagster_run
-        status = statuses.get(_migration_of(run))
+        status = statuses.get(min(migrations_of(run), default=""))
         if status is None or status.holder == holder_of(run.run_id):
             continue
         if status.lost_holder == holder_of(run.run_id):
@@ -40,14 +40,6 @@ def end_lost_runs(instance: DagsterInstance, statuses: Mapping[str, MigrationSta
         )
         instance.report_run_failed(run, words)
         yield f"{status.id}: run {run.run_id[:8]} was marked as failed: {why}"
-
-
-def _migration_of(run: DagsterRun) -> str:
-    """By its tag, or by the assets it was launched for: it may not have come to tell."""
-    if tagged := run.tags.get(MIGRATION_TAG):
-        return tagged
-    selected = sorted(run.asset_selection or ())
-    return selected[0].path[1] if selected and len(selected[0].path) > 1 else ""
 
 
 def _last_sign(instance: DagsterInstance, run: DagsterRun) -> float:

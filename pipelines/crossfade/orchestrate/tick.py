@@ -27,7 +27,7 @@ from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.orchestrate.broken import key_of, problems_in_words
 from crossfade.orchestrate.catch_up import passed_elsewhere, position
 from crossfade.orchestrate.history import History
-from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, run_tags
+from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, migrations_of, run_tags
 from crossfade.orchestrate.lost_runs import end_lost_runs
 from crossfade.orchestrate.memory import Memory, remembered
 from crossfade.plan import Plan
@@ -40,6 +40,13 @@ _SECONDS = 0.75  # of asking gates a tick, and the question at hand: the next ti
 _SHARE = 0.05  # of its time a migration's gates are asked at most: a suite reads whole tables
 _NEVER_AGAIN = 600.0  # seconds until a gate that will never hold is asked again: a person may have mended it
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between runs of a leg that did not pass
+_NOT_ENDED = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+_LAUNCHED = 1000  # runs that may be under way or queued at a time
 _RUNS = 10  # that are looked at: by then the longest wait is reached
 
 
@@ -52,6 +59,7 @@ class Tick:
         self._instance = instance
         self._log = log
         self._runner = Runner(project)
+        self._under_way: set[str] = set()
         self._requests: list[RunRequest] = []
         self._pending: list[str] = []
 
@@ -60,6 +68,7 @@ class Tick:
         memory = remembered(cursor)
         statuses = {status.id: status for status in status_of(self._project, self._project.migrations)}
         self._pending += end_lost_runs(self._instance, statuses)
+        self._under_way = _under_way(self._instance)
         self._request_broken(memory)
         self._advance(statuses, memory)
         events = [*self._catch_up(statuses, memory)]
@@ -97,8 +106,7 @@ class Tick:
         """What a runner that died in a brownout has left hidden: at once, paused, cancelled or failed before or not."""
         if status.leg != "brownout" or status.holder is not None or status.state not in ("waiting", "paused"):
             return False
-        runs = self._runs(migration, status)
-        if not all(run.dagster_run.is_finished for run in runs):
+        if migration.id in self._under_way:
             return False
         try:
             looked = self._runner.look_for_hidden(migration)
@@ -106,7 +114,7 @@ class Tick:
             return False  # as everything else of it will say
         if looked is None or looked.leg is None:
             return False
-        self._request(migration, looked.plan, looked.leg, runs)
+        self._request(migration, looked.plan, looked.leg, self._runs(migration, status))
         return True
 
     def _look(self, migration: Migration, status: MigrationStatus, memory: Memory) -> None:
@@ -117,8 +125,8 @@ class Tick:
         question = f"{migration.id}:{status.leg}"
         runs = self._runs(migration, status)
         asked_again = max(memory.ask_again.pop(question, 0.0), _next_try(runs))
-        if not all(run.dagster_run.is_finished for run in runs):
-            self._pending.append(f"{migration.id}: a run of {status.leg} has not ended")
+        if migration.id in self._under_way:
+            self._pending.append(f"{migration.id}: a run of it has not ended")
         elif runs and runs[0].dagster_run.status == DagsterRunStatus.CANCELED:
             what = f"the last run of {status.leg} was cancelled"
             self._pending.append(f"{migration.id}: {what}; materialize {status.leg} to go on")
@@ -212,6 +220,12 @@ def _after(migrations: Sequence[Migration], first: str | None) -> list[Migration
     ids = [migration.id for migration in migrations]
     start = ids.index(first) if first in ids else 0
     return [*migrations[start:], *migrations[:start]]
+
+
+def _under_way(instance: DagsterInstance) -> set[str]:
+    """Migrations with a run that has not ended: one that was launched a moment ago works on its leg before long."""
+    runs = instance.get_runs(RunsFilter(statuses=_NOT_ENDED), limit=_LAUNCHED)
+    return {migration for run in runs for migration in migrations_of(run)}
 
 
 def _known_wait(status: MigrationStatus) -> datetime | None:
