@@ -100,6 +100,44 @@ def test_an_approval_expires_when_the_plan_changes(
     assert "1 approval is for an older plan" in again.stdout
 
 
+def test_the_token_at_the_start_says_who_began_it(
+    scene: Scene, call: Call, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users(scene, APPROVED.replace("'ci:production'", "'ci:production', four_eyes: true"))
+    unset = call("up", "--yes", "--oidc")
+    monkeypatch.setenv("CROSSFADE_OIDC_TOKEN", issuer.token("ada"))
+
+    assert (unset.exit_code, call("up", "--yes", "--oidc").exit_code) == (2, 0)
+    monkeypatch.setenv("CROSSFADE_OIDC_TOKEN", issuer.token("ada", environment="production"))
+    assert call("approve", "m", "--oidc").exit_code == 0
+    own = call("up", "--yes")
+    monkeypatch.setenv("CROSSFADE_OIDC_TOKEN", issuer.token("ben", environment="production"))
+    assert call("approve", "m", "--oidc").exit_code == 0
+    other = call("up", "--yes")
+
+    starter = scene.ledger().started_by("m")
+    assert starter is not None
+    assert (starter.issuer, starter.identity) == ("ci", "ada")
+    assert "1 approval is by who began it, and four eyes are wanted" in own.stdout
+    assert "approved by ben (ci)" in other.stdout
+
+
+@pytest.mark.usefixtures("waiting")
+def test_an_approval_by_a_machine_or_by_nobody_knows_whom_is_refused(
+    scene: Scene, call: Call, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = scene.one("SELECT session_user::text")
+    (scene.root / "crossfade.yaml").write_text(issuer.trusted(f"machines: [{me}]", "people: {Ada: 'ci:ada'}"))
+    monkeypatch.setenv("CROSSFADE_OIDC_TOKEN", issuer.token("eve", environment="production"))
+
+    machine, nobody = call("approve", "m"), call("approve", "m", "--oidc")
+
+    assert (machine.exit_code, nobody.exit_code) == (1, 1)
+    assert f"{me} is a machine, as crossfade.yaml says" in machine.stderr
+    assert "crossfade.yaml does not say whose ci:eve is" in nobody.stderr
+    assert scene.ledger().approvals("m") == ()
+
+
 def test_the_token_is_left_out_of_crash_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     token = Issuer().token()
     monkeypatch.setenv("CROSSFADE_OIDC_TOKEN", token)

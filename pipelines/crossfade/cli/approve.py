@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from crossfade.cli.failure import TOKEN_VARIABLE
 from crossfade.cli.project import MigrationName, migration_named, open_project
-from crossfade.errors import CrossfadeError, UsageError
-
-if TYPE_CHECKING:
-    from crossfade.execute.approving import Presented
-    from crossfade.spec import Project
+from crossfade.cli.token import presented_token
+from crossfade.errors import UsageError
 
 
 def approve(
@@ -49,27 +44,7 @@ def approve(
     if override is None and at is not None:
         raise UsageError("--at says where a gate stands that is overridden", fix="add --override GATE, or leave it out")
     project = open_project(ctx)
-    presented = _presented(project) if oidc else None
+    presented = presented_token(project) if oidc else None
     chosen = migration_named(project, migration)
     said = approve_plan(project, chosen, team=team, override=override, at=at, reason=reason, presented=presented)
     typer.echo(str(said))
-
-
-def _presented(project: Project) -> Presented:
-    """Whom the token of the environment names, and the token. Its reader is the engine; a wrong one is told here."""
-    from crossfade.execute.approving import Presented
-    from crossfade.oidc import read_token
-
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not token:
-        raise UsageError(
-            f"the environment variable {TOKEN_VARIABLE} is not set",
-            why="with --oidc, who approves is whom the token in it names",
-            fix="let the CI put its OIDC token there: docs/approvals.md",
-        )
-    try:
-        return Presented(read_token(token, project.settings.issuers, project.root, datetime.now(UTC)), token)
-    except CrossfadeError as error:
-        raise type(error)(
-            f"the token in {TOKEN_VARIABLE} does not count: {error.what}", why=error.why, fix=error.fix
-        ) from None

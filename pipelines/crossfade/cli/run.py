@@ -28,17 +28,20 @@ class Run:
     """One call of `crossfade up`.
 
     through: the last phase or stage that may be done. asks: a person is asked first.
+    let_by: the issuer, and whom its token names of whoever lets it.
     exit_code: 1 once a migration was refused or a gate will not hold.
     """
 
-    def __init__(self, project: Project, *, through: str | None, asks: bool, as_json: bool) -> None:
+    def __init__(
+        self, project: Project, *, through: str | None, asks: bool, as_json: bool, let_by: tuple[str, str] | None
+    ) -> None:
         self.exit_code = 0
         self._project = project
         self._through = through
         self._asks = asks
         self._as_json = as_json
         self._narrator = narrator(as_json=as_json)
-        self._runner = Runner(project, reported(project, self._narrator.hear))
+        self._runner = Runner(project, reported(project, self._narrator.hear), let_by=let_by)
         self._complete: set[str] = set()
 
     def named(self, migrations: Sequence[Migration]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossfade.cli.failure import end_in_order_on_sigterm
+from crossfade.cli.failure import TOKEN_VARIABLE, end_in_order_on_sigterm
 from crossfade.cli.project import AsJson, Yes, migration_named, open_project
 from crossfade.cli.terminal import is_conversation
 from crossfade.errors import UsageError
@@ -25,6 +25,10 @@ def up(
         str | None,
         typer.Option(metavar="PHASE", help="No further than this phase, or stage of contract.", show_default=False),
     ] = None,
+    oidc: Annotated[
+        bool,
+        typer.Option("--oidc", metavar="", help=f"Say who starts them: whom the token in {TOKEN_VARIABLE} names."),
+    ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -43,9 +47,16 @@ def up(
     project = open_project(ctx, strict=not names)
     chosen = _in_order(project, [migration_named(project, name) for name in names or ()])
     end_in_order_on_sigterm()
-    run = Run(project, through=phase, asks=not yes, as_json=as_json)
+    run = Run(project, through=phase, asks=not yes, as_json=as_json, let_by=_named_by_token(project) if oidc else None)
     run.named(chosen) if names else run.all_that_can()
     raise typer.Exit(run.exit_code)
+
+
+def _named_by_token(project: Project) -> tuple[str, str]:
+    from crossfade.cli.token import presented_token
+
+    bearer = presented_token(project).bearer
+    return bearer.issuer, bearer.name
 
 
 def _refuse_without_consent(*, yes: bool, as_json: bool) -> None:

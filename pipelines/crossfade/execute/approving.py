@@ -15,6 +15,7 @@ from crossfade.ledger import Ledger, team_members
 from crossfade.plan import Plan
 from crossfade.spec import Migration, Project
 from crossfade.spec.approvals import issuer_and_group
+from crossfade.spec.people import Identity
 from crossfade.spec.settings import FILE
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def approve(
     gate = gate_to_override(plan, override, at) if override is not None else None
     bearer = presented.bearer if presented is not None else None
     with writable_ledger(project.databases[plan.home]) as ledger:
+        _refuse_nobody(project, Identity(bearer.issuer, bearer.name) if bearer else Identity(None, _role(ledger)))
         for wanted in filter(None, (team, _overriders(plan, project) if gate is not None else None)):
             _refuse_outsider(ledger, wanted, bearer)
         role = ledger.approve(
@@ -94,6 +96,24 @@ def _overriders(plan: Plan, project: Project) -> str:
             fix=f"write e.g. `override: {{from: release_managers}}` into {FILE}, and have that reviewed",
         )
     return rule.from_
+
+
+def _refuse_nobody(project: Project, identity: Identity) -> None:
+    """An approval by what is no person, or by nobody knows whom, would be kept and not count."""
+    people = project.settings.who_is_who
+    said = f"{identity.issuer}:{identity.name}" if identity.issuer is not None else identity.name
+    if identity in people.machines:
+        raise CrossfadeError(
+            f"{said} is a machine, as {FILE} says",
+            why="the approval would not count",
+            fix="approve as a role of your own, or with --oidc",
+        )
+    if people.persons and identity not in people.persons:
+        raise CrossfadeError(
+            f"{FILE} does not say whose {said} is",
+            why="it says who is who, so the approval would not count",
+            fix=f"name it there, under `people`, e.g. `ada: [{said}]`, and have that reviewed",
+        )
 
 
 def _refuse_outsider(ledger: Ledger, team: str, bearer: Bearer | None) -> None:
@@ -119,8 +139,13 @@ def _refuse_other_role(ledger: Ledger, team: str) -> None:
     members = team_members(ledger.connection, team)
     if members is None:
         raise UsageError(f"there is no role {team} in this database", fix="name the role that the gate says")
+    role = _role(ledger)
+    if role not in members:
+        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(team), sql.Identifier(role)).as_string()
+        raise CrossfadeError(f"{role} is not a member of {team}", why="the approval would not count", fix=grant)
+
+
+def _role(ledger: Ledger) -> str:
     row = ledger.connection.execute("SELECT session_user::text").fetchone()
     assert row is not None
-    if row[0] not in members:
-        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(team), sql.Identifier(row[0])).as_string()
-        raise CrossfadeError(f"{row[0]} is not a member of {team}", why="the approval would not count", fix=grant)
+    return row[0]

@@ -42,11 +42,9 @@ def overrides_at(plan: Plan, context: GateContext) -> Mapping[str, Override]:
         return {}
     found: dict[str, Override] = {}
     for label in dict.fromkeys(gate_of(planned).label for planned in plan.gates_at(context.point)):
-        of_gate = [each for each in given if each.gate == label]
-        counted = tally(context, rule, of_gate)
+        counted = tally(context, rule, [each for each in given if each.gate == label])
         if counted.is_enough:
-            reasons = (each.reason for each in of_gate if each.approver in counted.valid and each.reason)
-            found[label] = Override(counted.valid, tuple(dict.fromkeys(reasons)))
+            found[label] = Override(counted.valid, counted.reasons)
     return found
 
 

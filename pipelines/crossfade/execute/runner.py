@@ -72,12 +72,23 @@ class Next:
 
 
 class Runner:
-    """Runs the migrations of a project."""
+    """Runs the migrations of a project.
 
-    def __init__(self, project: Project, listen: Listener = ignore, *, holder: str | None = None) -> None:
+    let_by: the issuer, and whom its token names of whoever lets it, for the migrations that it starts.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        listen: Listener = ignore,
+        *,
+        holder: str | None = None,
+        let_by: tuple[str, str] | None = None,
+    ) -> None:
         self.project = project
         self.listen = listen
         self.holder = holder or f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+        self._let_by = let_by
         self._fault = from_environment()
 
     def plan(self, migration: Migration) -> Plan:
@@ -92,7 +103,7 @@ class Runner:
         """
         plan = starting.plan_to_run(self.project, migration)
         last = _leg_named(plan, through)  # before anything is written: nobody wants a start that was mistyped
-        starting.write_everywhere(self.project, plan, migration.text)
+        starting.write_everywhere(self.project, plan, migration.text, self._let_by)
         with self._sites(plan) as sites:
             home = sites[plan.home]
             record = home.ledger.migration(plan.migration)

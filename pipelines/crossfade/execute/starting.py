@@ -85,10 +85,13 @@ def plan_to_run(project: Project, migration: Migration) -> Plan:
     return plan
 
 
-def write_everywhere(project: Project, plan: Plan, spec_text: str) -> None:
-    """The frozen plan in every ledger that lacks it: a start that was cut off may not have reached all."""
+def write_everywhere(project: Project, plan: Plan, spec_text: str, let_by: tuple[str, str] | None = None) -> None:
+    """The frozen plan in every ledger that lacks it: a start that was cut off may not have reached all.
+
+    let_by: the issuer, and whom its token named of whoever let this runner start it.
+    """
     for name in plan.databases:
-        _write(project.databases[name], plan, spec_text)
+        _write(project.databases[name], plan, spec_text, let_by)
 
 
 def started_record(project: Project, name: str) -> MigrationRecord:
@@ -198,7 +201,7 @@ def _targets(project: Project, session: Sessions) -> Callable[[str], Target]:
     return open_target
 
 
-def _write(database: Database, plan: Plan, spec_text: str) -> None:
+def _write(database: Database, plan: Plan, spec_text: str, let_by: tuple[str, str] | None) -> None:
     with writable_ledger(database, "crossfade start") as ledger:
         install(ledger.connection)
         ledger.start(
@@ -209,6 +212,7 @@ def _write(database: Database, plan: Plan, spec_text: str) -> None:
             spec_digest=plan.spec_digest,
             plan=plan.model_dump(mode="json"),
             plan_digest=plan.digest,
+            let_by=let_by,
         )
 
 

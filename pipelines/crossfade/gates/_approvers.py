@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crossfade.composing import sql
 from crossfade.gates._gate import GateContext
 from crossfade.spec.approvals import issuer_and_group, unknown_issuer
+from crossfade.spec.people import Identity, People
+from crossfade.spec.settings import FILE
 
 if TYPE_CHECKING:
     from crossfade.ledger import ApprovalRecord
@@ -27,33 +29,46 @@ class Approvers(Protocol):
 
 @dataclass(frozen=True)
 class Tally:
-    """Who has approved this plan, and why others do not count, each approver once.
+    """Who has approved this plan, and why others do not count, each person once.
 
+    reasons: what those said who count. perhaps_same: may be one of those who count, approving as something else.
+    strangers: whom the project does not name. began_unknown: four eyes are wanted, and who began it may be one of them.
     no_team: why nobody can be of the team. refused: why tokens were not trusted.
     """
 
     team: str | None
     wanted: int
     valid: tuple[str, ...]
+    reasons: tuple[str, ...]
+    perhaps_same: tuple[str, ...]
     older: tuple[str, ...]
     outsiders: tuple[str, ...]
+    machines: tuple[str, ...]
+    strangers: tuple[str, ...]
     own: tuple[str, ...]
     refused: tuple[str, ...]
     unread: int
+    began_unknown: bool
     no_team: str | None
 
     @property
+    def needed(self) -> int:
+        """With one more, enough of them are not who began it, whoever that was."""
+        return self.wanted + self.began_unknown
+
+    @property
     def is_enough(self) -> bool:
-        return self.no_team is None and len(self.valid) >= self.wanted
+        return self.no_team is None and len(self.valid) >= self.needed
 
     @property
     def evidence(self) -> dict[str, Any]:
+        told = {"own": self.own, "perhaps_same": self.perhaps_same, "machines": self.machines}
         return {
             "from": self.team,
-            "wanted": self.wanted,
+            "wanted": self.needed,
             "approved_by": list(self.valid),
             "older_plan": list(self.older),
-            **({"own": list(self.own)} if self.own else {}),
+            **{key: list(names) for key, names in told.items() if names},
         }
 
     @property
@@ -64,10 +79,14 @@ class Tally:
         said = [
             (len(self.older), "for an older plan"),
             (len(self.outsiders), outside),
+            (len(self.machines), f"by a machine, as {FILE} says"),
+            (len(self.strangers), f"by whom {FILE} does not name under `people`"),
+            (len(self.perhaps_same), f"perhaps by one of them again: `people` in {FILE} can tell them apart"),
             (len(self.own), "by who began it, and four eyes are wanted"),
             (self.unread, "by a token that could not be read yet: its issuer's keys could not be had"),
         ]
-        clauses = [f"{_approvals(count)} {why}" for count, why in said if count]
+        clauses = ["one more than wanted, for who began it may be one of them"] if self.began_unknown else []
+        clauses += [f"{_approvals(count)} {why}" for count, why in said if count]
         return [*clauses, *(f"a token does not count: {why}" for why in self.refused)]
 
 
@@ -100,18 +119,22 @@ def tally(context: GateContext, approvers: Approvers, given: Iterable[ApprovalRe
 
     As things are now: who has left the team, or its database, vouches for nothing; who has joined it need not approve
     the same plan again. The groups of a token are as it said.
+
+    Counted are people. Where the project does not name them, a role and a token may be one person's, so only those are
+    counted who approve in one way: by the database, or by one issuer, whichever are more.
     """
-    team = approvers.from_
+    team, people = approvers.from_, context.settings.who_is_who
     members, no_team = _members(context, team)
-    began = _who_began(context) if approvers.four_eyes else frozenset[str]()
-    valid: set[str] = set()
-    older: set[str] = set()
-    outsiders: set[str] = set()
-    own: set[str] = set()
+    began = _who_began(context, people) if approvers.four_eyes else _Began()
+    valid: dict[str | None, set[str]] = {}
+    counted: list[tuple[str | None, str]] = []
+    older, outsiders, machines, strangers, own = (set[str]() for _ in range(5))
     refused: list[str] = []
     unread = 0
     for each in given:
         is_current = each.plan_digest == context.plan_digest
+        identity = Identity(each.issuer, each.name)
+        person = people.persons.get(identity)
         if each.is_unread:
             unread += is_current
         elif each.refused is not None:
@@ -119,20 +142,34 @@ def tally(context: GateContext, approvers: Approvers, given: Iterable[ApprovalRe
         elif not _may(each, team, members) or _is_distrusted(context, each):
             outsiders |= {each.approver} if is_current else set()
         elif not is_current:
-            older.add(each.approver)
-        elif (each.identity or each.role) in began:
-            own.add(each.approver)
+            older.add(person or each.approver)
+        elif identity in people.machines:
+            machines.add(each.approver)
+        elif people.persons and person is None:
+            strangers.add(each.approver)
+        elif each.name in began.names or person in began.persons:
+            own.add(person or each.approver)
         else:
-            valid.add(each.approver)
+            way = None if people.persons else each.issuer
+            valid.setdefault(way, set()).add(person or each.approver)
+            counted += [(way, each.reason)] if each.reason else []
+    only = issuer_and_group(team) if team is not None else None
+    way = max(valid, key=lambda by: (len(valid[by]), by is None, by or ""), default=only[0] if only else None)
+    those = valid.pop(way, set[str]())
     return Tally(
         team,
         approvers.count,
-        tuple(sorted(valid)),
-        tuple(sorted(older - valid - own)),
+        tuple(sorted(those)),
+        tuple(dict.fromkeys(reason for by, reason in counted if by == way)),
+        tuple(sorted(set[str]().union(*valid.values()))),
+        tuple(sorted(older - those - own)),
         tuple(sorted(outsiders)),
+        tuple(sorted(machines)),
+        tuple(sorted(strangers)),
         tuple(sorted(own)),
         tuple(dict.fromkeys(refused)),
         unread,
+        began.may_hide(people, way),
         no_team,
     )
 
@@ -170,8 +207,33 @@ def _is_distrusted(context: GateContext, approval: ApprovalRecord) -> bool:
     return approval.issuer is not None and approval.issuer not in context.settings.issuers
 
 
-def _who_began(context: GateContext) -> frozenset[str]:
-    """The role that started the migration, and its owner, where that is a name of somebody who may approve."""
-    record = context.ledger.migration(context.migration)
-    owner = record.owner if record is not None else None
-    return frozenset(name for name in (context.ledger.started_by(context.migration), owner) if name)
+@dataclass(frozen=True)
+class _Began:
+    """Who began a migration. names: of roles or in tokens. persons: as the project calls them. starter: None: nobody
+    is to be kept out.
+    """
+
+    names: frozenset[str] = frozenset()
+    persons: frozenset[str] = frozenset()
+    starter: Identity | None = None
+
+    def may_hide(self, people: People, way: str | None) -> bool:
+        """Whether who started it may be among those who approve this way, unrecognized."""
+        if self.starter is None:
+            return False
+        if people.persons:
+            return self.starter not in people.persons
+        return self.starter in people.machines or self.starter.issuer != way
+
+
+def _who_began(context: GateContext, people: People) -> _Began:
+    """Who started it, as a role or by a token, and its owner, where that is a name of somebody who may approve."""
+    record, starter = context.ledger.migration(context.migration), context.ledger.started_by(context.migration)
+    named = (
+        starter.role if starter is not None else None,
+        starter.identity if starter is not None else None,
+        record.owner if record is not None else None,
+    )
+    names = frozenset(name for name in named if name)
+    identity = Identity(starter.issuer, starter.identity or starter.role) if starter is not None else None
+    return _Began(names, people.called(names), identity)

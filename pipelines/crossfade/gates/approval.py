@@ -52,6 +52,6 @@ class ApprovalGate(Gate):
         if found.is_enough:
             return Answer("holds", f"approved by {', '.join(found.valid)}", evidence=found.evidence)
         by = f" as a member of {found.team}" if found.team else ""
-        missing = f"{found.wanted - len(found.valid)} of {found.wanted} approvals missing"
+        missing = f"{found.needed - len(found.valid)} of {found.needed} approvals missing"
         reasons = [f"{missing}: `crossfade approve {context.migration}`{by}", *found.not_counted]
         return Answer("waits", "; ".join(reasons), evidence=found.evidence)

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from crossfade.errors import CrossfadeError
 from crossfade.ledger.events import Events
-from crossfade.ledger.records import ApprovalRecord, PresentedToken
+from crossfade.ledger.records import ApprovalRecord, PresentedToken, Starter
 
 # What the chain tells of an approval. Keys that most have not are left out where they are NULL.
 TOLD = """pg_catalog.jsonb_build_object(
@@ -106,11 +106,12 @@ UPDATE crossfade.approval AS a SET event = crossfade.append_event(a.migration,
                 ).fetchall()
             )
 
-    def started_by(self, migration: str) -> str | None:
-        """The role that gave the migration the plan it has; None for one that has not started."""
-        row = self.connection.execute(
-            "SELECT role FROM crossfade.event WHERE migration = %s"
-            " AND kind IN ('migration started', 'migration planned anew') ORDER BY seq DESC LIMIT 1",
-            (migration,),
-        ).fetchone()
-        return row[0] if row else None
+    def started_by(self, migration: str) -> Starter | None:
+        """Who gave the migration the plan it has; None for one that has not started."""
+        with self.connection.cursor(row_factory=class_row(Starter)) as cursor:
+            return cursor.execute(
+                "SELECT role, body ->> 'issuer' AS issuer, body ->> 'identity' AS identity FROM crossfade.event"
+                " WHERE migration = %s AND kind IN ('migration started', 'migration planned anew')"
+                " ORDER BY seq DESC LIMIT 1",
+                (migration,),
+            ).fetchone()

@@ -40,10 +40,12 @@ class Migrations(Events):
         spec_digest: str,
         plan: Mapping[str, Any],
         plan_digest: str,
+        let_by: tuple[str, str] | None = None,
     ) -> None:
         """Write the frozen spec and plan; a migration that was undone starts anew, one that runs is left alone.
 
         One that has done nothing, and which nobody works on, gets the plan of another spec in place of its own.
+        let_by: the issuer, and whom its token named of whoever let the role start it.
         """
         with self.connection.transaction():
             before = self.connection.execute(
@@ -86,7 +88,8 @@ ON CONFLICT (id) DO UPDATE
                 self.connection.execute("DELETE FROM crossfade.gate WHERE migration = %s", (migration,))
                 self.connection.execute("DELETE FROM crossfade.leg WHERE migration = %s", (migration,))
                 kind = "migration planned anew" if planned_anew else "migration started"
-                self.event(migration, kind, {"spec": spec_digest, "plan": plan_digest})
+                person = {} if let_by is None else {"issuer": let_by[0], "identity": let_by[1]}
+                self.event(migration, kind, {"spec": spec_digest, "plan": plan_digest, **person})
 
     def set_state(self, migration: str, state: MigrationState, *, undo_to: str | None = None) -> None:
         """Change the migration's state, with an event; undo_to: the leg that stays when it is being undone, or was."""

@@ -103,9 +103,23 @@ class ApprovalRecord:
     is_unread: bool
 
     @property
+    def name(self) -> str:
+        """What the approver is called by the database, or by the issuer."""
+        return self.identity if self.identity is not None else self.role
+
+    @property
     def approver(self) -> str:
         """Who approved, e.g. `ada`, or `ada@example.com (github)` by a token."""
         return f"{self.identity} ({self.issuer})" if self.issuer is not None else self.role
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Who started a migration: a role, and whom a token named of whoever let it, where there was one."""
+
+    role: str
+    issuer: str | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from crossfade.spec.databases import FILE as DATABASES_FILE
 from crossfade.spec.document import read_document
 from crossfade.spec.errors import SpecError, did_you_mean
 from crossfade.spec.flags import Flags
+from crossfade.spec.people import Identities, People, problems_of_people
 from crossfade.spec.validation import validated
 from crossfade.spec.values import Duration, SpecModel
 
@@ -42,10 +43,27 @@ class Settings(SpecModel):
     override: OverrideRule | None = Field(
         default=None, description="Who may override gates of specs that do not say who; default: nobody."
     )
+    people: dict[Annotated[str, Field(min_length=1)], Identities] = Field(
+        default_factory=dict[str, tuple[str, ...]],
+        description="Who approves as what: for each person their roles, and their names in tokens as ISSUER:NAME. Where"
+        " it is given, nobody else's approval counts.",
+        examples=[{"ada": ["ada", "github:ada-l"]}],
+    )
+    machines: Identities = Field(
+        default=(),
+        description="Roles, and names in tokens as ISSUER:NAME, that are no person's: they start migrations and never"
+        " approve.",
+        examples=[["ci_migrator", "github:renovate[bot]"]],
+    )
     contract: ContractDefaults = Field(
         default=ContractDefaults(), description="What holds for specs that do not say otherwise."
     )
     flags: Flags | None = Field(default=None, description="Whom gates ask for feature flags.")
+
+    @property
+    def who_is_who(self) -> People:
+        """Whose the identities are by which people approve."""
+        return People.of(self.people, self.machines)
 
 
 def load_settings(path: Path, databases: Collection[str]) -> Settings:
@@ -70,6 +88,8 @@ def load_settings(path: Path, databases: Collection[str]) -> Settings:
     if settings and rule and (what := unknown_issuer(rule.from_, settings.issuers)):
         where = document.position(("override", "from"))
         problems.append(Problem(what, where, "nobody could override", "name it there, under `issuers`"))
+    if settings:
+        problems += problems_of_people(document, settings.people, settings.machines, settings.issuers)
     if settings is None or problems:
         raise SpecError.sorted(problems)
     return settings
