@@ -21,6 +21,7 @@ from crossfade.gates.expectations.suite import SuiteFile
 from crossfade.spec import load_databases, load_migration
 from crossfade.spec.approvals import Issuer, OverrideRule
 from crossfade.spec.calendar import Freeze
+from crossfade.spec.custody import Personal
 from crossfade.spec.databases import DatabaseEntry
 from crossfade.spec.flags import Flags
 from crossfade.spec.manual import Key, default_of, keys_of
@@ -43,6 +44,7 @@ MAPPINGS: dict[str, type[BaseModel]] = {
     "window": Window,
     "override": OverrideRule,
     "databases": DatabaseEntry,
+    "personal": Personal,
     "project": Settings,
     "freezes": Freeze,
     "issuers": Issuer,

@@ -173,3 +173,32 @@ def test_a_replica_is_no_url_itself_and_is_not_repeated(write: Write) -> None:
 
 def test_a_replica_is_named_once(write: Write) -> None:
     assert "named twice" in str(refusal(write, "profile: {url: env:X, replicas: [env:Y, env:Y]}"))
+
+
+def test_columns_are_personal_by_their_name_in_the_databases_own_schema_or_with_another(write: Write) -> None:
+    database = load_one(write, "p: {url: env:X, schema: app, personal: {columns: [users.email, audit.log.who]}}")
+
+    assert database.is_personal("app", "users", "email")
+    assert database.is_personal("audit", "log", "who")
+    assert not database.is_personal("audit", "users", "email")
+    assert not database.is_personal("app", "users", "id")
+
+
+def test_without_a_word_no_column_is_personal(write: Write) -> None:
+    assert not load_one(write, "profile: {url: env:X}").is_personal("public", "users", "email")
+
+
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("personal: {columns: [email]}", "a column is written as table.column or schema.table.column"),
+        ("personal: {columns: []}", "`columns`"),
+        ("personal: {columns: [users.email], keep_at_most: 30}", "a duration is a number with a unit"),
+        ("classification: secret", "`classification`"),
+    ],
+)
+def test_what_cannot_be_meant_of_rows_is_refused_at_its_place(write: Write, said: str, what: str) -> None:
+    (problem,) = refusal(write, f"profile: {{url: env:X, {said}}}").problems
+
+    assert what in problem.what
+    assert problem.where is not None and problem.where.line == 1

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from crossfade.composing import sql
 from crossfade.gates._failure import asking
 from crossfade.gates._gate import Answer, Foresight, Gate, GateContext
-from crossfade.spec.values import Duration, format_duration
+from crossfade.spec.values import ColumnName, Duration, format_duration
 
 if TYPE_CHECKING:
     from crossfade.usage.evidence import Evidence
 
-_PARTS = re.compile(r"^(?:[^.\s]+\.)?[^.\s]+\.[^.\s]+$")
 _SHOWN = 160  # characters of a statement
-
-
-def _column(text: str) -> str:
-    if not _PARTS.match(text):
-        raise ValueError("a column is written as table.column or schema.table.column")
-    return text
-
-
-ColumnName = Annotated[str, AfterValidator(_column), Field(examples=["users.email"])]
 
 
 class UnusedGate(Gate):

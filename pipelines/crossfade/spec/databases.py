@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from crossfade.errors import CrossfadeError, Position, Problem
+from crossfade.spec.custody import Classification, Personal
 from crossfade.spec.document import read_document
 from crossfade.spec.errors import SpecError
 from crossfade.spec.validation import validated
@@ -62,6 +63,8 @@ class DatabaseEntry(SpecModel):
     schema_: Identifier = Field(default="public", alias="schema", description="The schema of unqualified names.")
     environment: str | None = Field(default=None, description="What it is used for.", examples=["production"])
     residency: str | None = Field(default=None, description="Where its rows must stay.", examples=["eu"])
+    classification: Classification | None = Field(default=None, description="How secret its most secret rows are.")
+    personal: Personal | None = Field(default=None, description="Columns that tell of people.")
 
     @field_validator("replicas")
     @classmethod
@@ -103,6 +106,12 @@ class Database:
     environment: str | None = None
     residency: str | None = None
     replicas: tuple[str, ...] = ()
+    classification: Classification | None = None
+    personal: Personal | None = None
+
+    def is_personal(self, schema: str, table: str, column: str) -> bool:
+        """databases.yaml says of the column that it tells of people, so its values and keys are for nobody's eyes."""
+        return self.personal is not None and self.personal.names(schema, table, column, home=self.schema)
 
     def replica(self, url: str) -> Database:
         """One of its replicas, to be read as this database is."""
@@ -176,6 +185,8 @@ def load_databases(path: Path) -> Mapping[str, Database]:
                 entry.environment,
                 entry.residency,
                 entry.replicas,
+                entry.classification,
+                entry.personal,
             )
     if problems:
         raise SpecError.sorted(problems)

@@ -6,7 +6,15 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+)
 from pydantic_core import CoreSchema, PydanticCustomError
 
 _DURATION = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d|w)")
@@ -14,6 +22,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(B|kB|KB|MB|GB|TB)")
 _BYTES = {"B": 1, "kB": 2**10, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _ID = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_COLUMN = re.compile(r"(?:[^.\s]+\.)?[^.\s]+\.[^.\s]+")
 
 # NAMEDATALEN - 1: a longer name would be cut by the server without a word.
 LONGEST_NAME = 63
@@ -118,6 +127,13 @@ def check_id(value: Any) -> str:
     return value
 
 
+def check_column(text: str) -> str:
+    """The text if it may name a column with its table; raises ValueError that says how that is written."""
+    if not _COLUMN.fullmatch(text):
+        raise ValueError("a column is written as table.column or schema.table.column")
+    return text
+
+
 def listed(value: Any) -> Any:
     """One word stands for a list of it."""
     return [value] if isinstance(value, str) else value
@@ -146,6 +162,7 @@ Identifier = Annotated[
         examples=["users"],
     ),
 ]
+ColumnName = Annotated[str, AfterValidator(check_column), Field(examples=["users.email"])]
 MigrationId = Annotated[
     str,
     BeforeValidator(check_id, json_schema_input_type=str),
