@@ -103,7 +103,7 @@ class Runner:
         """
         plan = starting.plan_to_run(self.project, migration)
         last = _leg_named(plan, through)  # before anything is written: nobody wants a start that was mistyped
-        starting.write_everywhere(self.project, plan, migration.text, self._let_by)
+        starting.write_everywhere(self.project, plan, migration.text, self._fault, self._let_by)
         with self._sites(plan) as sites:
             home = sites[plan.home]
             record = home.ledger.migration(plan.migration)
@@ -166,7 +166,7 @@ class Runner:
         plan = thaw(record)
         stays = _leg_named(plan, to)
         refuse_while_stood_on(self.project, plan)
-        starting.write_everywhere(self.project, plan, record.spec_text)
+        starting.write_everywhere(self.project, plan, record.spec_text, self._fault)
         with self._sites(plan) as sites:
             self._patiently(plan, sites, lambda: None)  # before anything can refuse: what is hidden is given back
             for step, had_effect in find_settled(plan, settled or {}):

@@ -23,6 +23,7 @@ from crossfade.execute.beside import (
     walked_tables,
 )
 from crossfade.execute.errors import Blocked, SpecEdited
+from crossfade.execute.fault import Fault
 from crossfade.execute.frozen import thaw
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import readable_ledger, writable_ledger
@@ -85,13 +86,16 @@ def plan_to_run(project: Project, migration: Migration) -> Plan:
     return plan
 
 
-def write_everywhere(project: Project, plan: Plan, spec_text: str, let_by: tuple[str, str] | None = None) -> None:
+def write_everywhere(
+    project: Project, plan: Plan, spec_text: str, fault: Fault, let_by: tuple[str, str] | None = None
+) -> None:
     """The frozen plan in every ledger that lacks it: a start that was cut off may not have reached all.
 
     let_by: the issuer, and whom its token named of whoever let this runner start it.
     """
     for name in plan.databases:
         _write(project.databases[name], plan, spec_text, let_by)
+        fault("after commit")
 
 
 def started_record(project: Project, name: str) -> MigrationRecord:
