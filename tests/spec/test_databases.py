@@ -201,4 +201,5 @@ def test_what_cannot_be_meant_of_rows_is_refused_at_its_place(write: Write, said
     (problem,) = refusal(write, f"profile: {{url: env:X, {said}}}").problems
 
     assert what in problem.what
-    assert problem.where is not None and problem.where.line == 1
+    assert problem.where is not None
+    assert problem.where.line == 1
