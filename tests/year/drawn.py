@@ -17,7 +17,7 @@ BEGIN = datetime.fromisoformat("2030-01-01T00:00:00+00:00")
 DAY = timedelta(days=1)
 ROWS = 3
 
-_CONTRACT = ("cutover", "retire", "archive", "drop")
+_CONTRACT = ("cutover", "brownout", "retire", "archive", "drop")
 _WORKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -93,8 +93,8 @@ class Drawn:
 LEGS: Mapping[str, tuple[str, ...]] = {
     "add": ("expand", "backfill", "validate", "retire", "archive"),
     "change": ("expand", "backfill", "validate", "cutover", "archive", "drop"),
-    "rename": ("expand", "backfill", "validate", "retire", "archive", "drop"),
-    "drop": ("expand", "backfill", "validate", "retire", "archive", "drop"),
+    "rename": ("expand", "backfill", "validate", "brownout", "retire", "archive", "drop"),
+    "drop": ("expand", "backfill", "validate", "brownout", "retire", "archive", "drop"),
 }
 COLUMNS: Mapping[str, Mapping[str, str]] = {  # of a new table, and what a kind makes of its column
     "new": {"a": "'Ada ' || id", "b": "'Bob ' || id", "c": "id * 10"},
@@ -195,7 +195,7 @@ def _waits(
         gates["contract"] = add(f"before {own[0]}", *entry)
     stages: dict[str, dict[str, Any]] = {}
     for leg in own:
-        stages[leg] = {}
+        stages[leg] = {"for": "1ms"} if leg == "brownout" else {}
         if dice.random() < 0.6:
             days = dice.randint(1, 10)
             add(f"before {leg}", Soak(days))

@@ -24,6 +24,7 @@ class _Course:
     complete: datetime | None = None
     paused: bool = False
     undoing: bool = False
+    hidden: bool = False
     started: datetime | None = None
 
 
@@ -77,7 +78,9 @@ class Judge:
 
     def _of(self, drawn: Drawn, course: _Course, event: EventRecord) -> Iterator[str]:
         leg, _, what = event.kind.rpartition(" ")
-        if leg in drawn.legs:
+        if event.kind.startswith("brownout ") and what in ("began", "ended", "short", "counted"):
+            yield from self._of_hiding(course, what)
+        elif leg in drawn.legs:
             yield from self._of_leg(drawn, course, event, leg, what)
         elif leg in (*PHASES, *STAGES):
             yield "its kind has no such leg"
@@ -119,6 +122,8 @@ class Judge:
             case "finished":
                 if course.begun[-1:] != [leg]:
                     yield f"with {course.begun} begun"
+                if course.hidden:
+                    yield "the columns are hidden still"
                 course.finished.add(leg)
             case "passed":
                 if leg not in course.finished or [*course.passed] != [*drawn.legs[:place]]:
@@ -136,6 +141,15 @@ class Judge:
                     course.archived.clear()
             case _:
                 yield "nobody knows what that is"
+
+    def _of_hiding(self, course: _Course, what: str) -> Iterator[str]:
+        if course.begun[-1:] != ["brownout"] or "brownout" in course.finished:
+            yield f"with {course.begun} begun"
+        if what == "counted":
+            return
+        if course.hidden == (what == "began"):
+            yield "hidden before" if course.hidden else "nothing was hidden"
+        course.hidden = what == "began"
 
     def _of_purge(self, course: _Course, event: EventRecord) -> Iterator[str]:
         self.purged += 1

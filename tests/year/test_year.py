@@ -24,7 +24,7 @@ DROP = Drawn(
     after=None,
     keep=10,
     waits={
-        "before retire": (Soak(3), Door("d", ((0, 20), (30, 99))), Hours((0, 6), (9, 16), "Europe/Oslo"), Approval(1)),
+        "before brownout": (Soak(3), Door("d", ((0, 20), (30, 99))), Hours((0, 6), (9, 16), "Europe/Oslo"), Approval(1)),
         "after archive": (Soak(5),),
     },
     text="",
@@ -32,6 +32,8 @@ DROP = Drawn(
 RIGHT = [
     (0, "migration started"),
     *[(0, f"{leg} {what}") for leg in LEGS["drop"][:3] for what in ("started", "finished", "passed")],
+    (3, "brownout started"),
+    *[(3, f"brownout {what}") for what in ("began", "ended", "counted", "finished", "passed")],
     *[(3, f"retire {what}") for what in ("started", "finished", "passed")],
     *[(4, f"archive {what}") for what in ("started", "finished")],
     (8, "archive passed"),
@@ -82,6 +84,8 @@ def test_a_course_that_is_right_is_not_blamed() -> None:
         (RIGHT[:-1], "were never purged"),
         (RIGHT[:-2], "not complete"),
         ([*RIGHT[:10], (1, "paused"), *RIGHT[10:]], "while it was paused"),
+        ([each for each in RIGHT if each[1] != "brownout ended"], "the columns are hidden still"),
+        ([each for each in RIGHT if each[1] != "brownout began"], "nothing was hidden"),
         ([*RIGHT, (16, "drop undone")], "drop undone: with"),
     ],
 )
