@@ -13,6 +13,7 @@ from tests.gates.asking import context_at
 from tests.scene import Scene
 from tests.usage.counted import Counted
 
+from crossfade.composing import sql
 from crossfade.errors import Position
 from crossfade.execute.session import reading
 from crossfade.gates import Answer
@@ -111,6 +112,42 @@ def test_it_waits_when_sampling_has_stopped(asked: Counted) -> None:
 
     assert (answer.state, answer.holds_at) == ("waits", None)
     assert "primary was last sampled at" in answer.reason
+
+
+LOSSES = {"evictions": "evicted_at", "replicas": "unsampled_at"}
+
+
+def lost(counted: Counted, loss: str) -> None:
+    """Ten minutes ago."""
+    sampled_for_an_hour(counted)
+    column = sql.Identifier(LOSSES[loss])
+    set_to = sql.SQL("UPDATE crossfade.usage_node SET {} = %s WHERE node = 'primary'").format(column)
+    counted.connection.execute(set_to, (counted.now - 10 * MINUTES,))
+
+
+@pytest.mark.parametrize(("loss", "to_do"), [("evictions", "pg_stat_statements.max"), ("replicas", "databases.yaml")])
+def test_it_waits_until_evidence_that_was_lost_is_older_than_the_time(asked: Counted, loss: str, to_do: str) -> None:
+    lost(asked, loss)
+
+    answer = ask(asked)
+
+    assert (answer.state, answer.holds_at) == ("waits", asked.now + 50 * MINUTES)
+    assert to_do in answer.reason
+    assert f"`accept: [{loss}]`" in answer.reason
+    asked.sample(after=51 * MINUTES)
+    assert ask(asked).state == "holds"
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_lost_evidence_may_be_accepted_and_the_answer_says_so(asked: Counted, loss: str) -> None:
+    lost(asked, loss)
+
+    accepting = ask(asked, GATE.model_copy(update={"accept": (loss,)}))
+    other = ask(asked, GATE.model_copy(update={"accept": tuple({*LOSSES} - {loss})}))
+
+    assert (accepting.state, other.state) == ("holds", "waits")
+    assert accepting.reason.endswith(f"; accepted: {loss} in that time")
+    assert accepting.evidence["gaps"]
 
 
 def test_a_column_that_is_gone_never_holds(asked: Counted) -> None:

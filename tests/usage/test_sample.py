@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.conftest import fast_directory
+from tests.orchestrate.orchestra import wait_until
 from tests.usage.counted import BEGAN, MINUTE, Counted, texts
 
 from crossfade.composing import sql
@@ -148,6 +150,17 @@ def test_a_statement_evicted_and_called_as_often_again_is_seen(counted: Counted)
     assert counted.evidence().verdict == "used"
 
 
+def test_evictions_lose_evidence() -> None:
+    few = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.max": "100"}
+    with start_local(parent=fast_directory(), settings=few) as server, closing(Counted(server)) as counted:
+        counted.sample()
+        counted.run(*(f"SELECT {', '.join(['1'] * number)}" for number in range(1, 151)))
+        counted.sample()
+        found = next(gap for gap in counted.evidence().gaps if gap.loss == "evictions")
+
+        assert found.until == counted.now + timedelta(hours=1)
+
+
 def test_what_triggers_run_as_the_applications_role_is_left_out(counted: Counted) -> None:
     """Those that keep both sides in step use the old column to the end."""
     counted.connection.execute(
@@ -276,3 +289,43 @@ def test_a_replica_is_a_node_of_its_own(counting_server: LocalServer, counted: C
     counted.sample()
 
     assert [each.statement.node for each in counted.evidence().used] == ["env:REPLICA_URL"]
+
+
+def test_a_standby_that_is_not_sampled_loses_evidence(counting_server: LocalServer, counted: Counted) -> None:
+    counted.sample()
+    with counting_server.replica() as replica:
+        replays = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn IS NOT NULL"
+        assert wait_until(lambda: counted.connection.execute(replays).fetchone() == (1,), seconds=60)
+        counted.sample()
+        (gap,) = [gap for gap in counted.evidence().gaps if gap.loss]
+        assert (gap.loss, gap.until) == ("replicas", counted.now + timedelta(hours=1))
+
+        url = make_conninfo(replica.url, dbname=counted.name)
+        with psycopg.connect(url, autocommit=True, application_name="crossfade test") as reading:
+            take_sample(reading, counted.ledger, "env:REPLICA_URL", counted.now)
+        counted.sample(after=timedelta(hours=2))
+
+        assert not [gap for gap in counted.evidence().gaps if gap.loss]
+
+
+def test_a_logical_subscriber_is_no_standby(counting_server: LocalServer, counted: Counted) -> None:
+    slot = sql.Identifier(f"of_{counted.name}")
+    with psycopg.connect(counting_server.url, autocommit=True) as subscriber:
+        subscriber.execute("CREATE TABLE users (id int PRIMARY KEY, name text, email text)")
+        counted.connection.execute("CREATE PUBLICATION told FOR TABLE users")
+        counted.connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (f"of_{counted.name}",))
+        subscriber.execute(
+            sql.SQL(
+                "CREATE SUBSCRIPTION {slot} CONNECTION {url} PUBLICATION told"
+                " WITH (create_slot = false, copy_data = false)"
+            ).format(slot=slot, url=sql.Literal(counted.url))
+        )
+        try:
+            streaming = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn IS NOT NULL"
+            assert wait_until(lambda: counted.connection.execute(streaming).fetchone() == (1,), seconds=60)
+            counted.sample()
+        finally:
+            subscriber.execute(sql.SQL("DROP SUBSCRIPTION {}").format(slot))
+            subscriber.execute("DROP TABLE users")
+
+    assert not [gap for gap in counted.evidence().gaps if gap.loss]

@@ -24,7 +24,12 @@ DROP = Drawn(
     after=None,
     keep=10,
     waits={
-        "before brownout": (Soak(3), Door("d", ((0, 20), (30, 99))), Hours((0, 6), (9, 16), "Europe/Oslo"), Approval(1)),
+        "before brownout": (
+            Soak(3),
+            Door("d", ((0, 20), (30, 99))),
+            Hours((0, 6), (9, 16), "Europe/Oslo"),
+            Approval(1),
+        ),
         "after archive": (Soak(5),),
     },
     text="",

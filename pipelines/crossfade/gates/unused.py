@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from crossfade.gates._gate import Answer, Foresight, Gate, GateContext
 from crossfade.spec.values import ColumnName, Duration, format_duration
 
 if TYPE_CHECKING:
-    from crossfade.usage.evidence import Evidence
+    from crossfade.usage.evidence import Evidence, Gap
 
 _SHOWN = 160  # characters of a statement
 
@@ -24,6 +24,11 @@ class UnusedGate(Gate):
     for_: Duration = Field(alias="for", description="The time that the samples must cover, up to now.")
     database: str | None = Field(
         None, description="A name from databases.yaml; default: the database of the migration."
+    )
+    accept: tuple[Literal["evictions", "replicas"], ...] = Field(
+        (),
+        description="Evidence whose loss is accepted: `evictions` of statements between two samples, `replicas` that"
+        " are not sampled.",
     )
 
     @property
@@ -60,18 +65,25 @@ class UnusedGate(Gate):
             more = f"; {len(found) - 1} more" if len(found) > 1 else ""
             reason = f"{verb} by {latest.statement.role}, last seen {moment(latest.called_at)}: {shown}{more}"
             return Answer("waits", reason, latest.called_at + self.for_, told)
-        if evidence.gaps:
-            times = [gap.until for gap in evidence.gaps if gap.until is not None]
-            holds_at = max(times) if len(times) == len(evidence.gaps) else None
-            return Answer("waits", "; ".join(gap.what for gap in evidence.gaps), holds_at, told)
+        accepted = {gap.loss for gap in evidence.gaps if gap.loss in self.accept}
+        if gaps := [gap for gap in evidence.gaps if gap.loss not in accepted]:
+            times = [gap.until for gap in gaps if gap.until is not None]
+            holds_at = max(times) if len(times) == len(gaps) else None
+            return Answer("waits", "; ".join(map(_told, gaps)), holds_at, told)
         looked = f"{_counted(evidence.statements, 'statement')} on {_counted(len(evidence.nodes), 'server')}"
         reason = f"no use was seen for {format_duration(self.for_)} in {looked}; the evidence says what stays unseen"
+        if accepted:
+            reason += f"; accepted: {', '.join(sorted(filter(None, accepted)))} in that time"
         return Answer("holds", reason, evidence=told)
 
     def foresee(self, foresight: Foresight) -> None:
         *relation, column = self.unused.split(".")
         query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), sql.Identifier(*relation))
         foresight.columns(query.as_string(None), self.database or foresight.database)
+
+
+def _told(gap: Gap) -> str:
+    return gap.what if gap.loss is None else f"{gap.what}, or have the gate `accept: [{gap.loss}]`"
 
 
 def _counted(count: int, thing: str) -> str:

@@ -157,6 +157,7 @@ class UsageNode:
     evictions: the server's own counter; evicted: how far it rose since covered_since.
     standbys: servers that stream from it. left_out: roles whose statements are crossfade's own.
     unread_at: when a sample could last not read the texts of others; shared_at: met other programs under such a role.
+    evicted_at, unsampled_at: found evictions, or more standbys than replicas that are sampled.
     limits: what else its settings keep from being seen.
     """
 
@@ -173,6 +174,8 @@ class UsageNode:
     left_out: Sequence[str]
     unread_at: datetime | None
     shared_at: datetime | None
+    evicted_at: datetime | None
+    unsampled_at: datetime | None
     limits: Sequence[str]
 
 

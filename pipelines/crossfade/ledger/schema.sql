@@ -188,7 +188,8 @@ CREATE TABLE crossfade.archive (
 -- One row a server whose pg_stat_statements is sampled: `primary`, or where the URL of a replica is kept.
 -- covered_since: from then on no statement escaped, but for those evicted between two samples, counted in `evicted`.
 -- unread_at, shared_at: the last sample that could not read the texts of others, or met a session of another program
--- under the role whose statements are left out as crossfade's own.
+-- under the role whose statements are left out as crossfade's own. evicted_at, unsampled_at: the last one that found
+-- evictions, or more standbys than replicas that are sampled.
 CREATE TABLE crossfade.usage_node (
   node text PRIMARY KEY,
   covered_since timestamptz NOT NULL,
@@ -203,6 +204,8 @@ CREATE TABLE crossfade.usage_node (
   left_out text[] NOT NULL DEFAULT '{}',
   unread_at timestamptz,
   shared_at timestamptz,
+  evicted_at timestamptz,
+  unsampled_at timestamptz,
   limits text[] NOT NULL DEFAULT '{}'
 );
 

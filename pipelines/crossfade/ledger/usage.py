@@ -14,7 +14,7 @@ MOST_STATEMENTS = 20_000  # of a node; those called longest ago are forgotten fi
 
 _NODE = (
     "node, covered_since, sampled_at, samples, longest_gap, server_version, reset_at, evictions, evicted, standbys,"
-    " left_out, unread_at, shared_at, limits"
+    " left_out, unread_at, shared_at, evicted_at, unsampled_at, limits"
 )
 _STATEMENT = "node, role, queryid, text, names, calls, exec_time, called_at, seen"
 
@@ -45,7 +45,8 @@ class Usage(Events):
             """
 UPDATE crossfade.usage_node
    SET covered_since = %s, sampled_at = %s, samples = %s, longest_gap = %s, server_version = %s, reset_at = %s,
-       evictions = %s, evicted = %s, standbys = %s, left_out = %s, unread_at = %s, shared_at = %s, limits = %s
+       evictions = %s, evicted = %s, standbys = %s, left_out = %s, unread_at = %s, shared_at = %s,
+       evicted_at = %s, unsampled_at = %s, limits = %s
  WHERE node = %s""",
             (
                 node.covered_since,
@@ -60,6 +61,8 @@ UPDATE crossfade.usage_node
                 list(node.left_out),
                 node.unread_at,
                 node.shared_at,
+                node.evicted_at,
+                node.unsampled_at,
                 list(node.limits),
                 node.node,
             ),

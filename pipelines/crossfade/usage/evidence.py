@@ -14,6 +14,7 @@ from crossfade.usage.statement import Found, Reader
 FRESH = timedelta(minutes=10)  # the age of the last sample up to which nothing is missing at the window's end
 
 Verdict = Literal["used", "suspect", "no evidence"]
+Loss = Literal["evictions", "replicas"]  # of evidence, for good; who knows what else was called may accept it
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Gap:
-    """Why the samples do not cover the whole time. until: when it will have passed by itself."""
+    """Why the samples do not cover the whole time. until: when it will have passed by itself. loss: what was lost."""
 
     what: str
     until: datetime | None = None
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Evidence:
     @property
     def limits(self) -> tuple[str, ...]:
         """What could have been there and not been seen."""
-        return tuple(dict.fromkeys(limit for node in self.nodes for limit in _limits(node, len(self.nodes))))
+        return tuple(dict.fromkeys(limit for node in self.nodes for limit in _limits(node)))
 
     def told(self) -> Mapping[str, Any]:
         """For the ledger, and for other programs."""
@@ -145,16 +147,21 @@ def _gaps(nodes: Sequence[UsageNode], since: datetime, now: datetime) -> Iterato
         if node.covered_since > since:
             what = f"{node.node} is covered since {moment(node.covered_since)}"
             yield Gap(what, node.covered_since + (now - since))
+        if node.evicted_at is not None and node.evicted_at > since:
+            what = (
+                f"{node.node} evicted statements until {moment(node.evicted_at)}, of which some may have been called"
+                " and forgotten between two samples: raise pg_stat_statements.max"
+            )
+            yield Gap(what, node.evicted_at + (now - since), "evictions")
+        if node.unsampled_at is not None and node.unsampled_at > since:
+            what = (
+                f"a standby of {node.node} was not sampled until {moment(node.unsampled_at)}: name where the URL of"
+                " each is kept under `replicas` in databases.yaml"
+            )
+            yield Gap(what, node.unsampled_at + (now - since), "replicas")
 
 
-def _limits(node: UsageNode, sampled: int) -> Iterator[str]:
-    if node.evicted:
-        yield (
-            f"{node.node} evicted entries {node.evicted} times: what was called and forgotten between two samples"
-            " (raise pg_stat_statements.max)"
-        )
-    if node.node == "primary" and node.standbys > sampled - 1:
-        yield f"{node.standbys} servers stream from the primary, and {sampled - 1} replicas are sampled"
+def _limits(node: UsageNode) -> Iterator[str]:
     yield "statements that failed, and those still running"
     yield "what triggers, policies and defaults read, DO blocks that say `*`, and dynamic SQL that names no column"
     yield from node.limits

@@ -27,9 +27,14 @@ _LOAD = "set shared_preload_libraries = 'pg_stat_statements' on the server and r
 _OF_NO_USE = Masked("")  # the empty text: of a statement that uses no column
 _Key = tuple[str, int]  # role, queryid
 
+# Standbys: whoever replays. A backup and an archive of WAL do not, a logical subscriber runs no statement of ours to
+# miss; of a walsender whose state is hidden from the role it cannot be told.
 _STATE = """
 SELECT info.stats_reset, info.dealloc,
-       (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication)::int,
+       (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication AS r
+         WHERE (r.replay_lsn IS NOT NULL OR r.state IS NULL)
+           AND NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots AS s
+                            WHERE s.active_pid = r.pid AND s.slot_type = 'logical'))::int,
        ARRAY[current_user::text, session_user::text],
        EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a
                 WHERE a.usename IN (current_user, session_user) AND a.datname = pg_catalog.current_database()
@@ -99,6 +104,7 @@ def take_sample(connection: psycopg.Connection[Any], ledger: Ledger, node: str, 
             )
         anew = new or state.reset_at != before.reset_at or before.server_version != connection.info.server_version
         known = ledger.usage_counters(node)
+        sampled = sum(each.node != PRIMARY for each in ledger.usage_nodes())
         unread = sum(queryid is None for _, queryid in counters)
         readable = {key: value for key, value in counters.items() if key[1] is not None}
         risen = {key: value for key, value in readable.items() if known.get(key) != value}
@@ -107,7 +113,10 @@ def take_sample(connection: psycopg.Connection[Any], ledger: Ledger, node: str, 
         forgotten = ledger.forget_usage(node)
         since = now if anew else max(before.covered_since, forgotten or before.covered_since)
         ledger.write_usage_node(
-            _after(before, state, now, since, unread=unread > 0, version=connection.info.server_version, anew=anew)
+            replace(
+                _after(before, state, now, since, unread=unread > 0, version=connection.info.server_version, anew=anew),
+                unsampled_at=now if node == PRIMARY and state.standbys > sampled else before.unsampled_at,
+            )
         )
     return Sampled(node, len(readable), 0 if new else len(risen), new)
 
@@ -115,6 +124,7 @@ def take_sample(connection: psycopg.Connection[Any], ledger: Ledger, node: str, 
 def _after(
     before: UsageNode, state: _State, now: datetime, since: datetime, *, unread: bool, version: int, anew: bool
 ) -> UsageNode:
+    evicted = max(state.evictions - before.evictions, 0)
     limits: list[str] = []
     if not state.track_utility:
         limits.append("COPY, EXPLAIN and the like are not counted (pg_stat_statements.track_utility is off)")
@@ -129,11 +139,12 @@ def _after(
         server_version=version,
         reset_at=state.reset_at,
         evictions=state.evictions,
-        evicted=0 if anew else before.evicted + max(state.evictions - before.evictions, 0),
+        evicted=0 if anew else before.evicted + evicted,
         standbys=state.standbys,
         left_out=sorted(set(state.own)),
         unread_at=now if unread else before.unread_at,
         shared_at=now if state.shared else before.shared_at,
+        evicted_at=now if evicted and not anew else before.evicted_at,
         limits=limits,
     )
 
