@@ -101,3 +101,15 @@ def test_without_an_address_the_sensors_say_so(orchestra: Orchestra) -> None:
 
     assert "CROSSFADE_ALERTS is not set" in str(told)
     assert "CROSSFADE_ALERTS is not set" in (tell_of_slow(orchestra).skip_message or "")
+
+
+def test_drift_is_told(orchestra: Orchestra, receiver: Receiver) -> None:
+    orchestra.scene.spec(FILL)
+    orchestra.scene.up()
+    orchestra.scene.sql("CREATE INDEX by_hand ON items (name)")
+
+    tell_of_failure(orchestra, orchestra.run_job("find_drift", "compare"))
+
+    ((title, body),) = receiver.messages
+    assert title == "drift: a run failed"
+    assert "index by_hand on public.items: was created" in body

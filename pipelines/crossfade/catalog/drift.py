@@ -1,46 +1,12 @@
-"""How two snapshots of a database differ, in plain words: for drift, and to prove a rollback left no trace.
-
-Not compared: oids, sizes and estimates; the server and the role; what belongs to an extension, whose
-version is. What no catalog holds is not compared either: aggregates, operators, casts, event triggers,
-default privileges, the owners, grants and comments of range types, and those of schemas.
-"""
+"""How two snapshots of a database differ, in plain words; and what of it was there before a migration began."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from crossfade.catalog.model import OWN_PREFIX, Catalog, Table, View
-
-# Fields that are nothing of the schema, are compared part by part, or that the definition says already.
-_NOT_COMPARED: Mapping[str, frozenset[str]] = {
-    "table": frozenset(
-        {"oid", "size", "rows", "blocks"}
-        | {"columns", "constraints", "indexes", "triggers", "policies", "dependents", "publications", "rules"}
-        | {"statistics"}
-    ),
-    "view": frozenset({"reads", "columns", "indexes", "triggers", "dependents", "rules"}),
-    "column": frozenset({"position", "type_name"}),
-    "constraint": frozenset({"kind", "columns", "validated", "deferrable", "references", "referenced_columns"}),
-    "index": frozenset({"method", "columns", "reads", "unique", "primary", "predicate", "size"}),
-    "trigger": frozenset({"function", "before", "row", "events", "columns", "arguments", "language"}),
-    "function": frozenset({"body"}),
-    "policy": frozenset({"reads"}),
-    "statistics": frozenset({"columns", "of", "named"}),
-    "publication": frozenset({"columns", "of", "named"}),
-    "rule": frozenset({"columns", "of", "named"}),
-    "enum": frozenset({"uses"}),
-    "domain": frozenset({"uses"}),
-    "composite type": frozenset({"uses"}),
-    "sequence": frozenset({"uses"}),
-}
-
-# Their order in the catalog is that of their making.
-_UNORDERED = frozenset({"grants", "options"})
-
-# Dependents that a catalog describes nowhere else.
-_COMPARED_DEPENDENTS = ("statistics", "publication", "rule")
+from crossfade.catalog.model import Catalog
+from crossfade.catalog.structure import Key, Structure, Thing, structure_of
 
 
 @dataclass(frozen=True, order=True)
@@ -54,13 +20,10 @@ class Difference:
     def __str__(self) -> str:
         return f"{self.kind} {self.object}: {self.what}"
 
-
-class _Key(NamedTuple):
-    """Which object; `within` is the table or view it goes with when that one is dropped or created."""
-
-    kind: str
-    object: str
-    within: str | None = None
+    @property
+    def key(self) -> Key:
+        """The object that differs."""
+        return Key(self.kind, self.object)
 
 
 def diff(before: Catalog, after: Catalog, *, own: bool = True) -> tuple[Difference, ...]:
@@ -68,109 +31,72 @@ def diff(before: Catalog, after: Catalog, *, own: bool = True) -> tuple[Differen
 
     own: whether objects that crossfade made, named `_cf_...`, count.
     """
-    old, new = dict(_objects(before, own)), dict(_objects(after, own))
-    kept = {key.object for key in old.keys() & new.keys()}
-    return tuple(sorted(_differences(old, new, kept)))
+    return differences(structure_of(before, own=own), structure_of(after, own=own))
 
 
-def _differences(old: Mapping[_Key, Any], new: Mapping[_Key, Any], kept: set[str]) -> Iterator[Difference]:
-    for key in old.keys() | new.keys():
-        if key not in new:
-            whats = ["was dropped"] if key.within is None or key.within in kept else []
-        elif key not in old:
-            whats = ["was created"] if key.within is None or key.within in kept else []
+def differences(before: Structure, after: Structure) -> tuple[Difference, ...]:
+    """Every difference between two structures, sorted. What came or went with its table is not told beside it."""
+    return tuple(sorted(_differences(before, after)))
+
+
+def changed(before: Structure, after: Structure) -> dict[Key, Thing | None]:
+    """The objects that differ, as they are afterwards; None of those that are gone."""
+    return {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def settled(
+    expected: Structure, began: Mapping[Key, Thing | None], now: Structure, made: Callable[[Key], bool]
+) -> dict[Key, Thing]:
+    """What is expected after a migration has worked: as before, with what it made of that.
+
+    began: what differed from `expected` when it began to work, as it was then. made: whether it may have changed an
+    object. What differed before and does so still, field by field, is none of its making.
+    """
+    found = dict(expected)
+    for key, after in changed(expected, now).items():
+        if not made(key) or (key in began and began[key] == after):
+            continue
+        if after is None:
+            del found[key]
         else:
-            whats = list(_changes(key.kind, old[key], new[key]))
+            found[key] = _without(after, expected.get(key), began.get(key))
+    return found
+
+
+def _without(after: Thing, expected: Thing | None, drifted: Thing | None) -> Thing:
+    """After a migration, but for the fields that had drifted before it and are the same still."""
+    if expected is None or drifted is None:
+        return after
+    says = dict(after.says)
+    for name in drifted.says.keys() | expected.says.keys():
+        was = expected.says.get(name)
+        if drifted.says.get(name) != was and drifted.says.get(name) == after.says.get(name):
+            says.pop(name, None)
+            if was is not None:
+                says[name] = was
+    return replace(after, says=says)
+
+
+def _differences(before: Structure, after: Structure) -> Iterator[Difference]:
+    kept = {key.object for key in before.keys() & after.keys()}
+    for key in before.keys() | after.keys():
+        was, now = before.get(key), after.get(key)
+        if was is not None and now is not None:
+            whats = [*_changes(was, now)]
+        else:
+            thing = was or now
+            with_its_table = thing is not None and thing.within is not None and thing.within not in kept
+            whats = [] if with_its_table else ["was created" if was is None else "was dropped"]
         for what in whats:
-            yield Difference(key.kind, key.object, what)
+            yield Difference(*key, what)
 
 
-def _objects(catalog: Catalog, own: bool) -> Iterator[tuple[_Key, Any]]:
-    """Every object to compare; a part of a table is one of its own."""
-    for schema in catalog.schemas:
-        if _counts(schema, own):
-            yield _Key("schema", schema), None
-    for extension, version in catalog.extensions.items():
-        yield _Key("extension", extension), version
-    kinds: Mapping[str, Mapping[Any, Any]] = {
-        "enum": catalog.enums,
-        "domain": catalog.domains,
-        "composite type": catalog.composites,
-        "sequence": catalog.sequences,
-    }
-    for kind, found in kinds.items():
-        for name, value in found.items():
-            if _counts(name.name, own):
-                yield _Key(kind, str(name)), value
-    for name in catalog.types - catalog.enums.keys() - catalog.domains.keys() - catalog.composites.keys():
-        if _counts(name.name, own):
-            yield _Key("range type", str(name)), None
-    for signature, function in catalog.functions.items():
-        if _counts(function.name.name, own):
-            yield _Key("function", signature), function
-    for relation in (*catalog.tables.values(), *catalog.views.values()):
-        if relation.extension is None and _counts(relation.name.name, own):
-            yield _Key("table" if isinstance(relation, Table) else "view", str(relation.name)), relation
-            yield from _parts(relation, own)
-
-
-def _parts(relation: Table | View, own: bool) -> Iterator[tuple[_Key, Any]]:
-    where = str(relation.name)
-    for column in relation.columns:
-        if _counts(column.name, own):
-            yield _Key("column", f"{where}.{column.name}", where), column
-    parts: Mapping[str, tuple[Any, ...]] = {"index": relation.indexes, "trigger": relation.triggers}
-    if isinstance(relation, Table):
-        parts = {**parts, "constraint": relation.constraints, "policy": relation.policies}
-    for kind, found in parts.items():
-        for part in found:
-            if _counts(part.name, own):
-                yield _Key(kind, f"{part.name} on {where}", where), part
-    for dependent in relation.dependents:
-        if dependent.kind in _COMPARED_DEPENDENTS and _counts(_own_name(dependent.name), own):
-            yield _Key(dependent.kind, f"{dependent.name} of {where}", where), dependent
-
-
-def _own_name(dependent: str) -> str:
-    """st of "public.st", r of "r on public.t"."""
-    return dependent.split(" on ")[0].split(".")[-1]
-
-
-def _counts(name: str, own: bool) -> bool:
-    return own or not name.startswith(OWN_PREFIX)
-
-
-def _changes(kind: str, old: Any, new: Any) -> Iterator[str]:
-    if old == new:
-        return
-    if isinstance(old, str):
-        yield f"version was {old}, is {new}"
-        return
-    for field in fields(old):
-        was, now = _compared(field.name, old), _compared(field.name, new)
-        if was != now and field.name not in _NOT_COMPARED.get(kind, ()):
-            yield f"{field.name.replace('_', ' ')} was {_shown(was)}, is {_shown(now)}"
-    if isinstance(old, Table | View) and isinstance(new, Table | View):
-        both = {column.name for column in old.columns} & {column.name for column in new.columns}
-        was, now = (tuple(c.name for c in each.columns if c.name in both) for each in (old, new))
-        if was != now:
-            yield f"column order was {_shown(was)}, is {_shown(now)}"
-
-
-def _compared(field: str, value: Any) -> Any:
-    found = getattr(value, field)
-    return tuple(sorted(found)) if field in _UNORDERED else found
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None:
-            return "none"
-        case bool():
-            return "yes" if value else "no"
-        case tuple():
-            return ", ".join(str(item) for item in cast("tuple[Any, ...]", value)) or "none"
-        case "":
-            return "''"
-        case _:
-            return str(value)
+def _changes(was: Thing, now: Thing) -> Iterator[str]:
+    for name in was.says.keys() | now.says.keys():
+        old, new = was.says.get(name), now.says.get(name)
+        if old != new:
+            yield f"{name} was {old or 'none'}, is {new or 'none'}"
+    both = set(was.columns) & set(now.columns)
+    old_order, new_order = ([name for name in each.columns if name in both] for each in (was, now))
+    if old_order != new_order:
+        yield f"column order was {', '.join(old_order)}, is {', '.join(new_order)}"

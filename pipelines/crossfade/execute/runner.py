@@ -205,29 +205,31 @@ class Runner:
 
     def _forward(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
         saga = self._saga(plan, sites)
-        try:
-            through_all = self._patiently(plan, sites, lambda: saga.forward(last))
-        except Paused:
-            return Outcome(plan.migration, "paused", tuple(saga.passed))
-        except _FAILURES as failure:
-            saga.take_back(failure)
-            _keep(sites[plan.home], failure)
-            raise
-        except GateError as unasked:  # of which no step has failed: what is done stays
-            _keep(sites[plan.home], unasked)
-            raise
+        with saga.working():
+            try:
+                through_all = self._patiently(plan, sites, lambda: saga.forward(last))
+            except Paused:
+                return Outcome(plan.migration, "paused", tuple(saga.passed))
+            except _FAILURES as failure:
+                saga.take_back(failure)
+                _keep(sites[plan.home], failure)
+                raise
+            except GateError as unasked:  # of which no step has failed: what is done stays
+                _keep(sites[plan.home], unasked)
+                raise
         ended: Ended = "complete" if through_all else "waiting" if saga.waiting else "reached"
         return Outcome(plan.migration, ended, tuple(saga.passed), saga.waiting)
 
     def _back(self, plan: Plan, sites: dict[str, Site], stays: Leg | None) -> Outcome:
         saga = self._saga(plan, sites)
-        try:
-            self._patiently(plan, sites, lambda: saga.back(stays))
-        except Paused:
-            return Outcome(plan.migration, "paused")
-        except _FAILURES as failure:
-            _keep(sites[plan.home], failure)
-            raise
+        with saga.working():
+            try:
+                self._patiently(plan, sites, lambda: saga.back(stays))
+            except Paused:
+                return Outcome(plan.migration, "paused")
+            except _FAILURES as failure:
+                _keep(sites[plan.home], failure)
+                raise
         return Outcome(plan.migration, "undone")
 
     def _saga(self, plan: Plan, sites: dict[str, Site]) -> Saga:

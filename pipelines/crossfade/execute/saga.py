@@ -6,7 +6,8 @@ Where it cannot be done in one, it is taken back in the others, newest step firs
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -18,6 +19,7 @@ from crossfade.execute.gone import present_tables
 from crossfade.execute.notice import LegPassed, LegStarted, LegUndone, Listener
 from crossfade.execute.site import Site
 from crossfade.execute.steps import left_something, run_leg_steps, undo_leg_steps
+from crossfade.execute.structure import note_beginning, note_end
 from crossfade.ledger import Ledger
 from crossfade.plan import Plan
 from crossfade.server_words import told
@@ -41,6 +43,7 @@ class Saga:
     passed: list[str] = field(default_factory=list[str])
     waiting: tuple[Waiting, ...] = ()
     under_way: Leg | None = None
+    _at_work: set[str] = field(default_factory=set[str], init=False)
 
     # --- forward -------------------------------------------------------------------------------------
 
@@ -93,6 +96,26 @@ class Saga:
             failure.problems += (Problem(f"{leg} is taken back in {' and '.join(undone)}"),)
         failure.problems += tuple(problem for problem in left.values() if problem is not None)
 
+    @contextmanager
+    def working(self) -> Generator[None]:
+        """What is made of the schema in it is noted when it ends; not when it is cancelled, which must not wait."""
+        try:
+            yield
+        except Exception:
+            self._end_work()
+            raise
+        self._end_work()
+
+    def _end_work(self) -> None:
+        for site in self.sites.values():
+            if site.name in self._at_work:
+                note_end(site, self.plan)
+
+    def _begin_work(self, site: Site) -> None:
+        if site.name not in self._at_work:
+            note_beginning(site, self.plan)
+            self._at_work.add(site.name)
+
     def _held_up(self, point: str, leg: Leg) -> bool:
         self.waiting = self.ask(point, leg)
         return bool(self.waiting)
@@ -103,6 +126,7 @@ class Saga:
             with site.noting() as ledger:
                 tables = present_tables(site, self.plan.steps_of(leg, site.name))
                 ledger.leg_started(self.plan.migration, str(leg), tables)
+            self._begin_work(site)
             run_leg_steps(site, self.plan, leg)
             with site.noting() as ledger:
                 ledger.leg_finished(self.plan.migration, str(leg))
@@ -161,6 +185,7 @@ class Saga:
                 )
 
     def _undo_leg(self, site: Site, leg: Leg, *, goes_on: bool) -> None:
+        self._begin_work(site)
         if undo_leg_steps(site, self.plan, leg, goes_on=goes_on):
             self.listen(LegUndone(str(leg)))
         with site.noting() as ledger:

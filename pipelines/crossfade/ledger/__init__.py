@@ -19,6 +19,7 @@ from crossfade.ledger.records import (
     ProgressRecord,
     Starter,
     StepRecord,
+    StructureRecord,
     UsageNode,
     UsageStatement,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Shape",
     "Starter",
     "StepRecord",
+    "StructureRecord",
     "Tampered",
     "TokenSpent",
     "UsageNode",

@@ -12,10 +12,11 @@ from crossfade.ledger.conflicts import Conflicts
 from crossfade.ledger.gates import Gates
 from crossfade.ledger.migrations import Migrations
 from crossfade.ledger.steps import Steps
+from crossfade.ledger.structure import Structures
 from crossfade.ledger.usage import Usage
 
 
-class Ledger(Migrations, Steps, Conflicts, Gates, Approvals, Usage):
+class Ledger(Migrations, Steps, Conflicts, Gates, Approvals, Usage, Structures):
     """The ledger of the database behind `connection` (autocommit)."""
 
     def now(self) -> datetime:

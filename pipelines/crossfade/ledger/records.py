@@ -195,3 +195,18 @@ class UsageStatement:
     exec_time: float
     called_at: datetime | None
     seen: int
+
+
+@dataclass(frozen=True)
+class StructureRecord:
+    """What is kept of the schema, but for the text of it.
+
+    seen: what differed from it when it was last looked at; fingerprint: of the catalog then. server_version: of the
+    server that printed it. kept_at: when it last changed.
+    """
+
+    digest: str
+    seen: str
+    fingerprint: str
+    server_version: int
+    kept_at: datetime

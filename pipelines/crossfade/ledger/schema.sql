@@ -224,6 +224,24 @@ CREATE TABLE crossfade.usage_statement (
   PRIMARY KEY (node, role, queryid)
 );
 
+-- What the schema is by what migrations have made of it and people have accepted, as canonical JSON; at most one row.
+-- seen: what differed from it when it was last looked at, in the same form; fingerprint: of the catalog then.
+CREATE TABLE crossfade.structure (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  body text NOT NULL,
+  digest text NOT NULL,
+  seen text NOT NULL,
+  fingerprint text NOT NULL,
+  server_version integer NOT NULL,
+  kept_at timestamptz NOT NULL DEFAULT crossfade.clock()
+);
+
+-- Migrations that are at work on the schema, from the beginning of a run to its end. found: what differed before.
+CREATE TABLE crossfade.at_work (
+  migration text PRIMARY KEY REFERENCES crossfade.migration,
+  found text NOT NULL
+);
+
 CREATE TABLE crossfade.event (
   seq bigint PRIMARY KEY,
   at timestamptz NOT NULL,

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute.status import MigrationStatus, status_of
+from crossfade.orchestrate.drift import FIND_DRIFT
 from crossfade.orchestrate.keys import MIGRATION_TAG
 from crossfade.report.measures import said_ago
 from crossfade.spec import Project
@@ -55,7 +56,8 @@ def alert_sensors(project: Project, slowness: Slowness) -> list[SensorDefinition
             "alert_of_failed_runs",
             run_status=DagsterRunStatus.FAILURE,
             run_status_sensor_fn=_alert_of_failed_run,
-            description=f"Tells the addresses in {ADDRESSES} of each failed run of a migration, with its reason.",
+            description=f"Tells the addresses in {ADDRESSES} of each failed run of a migration, with its reason, and of"
+            " drift.",
             default_status=DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=30,
         ),
@@ -71,11 +73,12 @@ def alert_sensors(project: Project, slowness: Slowness) -> list[SensorDefinition
 
 def _alert_of_failed_run(context: RunStatusSensorContext) -> SkipReason | None:
     run = context.dagster_run
-    if (migration := run.tags.get(MIGRATION_TAG)) is None:
+    about = "drift" if run.job_name == FIND_DRIFT else run.tags.get(MIGRATION_TAG)
+    if about is None:
         return SkipReason("the run is of no migration")
     if not addresses():
         return SkipReason(_UNSET)
-    tell(f"{migration}: a run failed", f"{_reasons(context)}\n\nDagster run {run.run_id[:8]}")
+    tell(f"{about}: a run failed", f"{_reasons(context)}\n\nDagster run {run.run_id[:8]}")
     return None
 
 

@@ -126,17 +126,17 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
                 context.log.info(f"{name} was paused on its way back; run this job again to go on")
 
     return [
-        _job(advance, "advance_migration", "Starts a migration, or goes on with it, as far as its gates allow."),
-        _job(
+        job_of(advance, "advance_migration", "Starts a migration, or goes on with it, as far as its gates allow."),
+        job_of(
             approve,
             "approve_migration",
             "Approves the plan of a migration, or opens one gate of it, as the role with which Dagster logs in to its"
             " database: whoever may launch runs here.",
         ),
-        _job(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
-        _job(resume, "resume_migration", "Lets a paused migration go on."),
-        _job(roll_back, "roll_back_migration", "Takes a migration back, newest leg first, in all its databases."),
-        _job(purge, PURGE, "Drops old values of complete migrations that were kept for as long as their spec says."),
+        job_of(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
+        job_of(resume, "resume_migration", "Lets a paused migration go on."),
+        job_of(roll_back, "roll_back_migration", "Takes a migration back, newest leg first, in all its databases."),
+        job_of(purge, PURGE, "Drops old values of complete migrations that were kept for as long as their spec says."),
     ]
 
 
@@ -154,7 +154,8 @@ def _specified(project: Project, name: str) -> Migration:
     raise Blocked(f"there is no migration {name}", fix="give the id that stands in its spec under `migration`")
 
 
-def _job(operation: OpDefinition, name: str, description: str) -> JobDefinition:
+def job_of(operation: OpDefinition, name: str, description: str) -> JobDefinition:
+    """A job of one op, whose config is the job's."""
     graph = GraphDefinition(name, node_defs=[operation], description=description)
     return graph.to_job()  # pyright: ignore[reportUnknownMemberType]  # Dagster leaves a type variable open
 
