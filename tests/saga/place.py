@@ -30,14 +30,19 @@ TABLES = {"flights": "flights", "fleet": "planes", "crew": "people"}
 _LEGS = "SELECT leg, finished_at IS NOT NULL FROM crossfade.leg WHERE migration = 'm'"
 
 
+def make_tables(scene: Scene) -> None:
+    """One in each of the three databases."""
+    for name, table in TABLES.items():
+        scene.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, code text NOT NULL)", name)
+        scene.sql(f"INSERT INTO {table} SELECT i, 'n' || i FROM generate_series(1, {_ROWS}) AS i", name)
+
+
 class Place:
     """scene: with the three databases, which get a table each, and the migration `m`."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        for name, table in TABLES.items():
-            scene.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, code text NOT NULL)", name)
-            scene.sql(f"INSERT INTO {table} SELECT i, 'n' || i FROM generate_series(1, {_ROWS}) AS i", name)
+        make_tables(scene)
         scene.spec(SPEC)
         self.before = self.look()
 
