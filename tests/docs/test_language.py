@@ -19,6 +19,7 @@ from crossfade.gates.expectations import load_suite
 from crossfade.gates.expectations.arguments import known
 from crossfade.gates.expectations.suite import SuiteFile
 from crossfade.spec import load_databases, load_migration
+from crossfade.spec.applications import Application
 from crossfade.spec.approvals import Issuer, OverrideRule
 from crossfade.spec.calendar import Freeze
 from crossfade.spec.custody import Personal
@@ -42,6 +43,7 @@ MAPPINGS: dict[str, type[BaseModel]] = {
     "contract": Contract,
     "stages": StageOptions,
     "window": Window,
+    "applications": Application,
     "override": OverrideRule,
     "databases": DatabaseEntry,
     "personal": Personal,

@@ -273,3 +273,21 @@ def test_a_migration_is_a_value(load: Load) -> None:
     migrations: list[Migration] = [load(SAMPLE), load(SAMPLE)]
 
     assert migrations[0] == migrations[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("{service: api, without_old: new}", "a version is written like 2.4.0"),
+        ("{service: api, reads_new: 2.4.0, without_old: 2.3.0}", "not used before 2.4.0 (`reads_new`)"),
+        ("{service: api, path: $.version}", "`path` is of the answer of a `url`"),
+        ("{service: api, url: env:X, databases: [profile]}", "`databases` is for sessions only"),
+        ("{service: api, writes: 2.4.0}", "unknown key `writes`"),
+        ("{without_old: 2.4.0}", "`service`"),
+    ],
+)
+def test_what_cannot_be_meant_of_a_service_is_refused_at_its_place(refuse: Refuse, said: str, problem: str) -> None:
+    (found,) = refuse(MINIMAL + f"applications:\n  - {said}\n")
+
+    assert problem in found
+    assert found.startswith("9:")

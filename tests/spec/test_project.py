@@ -155,6 +155,19 @@ def test_an_unknown_name_in_after_is_refused_with_the_nearest_one(add: Add, proj
     assert problem.fix.startswith("did you mean `users_baseline`?")
 
 
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ("[{service: api, databases: [billing]}]", "`api` is said to work with `billing`, which this migration"),
+        ("[{service: api}, {service: api, databases: [profile]}]", "`api` is named twice for one database"),
+    ],
+)
+def test_what_is_said_of_services_fits_the_databases_that_change(add: Add, project: Open, said: str, what: str) -> None:
+    add("0001_a.yaml", "a", more=f"applications: {said}\n")
+
+    assert refusal(project).what.startswith(what)
+
+
 def test_an_unknown_database_is_refused_wherever_it_is_named(add: Add, project: Open) -> None:
     more = "  - change_column: {table: x, column: y, to: nothing, database: biling}\n"
     path = add("0001_a.yaml", "a", more=more)

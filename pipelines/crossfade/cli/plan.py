@@ -18,6 +18,7 @@ class Format(StrEnum):
     text = "text"
     json = "json"
     markdown = "markdown"
+    mermaid = "mermaid"
 
 
 def plan(
@@ -33,7 +34,7 @@ def plan(
     """
     from crossfade.execute import Runner
     from crossfade.execute.starting import find_record
-    from crossfade.report import plan_json, plan_markdown, print_plan
+    from crossfade.report import mermaid, plan_json, plan_markdown, print_plan
 
     project = open_project(ctx)
     named = migration_named(project, migration)
@@ -47,3 +48,5 @@ def plan(
             typer.echo(json.dumps(plan_json(found, sql=sql, completed=done), indent=2, ensure_ascii=False))
         case Format.markdown:
             typer.echo(plan_markdown(found, sql=sql, completed=done), nl=False)
+        case Format.mermaid:
+            typer.echo(mermaid(found), nl=False)

@@ -5,42 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
-
-from pydantic import AfterValidator, Field
 
 from crossfade.gates._gate import GateError, GateUnanswered
 
 _CONNECT, _READ, _WHOLE = 5.0, 10.0, 20.0  # seconds
 _MOST_BYTES = 2**20
-_ADDRESS = r"^(?:env:[A-Za-z_][A-Za-z0-9_]*|https?://[^\s@]+)$"
-
-
-def check_address(text: str) -> str:
-    """The text if it is `env:NAME` or a URL without a password; raises ValueError that does not repeat it."""
-    kind, _, rest = text.partition(":")
-    if kind == "env" and rest.isascii() and rest.isidentifier():
-        return text
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("this is no URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("an address is written as https://HOST/PATH, or as env:NAME where it holds a secret")
-    if "@" in parts.netloc:
-        raise ValueError("a user or password in a URL would stand in the repository: keep it at env:NAME")
-    return text
-
-
-Address = Annotated[
-    str,
-    AfterValidator(check_address),
-    Field(
-        examples=["env:PROFILE_VERSION_URL", "https://profile.internal/version"],
-        json_schema_extra={"pattern": _ADDRESS},
-    ),
-]
 
 
 def shown(address: str) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from crossfade.gates._endpoint import Address, fetch_json, shown
+from crossfade.gates._endpoint import fetch_json, shown
 from crossfade.gates._failure import asking
 from crossfade.gates._gate import Answer, Gate, GateContext
+from crossfade.spec.applications import Address, JsonPath, Version
 from crossfade.spec.values import SpecModel
 
 _SESSIONS = """
@@ -24,31 +25,6 @@ SELECT application_name, pg_catalog.count(*)
  GROUP BY application_name ORDER BY application_name"""
 
 _SHOWN, _LONGEST = 5, 40  # versions in a sentence, characters of what is none
-
-
-def _check_version(text: str) -> str:
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        Version(text)
-    except InvalidVersion:
-        raise ValueError("a version is written like 2.4.0 or 2.4.0rc1") from None
-    return text
-
-
-def _check_path(text: str) -> str:
-    from jsonpath_rfc9535 import JSONPathError
-    from jsonpath_rfc9535 import compile as compile_path
-
-    try:
-        compile_path(text)
-    except JSONPathError as error:
-        raise ValueError(f"no JSONPath (RFC 9535): {str(error).splitlines()[0]}") from None
-    return text
-
-
-Version = Annotated[str, AfterValidator(_check_version), Field(examples=["2.4.0"])]
-JsonPath = Annotated[str, AfterValidator(_check_path), Field(examples=["$.version", "$.instances[*].version"])]
 
 
 class Deployed(SpecModel):

@@ -2,13 +2,24 @@
 
 from crossfade.plan.compile import compile_plan, databases_of
 from crossfade.plan.gates import gate_of
-from crossfade.plan.plan import GateSetAt, Lineage, Plan, PlannedGate, PlannedHazard, Settings, Size, VersionViews
+from crossfade.plan.plan import (
+    GateSetAt,
+    Lineage,
+    Plan,
+    PlannedApplication,
+    PlannedGate,
+    PlannedHazard,
+    Settings,
+    Size,
+    VersionViews,
+)
 from crossfade.plan.target import Target
 
 __all__ = [
     "GateSetAt",
     "Lineage",
     "Plan",
+    "PlannedApplication",
     "PlannedGate",
     "PlannedHazard",
     "Settings",

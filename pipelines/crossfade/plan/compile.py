@@ -25,6 +25,7 @@ from crossfade.plan.clashes import (
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
 from crossfade.plan.created import created_tables, with_made
+from crossfade.plan.deployment import applications_of, with_deployed
 from crossfade.plan.following import with_following
 from crossfade.plan.foresight import foresee_gates
 from crossfade.plan.gates import gates_of, legs_of, unasked_hazards
@@ -108,6 +109,8 @@ def _compiled(
     left_out = [step for step in whole if not is_reached(migration, step)]
     refuse_unidentified(migration, catalogs, steps)
     legs = legs_of(migration, steps)
+    applications = applications_of(migration, databases, steps, compiled)
+    gates = gates_of(migration, legs, catalogs, compiled)
     return Plan(
         migration=migration.id,
         title=migration.head.title,
@@ -119,7 +122,7 @@ def _compiled(
         schemas={name: target.schema for name, target in targets.items()},
         legs=legs,
         steps=tuple(sorted(steps, key=lambda step: (step.leg.order, databases.index(step.database)))),
-        gates=gates_of(migration, legs, catalogs, compiled),
+        gates=with_deployed(migration, applications, legs, steps, compiled, gates),
         hazards=(
             *_hazards_of_changes(compiled),
             *unindexed_hazards(catalogs, compiled),
@@ -140,6 +143,7 @@ def _compiled(
         takes=taken_columns(compiled),
         needs=needed_columns(compiled, catalogs),
         override=_override(migration),
+        applications=applications,
     )
 
 

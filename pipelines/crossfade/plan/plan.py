@@ -82,6 +82,23 @@ class Columns(Data):
     as_key: bool = False
 
 
+class PlannedApplication(Data):
+    """A service, and which of its versions use what.
+
+    opens: the leg that brings the new shape it sees; None: the new shape is there when the old one goes.
+    tightens, breaks: the legs after which versions fail that still write the old shape, or that still need it.
+    """
+
+    service: str
+    databases: tuple[str, ...]
+    writes_new: str | None
+    reads_new: str | None
+    without_old: str | None
+    opens: str | None
+    tightens: str | None
+    breaks: str | None
+
+
 class Size(Data):
     """A table a plan touches, as it was when planned. rows: -1 when it was never analysed."""
 
@@ -136,6 +153,7 @@ class Plan(Data):
     takes: tuple[Columns, ...] = ()
     needs: tuple[Columns, ...] = ()
     override: dict[str, Any] | None = None
+    applications: tuple[PlannedApplication, ...] = ()
 
     @property
     def home(self) -> str:
@@ -146,9 +164,10 @@ class Plan(Data):
     def digest(self) -> str:
         """Over all that is done and all that guards it.
 
-        Sizes, which drift, are left out, and so is what tells of the rest: hazards, and which columns it is about.
+        Sizes, which drift, are left out, and so is what tells of the rest: hazards, which columns it is about, and the
+        services, for which gates stand.
         """
-        data = self.model_dump(mode="json", exclude={"sizes", "hazards", "takes", "needs"})
+        data = self.model_dump(mode="json", exclude={"sizes", "hazards", "takes", "needs", "applications"})
         return digest(json.dumps(data, sort_keys=True, ensure_ascii=False))
 
     def steps_of(self, leg: Leg, database: str | None = None) -> Iterator[AnyStep]:

@@ -15,6 +15,7 @@ from crossfade.plan import Plan, PlannedHazard
 from crossfade.report.estimate import ASSUMPTION
 from crossfade.report.indented import print_indented
 from crossfade.report.measures import said_bytes, said_moment, said_rows, said_seconds
+from crossfade.report.order import deploy_order, mermaid
 from crossfade.report.outline import RISKS, STYLE_OF_RISK, Line, Outline, Section, outline, statements
 from crossfade.steps.step import Leg
 
@@ -30,6 +31,7 @@ def plan_markdown(plan: Plan, *, sql: bool = False, completed: datetime | None =
         f"**Risk: {view.risk}.** {_duration(view)}",
         *_markdown_hazards(plan),
         *_markdown_sizes(plan),
+        *_markdown_order(plan),
         *(
             part
             for section in view.sections
@@ -70,6 +72,11 @@ def plan_json(plan: Plan, *, sql: bool = False, completed: datetime | None = Non
             for size in plan.sizes
         ],
         "lineage": [lineage.model_dump(mode="json") for lineage in plan.lineage],
+        "applications": [application.model_dump(mode="json") for application in plan.applications],
+        "order": [
+            {"id": event.id, "kind": event.kind, "title": event.title, "after": list(event.after)}
+            for event in deploy_order(plan)
+        ],
         "seconds": view.seconds,
         "assumption": ASSUMPTION,
         "legs": [_json_section(section, sql=sql) for section in view.sections],
@@ -97,6 +104,10 @@ def print_plan(plan: Plan, console: Console, *, sql: bool = False, completed: da
     for size in plan.sizes:
         words = f"{size.database}: {size.relation} has {said_bytes(size.bytes)}, rows: {said_rows(size.rows)}"
         print_indented(console, 2, Text(words, style="dim"))
+    if plan.applications:
+        print_indented(console, 2, Text("deploy order", style="bold"))
+        for number, event in enumerate(deploy_order(plan), 1):
+            print_indented(console, 6, Text(event.title), mark=f"  {number:>2}")
     for section in view.sections:
         _print_section(plan, section, console, sql=sql)
     print_indented(console, 0, Text(ASSUMPTION, style="dim"))
@@ -153,6 +164,13 @@ def _markdown_sizes(plan: Plan) -> Iterator[str]:
         ]
         yield "## Tables it touches"
         yield _markdown_table(("database", "table", "rows", "size"), rows)
+
+
+def _markdown_order(plan: Plan) -> Iterator[str]:
+    if plan.applications:
+        yield "## Deploy order"
+        yield "\n".join(f"{n}. {_cell(event.title)}" for n, event in enumerate(deploy_order(plan), 1))
+        yield f"```mermaid\n{mermaid(plan)}```"
 
 
 def _markdown_section(plan: Plan, section: Section, *, sql: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import BeforeValidator, Field, field_validator
 
 from crossfade.errors import Position
+from crossfade.spec.applications import Application
 from crossfade.spec.approvals import OverrideRule
 from crossfade.spec.calendar import Timezone
 from crossfade.spec.values import Duration, MigrationId, Size, SpecModel
@@ -179,6 +180,9 @@ class Head(SpecModel):
     publications: tuple[str, ...] = Field(
         default=(),
         description="Publications whose subscribers are ready for what this migration adds to published tables.",
+    )
+    applications: tuple[Application, ...] = Field(
+        default=(), description="Services that use what it changes, and which of their versions use what."
     )
     gates: dict[Phase, Gates] = Field(default_factory=dict[Phase, GateSet])
     override: OverrideRule | None = Field(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from crossfade.errors import CrossfadeError, Position, Problem
+from crossfade.spec.applications import application_problems
 from crossfade.spec.approvals import Issuer, unknown_issuer
 from crossfade.spec.awaited import awaited_problems, without_vain_waits
 from crossfade.spec.databases import FILE, Database, load_databases
@@ -159,6 +160,9 @@ def _unknown_names(migration: Migration, ids: Collection[str], databases: Collec
     for index, change in enumerate(migration.changes):
         if (elsewhere := _elsewhere(change)) is not None:
             named.append((elsewhere, migration.position("changes", index, change.kind, "database")))
+    changed = [name for name, _ in named]
+    places = [migration.position("applications", index) for index in range(len(migration.head.applications))]
+    yield from application_problems(list(zip(migration.head.applications, places, strict=True)), changed)
     gates = chain.from_iterable(migration.gates.values())
     named.extend((elsewhere, gate.where) for gate in gates if (elsewhere := _elsewhere(gate)) is not None)
     for database, where in named:
