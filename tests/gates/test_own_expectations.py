@@ -46,9 +46,7 @@ def test_a_complete_backfill_has_a_value_wherever_the_mapping_gives_one(planes: 
     nearly = asked(planes, expectation.replace("}", ", mostly: 0.99}"))
 
     assert complete.state == "holds"
-    assert begun.reason == (
-        "users_baseline: 1 of 1 expectations fails: 7 of 1,000 rows have no built where year::int has a value"
-    )
+    assert begun.reason == ("1 of 1 expectations fails: 7 of 1,000 rows have no built where year::int has a value")
     assert nearly.state == "holds"
 
 
@@ -64,7 +62,7 @@ def test_duplicates_are_counted_under_an_expression_as_a_unique_index_would_see_
     )
 
     assert answer.reason == (
-        "users_baseline: 1 of 3 expectations hold on 1,000 rows;"
+        "1 of 3 expectations hold on 1,000 rows;"
         " warning: 1 of 1,000 rows repeat another one's tail; 2 of 1,000 rows repeat another one's lower(tail)"
     )
 
@@ -93,7 +91,7 @@ def test_a_shifted_distribution_is_told_by_the_rows_that_have_no_like(planes: De
         planes, "expect_distribution_to_be_unchanged: {column: built, to: 'year::int', bins: [1990, 1995, 2000]}"
     )
 
-    fails = "users_baseline: 1 of 1 expectations fails:"
+    fails = "1 of 1 expectations fails:"
     assert exact.reason == f"{fails} 7 of 1,000 rows have a built that is not as frequent under year::int"
     assert mostly.state == "holds"
     assert binned.reason == f"{fails} 1 of 1,000 rows have a built that is not as frequent under year::int"

@@ -58,7 +58,7 @@ def test_a_suite_holds_when_all_its_expectations_do(users: Desk) -> None:
         )
     )
 
-    assert (answer.state, answer.reason) == ("holds", "users_baseline: all 3 expectations hold on 100 rows")
+    assert (answer.state, answer.reason) == ("holds", "all 3 expectations hold on 100 rows")
 
 
 def test_a_failing_suite_waits_and_says_what_fails_in_counts(users: Desk) -> None:
@@ -74,7 +74,7 @@ def test_a_failing_suite_waits_and_says_what_fails_in_counts(users: Desk) -> Non
 
     assert answer.state == "waits"
     assert answer.reason == (
-        "users_baseline: 5 of 5 expectations fail:"
+        "5 of 5 expectations fail:"
         " 1 of 100 rows fail expect_column_values_to_not_be_null of email;"
         " 1 of 100 rows have another lower_email than lower(email);"
         " 1 of 100 rows have a team that teams.id does not have; and 2 more"
@@ -100,6 +100,26 @@ def test_a_failing_suite_waits_and_says_what_fails_in_counts(users: Desk) -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    ("expectation", "told"),
+    [
+        ("table_row_count_to_be_between: {min_value: 1000}", "wants at least 1,000, found 100"),
+        ("table_row_count_to_be_between: {min_value: 5, max_value: 9}", "wants at least 5 and at most 9, found 100"),
+        ("table_row_count_to_be_between: {min_value: 100, strict_min: true}", "wants more than 100, found 100"),
+        ("table_row_count_to_equal: {value: 7}", "wants 7, found 100"),
+        ("column_values_to_be_in_type_list: {column: n, type_list: [text, date]}", "wants text or date, found integer"),
+        ("column_max_to_be_between: {column: n, max_value: 1}", "wants at most 1"),
+        ("column_to_exist: {column: nickname}", "of nickname fails"),
+    ],
+)
+def test_a_failure_says_what_is_wanted_and_what_is_there_unless_that_is_a_rows_value(
+    users: Desk, expectation: str, told: str
+) -> None:
+    answer = users.ask_suite(expecting(f"expect_{expectation}"))
+
+    assert answer.reason.endswith(f" {told}")
+
+
 def test_mostly_is_the_share_of_rows_that_must_be_as_expected(users: Desk) -> None:
     lenient = users.ask_suite(
         expecting(
@@ -123,8 +143,7 @@ def test_a_failing_warning_is_told_and_the_gate_holds(users: Desk) -> None:
 
     assert answer.state == "holds"
     assert answer.reason == (
-        "users_baseline: 1 of 2 expectations hold on 100 rows;"
-        " warning: 1 of 100 rows fail expect_column_values_to_not_be_null of email"
+        "1 of 2 expectations hold on 100 rows; warning: 1 of 100 rows fail expect_column_values_to_not_be_null of email"
     )
 
 
@@ -139,7 +158,7 @@ def test_a_suite_that_looked_at_nothing_holds_only_where_that_is_allowed(users: 
     allowed = users.ask_suite(expecting(*expectations, subject=nobody, allow_empty="true"))
 
     assert refused.state == "waits"
-    assert refused.reason == "users_baseline: looked at 0 rows; where that is right, say `allow_empty: true`"
+    assert refused.reason == "looked at 0 rows; where that is right, say `allow_empty: true`"
     assert allowed.state == "holds"
 
 
@@ -155,11 +174,9 @@ def test_of_a_table_with_more_rows_a_sample_is_looked_at_and_the_answer_says_so(
 
     assert some.evidence["sample_of_rows"] == 50000
     assert 2000 < some.evidence["rows"] < 25000
-    assert some.reason == (
-        f"users_baseline: all 1 expectations hold on {some.evidence['rows']:,} rows, a sample of about 50,000"
-    )
+    assert some.reason == (f"all 1 expectations hold on {some.evidence['rows']:,} rows, a sample of about 50,000")
     assert failing.reason.endswith(f"; looked at {failing.evidence['rows']:,} rows, a sample of about 50,000")
-    assert every.reason == "users_baseline: all 1 expectations hold on 50,000 rows"
+    assert every.reason == "all 1 expectations hold on 50,000 rows"
 
 
 def test_a_sample_of_a_partitioned_table_is_of_all_its_partitions(desk: Desk) -> None:
@@ -201,9 +218,7 @@ def test_rows_that_a_query_should_not_find_are_counted(users: Desk) -> None:
         )
     )
 
-    assert answer.reason == (
-        "users_baseline: 1 of 2 expectations fails: 2 rows are found by SELECT 1 FROM {batch} WHERE n % 50 = 0"
-    )
+    assert answer.reason == ("1 of 2 expectations fails: 2 rows are found by SELECT 1 FROM {batch} WHERE n % 50 = 0")
 
 
 def test_enum_uuid_and_jsonb_columns_and_types_of_the_catalog_are_asked(users: Desk) -> None:
@@ -222,8 +237,8 @@ def test_enum_uuid_and_jsonb_columns_and_types_of_the_catalog_are_asked(users: D
     )
 
     assert answer.reason == (
-        "users_baseline: 8 of 9 expectations hold on 100 rows;"
-        " warning: expect_column_type_to_be of lower_email fails: found address"
+        "8 of 9 expectations hold on 100 rows;"
+        " warning: expect_column_type_to_be of lower_email wants text, found address"
     )
 
 

@@ -97,7 +97,9 @@ def test_the_asset_is_described_in_words(orchestra: Orchestra) -> None:
 
     key = AssetKey(["app", "m", "backfill"])
     node = definitions.resolve_asset_graph().get(key)
-    assert (node.description or "").startswith("m. Sign-in must not depend on letter case.\n\nBackfill: existing rows")
+    assert node.description == (
+        "Existing rows, in batches beside live traffic.\n\nm. Sign-in must not depend on letter case."
+    )
     assert node.group_name == "app__m"
     assert node.owners == ["team:team-identity"]
     assert node.tags["crossfade/phase"] == "backfill"

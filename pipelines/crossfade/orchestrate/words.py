@@ -8,10 +8,10 @@ from crossfade.steps.step import Leg
 
 
 def description(migration: Migration, leg: Leg) -> str:
-    """The migration in a plain sentence, since lists show no more; then what this leg of it does."""
-    head = migration.head
+    """What this leg does in a plain sentence, since lists show no more; then why there is such a migration."""
+    head, meaning = migration.head, MEANING[str(leg)]
     reason = f" {_sentence(head.why)}" if head.why else ""
-    return f"{_sentence(head.title)}{reason}\n\n{str(leg).capitalize()}: {_sentence(MEANING[str(leg)])}"
+    return f"{_sentence(meaning[0].upper() + meaning[1:])}\n\n{_sentence(head.title)}{reason}"
 
 
 def _sentence(text: str) -> str:

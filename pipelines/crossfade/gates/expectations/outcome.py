@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
@@ -98,8 +98,8 @@ class Outcome:
                 return f"{rows} fail {name} of {columns}{mostly}"
             case _:
                 of_columns = f" of {columns}" if columns else ""
-                found = "" if self.observed is None else f": found {_number(self.observed)}"
-                return f"{name}{of_columns} fails{found}"
+                found = "" if self.observed is None else f", found {_number(self.observed)}"
+                return f"{name}{of_columns} {_wanted(arguments)}{found}"
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ class Report:
 
     @property
     def reason(self) -> str:
-        """One sentence: what does not hold, with counts; then what is only a warning."""
+        """One sentence: what does not hold, with counts; then what is only a warning; without the suite's name."""
         if self._empty:
-            return f"{self.suite.name}: looked at 0 rows; where that is right, say `allow_empty: true`"
+            return "looked at 0 rows; where that is right, say `allow_empty: true`"
         broken, warnings, all_of_them = self._broken, self._warnings, len(self.outcomes)
         if broken:
             verb = "fails" if len(broken) == 1 else "fail"
@@ -131,7 +131,7 @@ class Report:
         else:
             found = f"all {all_of_them} expectations hold on {self._looked_at}"
         warned = f"; warning: {_listed(warnings)}" if warnings else ""
-        return f"{self.suite.name}: {found}{warned}"
+        return f"{found}{warned}"
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -165,6 +165,23 @@ def _listed(outcomes: Sequence[Outcome]) -> str:
     told = "; ".join(outcome.failure for outcome in outcomes[:_TOLD])
     more = len(outcomes) - _TOLD
     return f"{told}; and {more} more" if more > 0 else told
+
+
+def _wanted(arguments: Mapping[str, Any]) -> str:
+    """The verb of a failure: what the suite's file asks for, where that is a number, a range or a type."""
+    least, most = arguments.get("min_value"), arguments.get("max_value")
+    above, below = arguments.get("strict_min"), arguments.get("strict_max")
+    match arguments:
+        case {"value": int() | float() as wanted} | {"type_": str() as wanted}:
+            return f"wants {_number(wanted)}"
+        case {"type_list": [*types]}:
+            return f"wants {' or '.join(map(str, types))}"
+        case _:
+            bounds = [
+                *([f"{'more than' if above else 'at least'} {_number(least)}"] if least is not None else []),
+                *([f"{'less than' if below else 'at most'} {_number(most)}"] if most is not None else []),
+            ]
+            return f"wants {' and '.join(bounds)}" if bounds else "fails"
 
 
 def _number(observed: int | float | str) -> str:
