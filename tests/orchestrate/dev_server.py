@@ -38,7 +38,7 @@ class DevServer:
         (root / "workspace.yaml").write_text(WORKSPACE.read_text())
         self._home = root / ".crossfade" / "dagster"
         port = free_port()
-        self._address = f"http://127.0.0.1:{port}/graphql"
+        self.url = f"http://127.0.0.1:{port}"
         call = "from crossfade.cli import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-c", call, "--project", str(root), "dev", "--port", str(port)],
@@ -106,7 +106,7 @@ class DevServer:
 
     def _ask(self, query: str, **variables: Any) -> Any:
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self._address, body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)["data"]
 

@@ -92,7 +92,8 @@ def _finished(notice: StepFinished) -> str:
 def _progress(notice: Progress) -> str:
     left = f", about {notice.left:.0f} s left" if notice.left is not None else ""
     waits = f"; waits: {notice.throttled}" if notice.throttled else ""
-    return f"{notice.step.title}: {notice.share:.0%}, {notice.rows:,} rows, {notice.rate:,.0f} a second{left}{waits}"
+    rate = f", {notice.rate:,.0f} a second" if notice.rate else ""  # the first batch has nothing to be measured against
+    return f"{notice.step.title}: {notice.share:.0%}, {notice.rows:,} rows{rate}{left}{waits}"
 
 
 def _measures(notice: Progress) -> dict[str, float | str]:
@@ -100,8 +101,9 @@ def _measures(notice: Progress) -> dict[str, float | str]:
         "step": notice.step.title,
         "percent": round(100 * notice.share, 1),
         "rows": notice.rows,
-        "rows a second": round(notice.rate),
     }
+    if notice.rate:
+        measured["rows a second"] = round(notice.rate)
     if notice.left is not None:
         measured["seconds left"] = round(notice.left)
     if notice.throttled:
