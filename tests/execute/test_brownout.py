@@ -214,6 +214,73 @@ def test_a_column_that_goes_without_a_new_one_is_tried_too(scene: Scene) -> None
     assert "brownout ended" in [event.kind for event in scene.ledger().events("m")]
 
 
+WHOLE = {
+    "drop_table: {table: users}": "users",
+    "rename_table: {table: users, to: people}": "users",
+    "drop_sequence: {sequence: numbers}": "numbers",
+}
+
+
+def taking_away(change: str, *, seconds: str) -> str:
+    return f"changes: [{{{change}}}]\ncontract: {{stages: [brownout: {{for: {seconds}}}, retire: , drop: ]}}\n"
+
+
+def is_there(scene: Scene, relation: str) -> bool:
+    return (relation,) in scene.sql("SELECT relname FROM pg_class")
+
+
+@pytest.fixture(params=WHOLE)
+def whole(request: pytest.FixtureRequest, scene: Scene) -> tuple[Scene, str]:
+    """A migration that takes away all of a relation, and its name; hidden for long."""
+    scene.sql(USERS + "; CREATE SEQUENCE numbers")
+    scene.spec(taking_away(request.param, seconds="10m"))
+    return scene, WHOLE[request.param]
+
+
+def test_a_whole_table_is_gone_for_a_while_and_then_there_again(scene: Scene) -> None:
+    scene.sql(USERS)
+    scene.spec(taking_away("drop_table: {table: users}", seconds="100ms"))
+    scene.up(through="validate")
+    before = scene.schema()
+
+    assert scene.up(through="brownout").ended == "reached"
+
+    kinds = [event.kind for event in scene.ledger().events("m")]
+    assert kinds.index("brownout began") < kinds.index("brownout ended")
+    assert scene.schema() == before
+    assert scene.up().ended == "complete"
+    assert not is_there(scene, "users")
+
+
+@pytest.mark.parametrize("act", ["advance", "rollback"])
+def test_a_runner_that_dies_leaves_a_relation_hidden_and_the_next_gives_it_back_first(
+    whole: tuple[Scene, str], act: str
+) -> None:
+    scene, name = whole
+    before = scene.schema()
+    assert scene.start_process(fault="hidden:1").ending().killed
+    assert not is_there(scene, name)
+    run_out_leases(scene)
+    seen: list[bool] = []
+
+    def listen(notice: Notice) -> None:
+        if isinstance(notice, StepStarted) and not seen:
+            seen.append(is_there(scene, name))
+            if act == "advance":
+                pause(scene.project(), "m")
+
+    runner = Runner(scene.project(), listen)
+    if act == "rollback":
+        assert runner.rollback("m").ended == "undone"
+        assert scene.schema() == before
+    else:
+        assert runner.advance(scene.migration()).ended == "paused"
+
+    assert "brownout cut short" in [event.kind for event in scene.ledger().events("m")]
+    assert is_there(scene, name)
+    assert all(seen)
+
+
 @pytest.fixture
 def logging_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Scene]:
     """On a server whose log can be read by itself."""
@@ -227,6 +294,27 @@ def scene_on(server: LocalServer, root: Path, monkeypatch: pytest.MonkeyPatch) -
     made = Scene(root, {"app": server.database_url("app")}, monkeypatch.setenv)
     yield made
     made.close()
+
+
+def test_statements_that_miss_a_table_are_counted(logging_scene: Scene) -> None:
+    scene = logging_scene
+    scene.sql(USERS)
+    scene.spec(taking_away("drop_table: {table: users}", seconds="5s"))
+    scene.up(through="validate")
+
+    def old_application() -> None:
+        assert wait_until(lambda: not is_there(scene, "users"), seconds=30)
+        with scene.connect() as session, pytest.raises(psycopg.errors.UndefinedTable):
+            session.execute("SELECT email FROM public.users")
+
+    application = threading.Thread(target=old_application)
+    application.start()
+    outcome = scene.up()
+    application.join(30)
+
+    (counted,) = [event.body for event in scene.ledger().events("m") if event.kind == "brownout counted"]
+    assert counted["failed"] == 1
+    assert (outcome.ended, is_there(scene, "users")) == ("waiting", True)
 
 
 def test_statements_that_fail_meanwhile_are_counted_and_hold_retire_up(logging_scene: Scene) -> None:

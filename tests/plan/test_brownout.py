@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import pytest
 from tests.scene import Scene
 
+from crossfade.changes import Refused
 from crossfade.plan import Plan
 
+VERSIONS = (
+    "changes: [{change_column: {table: users, column: email, to: {type: text}, up: lower(email), down: email,"
+    " strategy: versions}}]\n"
+)
 RENAME = "changes: [{rename_column: {table: users, from: email, to: address}}]\n"
 
 
@@ -50,6 +56,36 @@ def test_behind_it_stands_the_gate_that_counts_what_failed(scene: Scene) -> None
     found = plan(scene, "{stages: [{brownout: }, {retire: }]}")
 
     assert [gate.body for gate in found.gates_at("after brownout")] == [{"calm": 0}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "what", "why"),
+    [
+        (
+            VERSIONS,
+            "",
+            "table public.users",
+            "views",
+        ),
+        (
+            "changes: [{split_table: {table: users, into: mails, columns: [email]}}]\n",
+            "",
+            "table public.users",
+            "another table",
+        ),
+    ],
+)
+def test_a_plan_is_refused_where_retire_turns_more_than_names(
+    scene: Scene, changes: str, more: str, what: str, why: str
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        plan(scene, "{stages: [{brownout: }, {retire: }, {drop: }]}", changes, more)
+
+    (problem,) = refusal.value.problems
+    assert problem.what == f"`brownout` cannot try what `retire` hides of {what}"
+    assert why in (problem.why or "")
+    assert "leave `brownout` out" in (problem.fix or "")
+    assert problem.where is not None
 
 
 def test_a_plan_says_where_it_would_hide_nothing(scene: Scene) -> None:

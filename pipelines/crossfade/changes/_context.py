@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import NoReturn, Protocol
 
 from crossfade.catalog.errors import CatalogLocked
@@ -160,6 +161,7 @@ class Context:
     shown: views that earlier changes make, with their columns and types. defined: functions that they make.
     rewritten: views that any change of the migration gives another query, which reads nothing that the migration takes
     away.
+    brownout: for how long what retire hides is hidden for a trial before; None: not at all.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
 
@@ -179,6 +181,7 @@ class Context:
     shown: Mapping[Name, Mapping[str, str]]
     defined: frozenset[str]
     rewritten: frozenset[str]
+    brownout: timedelta | None
     places: Mapping[Path, Position]
 
     def name(self, table: str) -> Name:

@@ -9,6 +9,7 @@ from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._sequence import found_sequence
+from crossfade.changes._trial import trial
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import identifier, text
@@ -84,7 +85,10 @@ class DropSequence(Change):
         )
         told = f"from retire on a statement that names {name} fails"
         fix = "let a gate hold retire back until no version names it"
-        return Compiled(steps=(hide, drop), hazards=(Hazard("hidden-sequence", "warning", told, fix),))
+        return Compiled(
+            steps=(*trial(context, name, hidden, hide), hide, drop),
+            hazards=(Hazard("hidden-sequence", "warning", told, fix),),
+        )
 
 
 def _renamed(old: Name, new: Name) -> sql.Composable:

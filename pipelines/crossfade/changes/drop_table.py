@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from crossfade.catalog.model import ForeignKey, Table
+from crossfade.catalog.model import ForeignKey, Name, Table
 from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._let_go import let_go
+from crossfade.changes._trial import trial
 from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_lent_sequence, refuse_part, uses
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
@@ -87,10 +88,12 @@ class DropTable(Change):
         )
         outgoing = [key for key in context.catalog.references_from(table.name) if key.parent != table.name]
         self._refuse_unprovable(context, table, outgoing)
+        hide = _hide(context, table, hidden)
         return Compiled(
             steps=(
+                *trial(context, table.name, Name(hidden.schema_name, hidden.name), hide),
                 *(let_go(context.place(table, _RETIRE), table, key) for key in outgoing),
-                _hide(context, table, hidden),
+                hide,
                 _drop(context, table, hidden),
             ),
             takes=(table.name,),

@@ -9,12 +9,13 @@ from crossfade.changes._change import Change, Compiled, Hazard
 from crossfade.changes._context import Context
 from crossfade.changes._instant import instant
 from crossfade.changes._rights import missing_right
+from crossfade.changes._trial import trial
 from crossfade.changes._whole_table import named_in_functions, refuse_held, refuse_part, uses
 from crossfade.composing import sql
 from crossfade.spec.values import Identifier
 from crossfade.steps.compose import identifier, lock, relation
 from crossfade.steps.stand_in import INVOKER_SINCE, stand_in
-from crossfade.steps.step import EXPAND, AnyStep, Check, stage_leg
+from crossfade.steps.step import EXPAND, AnyStep, Check, Ddl, stage_leg
 
 _CUTOVER, _RETIRE, _DROP = stage_leg("cutover"), stage_leg("retire"), stage_leg("drop")
 
@@ -88,12 +89,14 @@ class RenameTable(Change):
         _refuse_open_rows(context, table)
         _refuse_row_type(context, table)
         swap, hidden = (Name(old.schema, context.own(purpose, old.name)) for purpose in ("swap", "old"))
+        retire = _retire(context, old, hidden)
         return Compiled(
             steps=(
                 self._expand(context, table, new),
                 _alike(context, table, new),
                 _swap(context, table, new, swap),
-                _retire(context, old, hidden),
+                *trial(context, old, hidden, retire),
+                retire,
                 _drop(context, table, new, hidden),
             ),
             takes=(old,),
@@ -149,7 +152,7 @@ def _swap(context: Context, table: Table, new: Name, between: Name) -> AnyStep:
     )
 
 
-def _retire(context: Context, old: Name, hidden: Name) -> AnyStep:
+def _retire(context: Context, old: Name, hidden: Name) -> Ddl:
     return instant(
         context,
         _RETIRE,

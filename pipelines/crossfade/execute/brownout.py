@@ -1,4 +1,4 @@
-"""Hides columns for minutes, counts what fails meanwhile, and gives them back, whatever ends the wait."""
+"""Hides columns or tables for minutes, counts what fails meanwhile, and gives them back, whatever ends the wait."""
 
 from __future__ import annotations
 
@@ -102,7 +102,8 @@ def _give_back(site: Site, step: Brownout, note: Callable[[Ledger], None], patie
         attempt += 1
         try:
             with site.transaction() as work:
-                take_locks(site, work, step.locks, parents_last=True)
+                locks = step.locks if step.restore_locks is None else step.restore_locks
+                take_locks(site, work, locks, parents_last=True)
                 for statement in step.restore:
                     work.execute(trusted(statement))
                 note(Ledger(work))
@@ -112,7 +113,7 @@ def _give_back(site: Site, step: Brownout, note: Callable[[Ledger], None], patie
                 raise
             if time.monotonic() - began > patience:
                 raise LockBudgetExceeded(
-                    f"{', '.join(step.columns)} of {step.relation} stay hidden: no lock in {attempt} attempts",
+                    f"{step.subject} cannot be given back: no lock in {attempt} attempts",
                     why=f"last: {told(error)}",
                     fix=f"end the session that holds the lock (see pg_locks), then run {site.to_go_on}",
                 ) from None
@@ -125,7 +126,7 @@ def _count(site: Site, step: Brownout, before: Counters) -> None:
     """Aside from giving back: the log may be long, and everybody would wait for who reads it."""
     with site.transaction() as work:
         limit(work, statement_timeout=_LONGEST_SEARCH)
-        found, ledger = failed_since(work, before, step.columns), Ledger(work)
+        found, ledger = failed_since(work, before, step.sought), Ledger(work)
         ledger.step_notes(site.migration, step.id, found)
         ledger.event(site.migration, "brownout counted", _told(step) | found)
 

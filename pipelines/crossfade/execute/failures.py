@@ -1,6 +1,6 @@
-"""Counts what failed in a while for want of a column: by the server's log where it may be read, else transactions.
+"""Counts what failed in a while for want of a column or table: by the server's log where it can be read.
 
-No line of the log leaves the server: it is searched there, and counted.
+Else transactions that were rolled back. No line of the log leaves the server: it is searched there, and counted.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SELECT pg_catalog.current_setting('log_min_messages') IN ('log', 'fatal', 'panic
 # Files of the log that were written since, in their order.
 _SINCE = "SELECT name, size FROM pg_catalog.pg_ls_logdir() WHERE modification >= %s ORDER BY modification, name"
 _LOG = "SELECT path, (pg_catalog.pg_stat_file(path)).size FROM pg_catalog.pg_current_logfile() AS path"
-# A message about a column that is not there, in a log of any format; the code is in those that tell it.
+# A message about a column or relation that is not there, in a log of any format; the code is in those that tell it.
 _LINES = """
 SELECT pg_catalog.count(*)
   FROM pg_catalog.regexp_split_to_table(
          pg_catalog.convert_from(pg_catalog.pg_read_binary_file(%s, %s, %s, true), 'LATIN1'), E'\\n') AS line
- WHERE line ~ %s AND line ~ 'does not exist|has no field|42703'"""
+ WHERE line ~ %s AND line ~ 'does not exist|has no field|42703|42P01'"""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ def counters(connection: psycopg.Connection[Any]) -> Counters:
     return Counters(at, rolled_back, age, log, size)
 
 
-def failed_since(connection: psycopg.Connection[Any], before: Counters, columns: Sequence[str]) -> dict[str, Any]:
+def failed_since(connection: psycopg.Connection[Any], before: Counters, names: Sequence[str]) -> dict[str, Any]:
     """What has failed since.
 
     rolled_back: transactions, whatever for; usual: how many there would have been at the rate before, if it is known.
-    failed: statements that wanted one of the columns, by the log; None where that cannot be read.
+    failed: statements that wanted one of the names, by the log; None where that cannot be read.
     """
     now = counters(connection)
     seconds = (now.at - before.at).total_seconds()
@@ -73,12 +73,12 @@ def failed_since(connection: psycopg.Connection[Any], before: Counters, columns:
     return {
         "rolled_back": max(now.rolled_back - before.rolled_back, 0),
         "usual": usual,
-        "failed": _lines(connection, before, now, columns) if before.log and now.log else None,
+        "failed": _lines(connection, before, now, names) if before.log and now.log else None,
     }
 
 
-def _lines(connection: psycopg.Connection[Any], before: Counters, now: Counters, columns: Sequence[str]) -> int | None:
-    named = rf"[\s\".]({'|'.join(map(re.escape, columns))})[\s\"]"
+def _lines(connection: psycopg.Connection[Any], before: Counters, now: Counters, names: Sequence[str]) -> int | None:
+    named = rf"[\s\".]({'|'.join(map(re.escape, names))})[\s\"]"
     found = 0
     try:
         with connection.transaction():

@@ -23,7 +23,7 @@ from crossfade.plan.clashes import (
     taken_columns,
 )
 from crossfade.plan.compiled import CompiledChange
-from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished
+from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished, refuse_untried
 from crossfade.plan.created import created_tables, with_made
 from crossfade.plan.deployment import applications_of, with_deployed
 from crossfade.plan.following import with_following
@@ -97,6 +97,7 @@ def _compiled(
     refuse_taken(compiled)
     refuse_unfinished(migration, compiled)
     sides = with_following(migration, _sides(migration, compiled, targets), catalogs)
+    refuse_untried(migration, compiled, sides)
     versions = versions_of(migration, compiled, targets, sides)
     whole = [
         *_own_steps(compiled),
@@ -176,6 +177,7 @@ def _context(migration: Migration, entry: Entry, index: int, target: Target, bef
         catalog=with_made(target.catalog, target.database, before),
         probe=ServerProbe(target.connection, search_path(target.schema), entry.where),
         rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
+        brownout=migration.brownout,
         where=entry.where,
         index=index,
         created=created_tables(target.database, before).keys(),

@@ -10,6 +10,8 @@ from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import STAGES, GatePoint, Migration, Stage
 from crossfade.spec.values import format_duration
+from crossfade.steps.brownout import untried
+from crossfade.steps.rows import Sides
 from crossfade.steps.step import AnyStep, Check
 
 
@@ -25,6 +27,32 @@ def refuse_unfinished(migration: Migration, compiled: Sequence[CompiledChange]) 
                 why="the migration would be complete without it",
                 fix=f"add `- {needed}:` to contract's stages, or leave `stages` out",
             )
+
+
+def refuse_untried(migration: Migration, compiled: Sequence[CompiledChange], tables: Sequence[Sides]) -> None:
+    """A trial of retire tries all of it: what nobody saw fail would be hidden with what they did."""
+    if migration.brownout is None:
+        return
+    found = [(f"table {sides.relation}", why) for sides in tables if (why := untried(sides)) is not None]
+    found += [
+        (f"{change.entry.kind} in line {change.entry.where.line}", "its tables are kept in step by triggers of theirs")
+        for change in compiled
+        if change.result.takes and _acts_in(change, "retire") and not _acts_in(change, "brownout")
+    ]
+    for what, why in found:
+        at = next(n for n, stage in enumerate(migration.stages) if stage.stage == "brownout")
+        raise Refused(
+            f"`brownout` cannot try what `retire` hides of {what}",
+            where=migration.position("contract", "stages", at),
+            why=why,
+            fix="leave `brownout` out, and hold `retire` back by gates (deployed, unused): it can be turned back at"
+            " once while the old side is kept in step; or put the change into a migration of its own",
+        )
+
+
+def _acts_in(change: CompiledChange, stage: Stage) -> bool:
+    """It does something of its own in the stage."""
+    return any(step.leg.stage == stage for step in change.result.steps if not isinstance(step, Check))
 
 
 def _needed(change: CompiledChange) -> Iterator[Stage]:

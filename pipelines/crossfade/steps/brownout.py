@@ -19,8 +19,8 @@ from crossfade.steps.sync import install_sync, remove_sync
 
 def steps(sides: Sides) -> Iterator[Brownout]:
     """One, where retire will hide a column of the table and nothing else has to turn with it."""
-    hiding = [pair for pair in sides.pairs if pair.old and not pair.swap]
-    if sides.brownout is None or not hiding or not _is_light(sides, hiding):
+    hiding = _hiding(sides)
+    if sides.brownout is None or not hiding:
         return
     names = [name for pair in hiding for name in pair.old]
     before: Moment = "swapped" if sides.swaps else "side by side"
@@ -42,10 +42,17 @@ def steps(sides: Sides) -> Iterator[Brownout]:
     )
 
 
-def _is_light(sides: Sides, hiding: list[Pair]) -> bool:
-    """Names are all that changes: no other table, no views of versions, no sequence that would go over."""
-    handed_over = any(column.identity or column.sequences for pair in hiding for column in pair.new)
-    return not (sides.mirrors or sides.schemas is not None or handed_over)
+def untried(sides: Sides) -> str | None:
+    """Why more than names would have to turn for the trial of what retire ends on this table; None: it is not so."""
+    if sides.schemas is not None:
+        return "each version sees the table by views of its own, which would have to go and come back"
+    if _hiding(sides) and sides.mirrors:
+        return "its columns go to another table, whose triggers would have to turn too"
+    return None
+
+
+def _hiding(sides: Sides) -> list[Pair]:
+    return [pair for pair in sides.pairs if pair.old and not pair.swap]
 
 
 def _hidden(sides: Sides, hiding: list[Pair]) -> Iterator[str]:

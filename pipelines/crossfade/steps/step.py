@@ -268,10 +268,13 @@ class Walk(StepBase):
 
 
 class Brownout(StepBase):
-    """Hides columns for a while, so that whoever still uses them fails and is counted; then gives them back.
+    """Hides columns, or a relation, for a while, so that whoever still uses them fails and is counted; then gives them
+    back.
 
     hide, restore: statements, each list in one transaction under `locks`; between them nothing is locked.
-    hidden: gives one boolean, whether they are hidden now. columns: their names, as applications know them.
+    restore_locks: instead of `locks`, where the relation has another name then.
+    hidden: gives one boolean, whether they are hidden now. columns: their names, as applications know them; (): the
+    relation itself is hidden.
     guards: of hiding. seconds: for which they stay hidden.
     """
 
@@ -280,9 +283,19 @@ class Brownout(StepBase):
     columns: tuple[str, ...]
     hide: tuple[str, ...]
     restore: tuple[str, ...]
+    restore_locks: tuple[Lock, ...] | None = None
     hidden: str
     guards: tuple[Guard, ...] = ()
     seconds: float
+
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """The names that applications look for in vain."""
+        return self.columns or (self.relation.name,)
+
+    @property
+    def subject(self) -> str:
+        return f"{', '.join(self.columns)} of {self.relation}" if self.columns else str(self.relation)
 
 
 class Check(StepBase):
