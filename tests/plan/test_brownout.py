@@ -88,6 +88,25 @@ def test_a_plan_is_refused_where_retire_turns_more_than_names(
     assert problem.where is not None
 
 
+def test_a_table_that_is_merged_into_another_is_not_tried(scene: Scene) -> None:
+    scene.sql("CREATE TABLE former (id int PRIMARY KEY, email text)")
+
+    with pytest.raises(Refused, match="cannot try what `retire` hides of merge_tables in line"):
+        plan(
+            scene,
+            "{stages: [{brownout: }, {retire: }, {archive: {keep: 1d}}, {drop: }]}",
+            "changes: [{merge_tables: {table: users, from: former}}]\n",
+        )
+
+
+def test_a_column_whose_names_swap_is_never_gone_so_nothing_is_hidden(scene: Scene) -> None:
+    widen = "changes: [{widen_key: {table: orders, column: id}}]\n"
+    scene.sql("CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
+    found = plan(scene, "{stages: [{brownout: }, {drop: }]}", widen)
+
+    assert "`brownout` hides nothing" in " ".join(hazard.what for hazard in found.hazards)
+
+
 def test_a_plan_says_where_it_would_hide_nothing(scene: Scene) -> None:
     change = "changes: [{create_index: {table: users, name: by_email, columns: [email]}}]\n"
     found = plan(scene, "{stages: [{brownout: }, {drop: }]}", change)
