@@ -43,7 +43,7 @@ class Hazard:
 class Mapped:
     """Lineage: which columns a column is made from, and how.
 
-    of: the table of the sources, where they are of another one.
+    of: the table of the sources, where they are of another one. of_database: theirs, where it is another one.
     """
 
     table: Name
@@ -51,6 +51,7 @@ class Mapped:
     sources: tuple[str, ...]
     expression: str
     of: Name | None = None
+    of_database: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Compiled:
     renames: columns that get another name at cutover (table, old name, new name, type) and stay what they are.
     rekeys: columns that stay, and are the primary key no more (table, column).
     versions: tables that each version shall see by views, in the shape it knows.
+    keeps: columns (by table) whose values it puts aside by itself; those of pairs and drops are known from these.
     needs: what its indexes and rules would be lost with; those of pairs are known from the pairs.
     """
 
@@ -104,6 +106,7 @@ class Compiled:
     renames: tuple[tuple[Name, str, str, str], ...] = ()
     rekeys: tuple[tuple[Name, str], ...] = ()
     versions: tuple[Name, ...] = ()
+    keeps: tuple[tuple[Name, tuple[str, ...]], ...] = ()
     needs: tuple[Need, ...] = ()
     hazards: tuple[Hazard, ...] = ()
     maps: tuple[Mapped, ...] = ()

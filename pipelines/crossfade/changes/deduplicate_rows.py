@@ -182,7 +182,8 @@ class DeduplicateRows(Change):
             Mapped(table.name, name, tuple(sorted(value.columns(table.name.name))), value.text)
             for name, value in self.set.items()
         )
-        return Compiled(steps=tuple(steps), hazards=hazards, maps=tuple(maps))
+        kept = ((table.name, tuple(table.by_name)),)
+        return Compiled(steps=tuple(steps), hazards=hazards, maps=tuple(maps), keeps=kept)
 
     def _loss(self, table: Table) -> Hazard:
         gets = f", and gets of the others {', '.join(self.set)}" if self.set else ""

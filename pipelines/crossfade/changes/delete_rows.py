@@ -99,7 +99,11 @@ class DeleteRows(Change):
         if top.incoming and self.children != "keep":
             steps.append(self._ask(top, "left", among_themselves=True))
         keys = dict.fromkeys(key for part in parts for key in part.incoming)
-        return Compiled(steps=tuple(steps), hazards=(_hazard(table), *unindexed_hazards(context.catalog, keys)))
+        return Compiled(
+            steps=tuple(steps),
+            hazards=(_hazard(table), *unindexed_hazards(context.catalog, keys)),
+            keeps=((table.name, tuple(table.by_name)),),
+        )
 
     def _ask(self, top: _Part, purpose: str, *, among_themselves: bool) -> Check:
         """among_themselves: rows of the table itself that point at the row count, which may be going as well."""

@@ -131,7 +131,8 @@ class UpdateRows(Change):
             Mapped(table.name, name, tuple(sorted(value.columns(table.name.name))), value.text)
             for name, value in self.set.items()
         )
-        return Compiled(steps=steps, maps=maps)
+        kept = tuple(dict.fromkeys((*table.key, *self.set)))
+        return Compiled(steps=steps, maps=maps, keeps=((table.name, kept),))
 
     def _check(self, context: Context, table: Table, check: Callable[..., Facts]) -> None:
         for name, value in self.set.items():

@@ -200,7 +200,8 @@ def _targets(project: Project, session: Sessions) -> Callable[[str], Target]:
     @cache
     def open_target(name: str) -> Target:
         connection = session(name)
-        return Target(name, project.databases[name].schema, read_catalog(connection), connection)
+        said = project.databases[name]
+        return Target(name, said.schema, read_catalog(connection), connection, said)
 
     return open_target
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from crossfade.gates._approvers import take_in_approvals, tally
 from crossfade.gates._gate import Answer, Gate, GateContext
 from crossfade.spec.approvals import Team
+from crossfade.spec.custody import Leaving
 from crossfade.spec.values import SpecModel
 
 
@@ -26,6 +27,9 @@ class Approval(SpecModel):
     four_eyes: bool = Field(
         False, description="true: who started the migration, or is its owner by name, does not count."
     )
+    lets: tuple[Leaving, ...] = Field(
+        (), description="What of rows that go to another database is approved with it; before expand only."
+    )
 
 
 class ApprovalGate(Gate):
@@ -41,7 +45,9 @@ class ApprovalGate(Gate):
     @property
     def label(self) -> str:
         team = f" from {self.approval.from_}" if self.approval.from_ else ""
-        return f"approval{team}" if self.approval.count == 1 else f"approval by {self.approval.count}{team}"
+        by = f" by {self.approval.count}" if self.approval.count > 1 else ""
+        lets = f" that rows {' and '.join(each.replace('_', ' ') for each in self.approval.lets)}"
+        return f"approval{by}{team}{lets if self.approval.lets else ''}"
 
     def ask(self, context: GateContext) -> Answer:
         take_in_approvals(context)

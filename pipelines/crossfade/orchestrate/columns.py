@@ -59,6 +59,8 @@ def _made_from(migration: Migration, plan: Plan, known: set[str]) -> dict[str, l
     for each in plan.lineage:
         column = f"{each.database}.{each.table}.{each.column}"
         if column in known:
-            sources = [f"{each.database}.{each.of or each.table}.{source}" for source in each.sources]
+            sources = [
+                f"{each.of_database or each.database}.{each.of or each.table}.{source}" for source in each.sources
+            ]
             made.setdefault(column, []).extend(TableColumnDep(before, source) for source in sources)
     return made

@@ -25,6 +25,7 @@ from crossfade.plan.clashes import (
 from crossfade.plan.compiled import CompiledChange
 from crossfade.plan.contract import contract_hazards, is_reached, kept_for, refuse_unfinished, refuse_untried
 from crossfade.plan.created import created_tables, with_made
+from crossfade.plan.custody import refuse_kept_long, refuse_leaving
 from crossfade.plan.deployment import applications_of, with_deployed
 from crossfade.plan.following import with_following
 from crossfade.plan.foresight import foresee_gates
@@ -96,6 +97,8 @@ def _compiled(
     refuse_lost(compiled, catalogs)
     refuse_taken(compiled)
     refuse_unfinished(migration, compiled)
+    refuse_leaving(migration, compiled, lambda name: open_target(name).said)
+    refuse_kept_long(migration, compiled, targets)
     sides = with_following(migration, _sides(migration, compiled, targets), catalogs)
     refuse_untried(migration, compiled, sides)
     versions = versions_of(migration, compiled, targets, sides)
@@ -256,6 +259,7 @@ def _lineage(compiled: list[CompiledChange]) -> list[Lineage]:
             sources=m.sources,
             expression=m.expression,
             of=str(m.of) if m.of is not None else None,
+            of_database=m.of_database,
         )
         for change in compiled
         for m in change.result.maps

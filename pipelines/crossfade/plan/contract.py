@@ -90,13 +90,13 @@ def contract_hazards(
         )
     destroys = any(change.result.drops or any(pair.old for _, pair in change.result.pairs) for change in compiled)
     for stage in migration.stages:
-        if stage.options.keep and not destroys:
+        if stage.options.keep and not destroys and not any(change.result.keeps for change in compiled):
             said = f"`keep: {format_duration(stage.options.keep)}` of `{stage.stage}`"
             yield PlannedHazard(
                 code="never-asked",
                 risk="warning",
                 change="contract",
-                what=f"{said} keeps nothing: no change of this migration takes a column or table away",
+                what=f"{said} keeps nothing: no change of this migration takes anything away",
                 fix="delete it",
             )
     if not destroys or migration.ends_before("drop"):

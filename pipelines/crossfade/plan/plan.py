@@ -40,7 +40,7 @@ class PlannedHazard(Data):
 class Lineage(Data):
     """A column, what it is made from, and how.
 
-    of: the table of the sources, where they are of another one.
+    of: the table of the sources, where they are of another one. of_database: theirs, where it is another one.
     """
 
     database: str
@@ -49,6 +49,7 @@ class Lineage(Data):
     sources: tuple[str, ...]
     expression: str
     of: str | None = None
+    of_database: str | None = None
 
 
 class VersionViews(Data):

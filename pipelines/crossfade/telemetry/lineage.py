@@ -156,7 +156,7 @@ class OpenLineage:
     def _made_of(self, line: Lineage) -> column_lineage_dataset.Fields:
         how = "IDENTITY" if line.expression in line.sources else "TRANSFORMATION"
         done = column_lineage_dataset.Transformation("DIRECT", how, line.expression)
-        named = self._named(*_table(line, line.of or line.table))
+        named = self._named(*_source(line))
         return column_lineage_dataset.Fields(
             [column_lineage_dataset.InputField(*named, source, [done]) for source in line.sources]
         )
@@ -192,7 +192,7 @@ def _leg_of_lineage(plan: Plan) -> str:
 
 
 def _read(lineage: Iterable[Lineage]) -> list[tuple[str, Relation]]:
-    return [*dict.fromkeys(_table(line, line.of or line.table) for line in lineage)]
+    return [*dict.fromkeys(_source(line) for line in lineage)]
 
 
 def _written(plan: Plan, leg: _Leg, lineage: Iterable[Lineage]) -> list[tuple[str, Relation]]:
@@ -212,3 +212,8 @@ def _altered(plan: Plan, leg: str) -> Iterator[tuple[str, Relation]]:
 def _table(line: Lineage, table: str) -> tuple[str, Relation]:
     schema, _, name = table.partition(".")
     return line.database, Relation(schema_name=schema, name=name)
+
+
+def _source(line: Lineage) -> tuple[str, Relation]:
+    _, relation = _table(line, line.of or line.table)
+    return line.of_database or line.database, relation
