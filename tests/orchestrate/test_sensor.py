@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from dagster import DagsterRunStatus, RunRequest
+from dagster import DagsterEvent, DagsterEventType, DagsterRunStatus, RunRequest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from tests.execute.test_kills import run_out_leases
 from tests.orchestrate.orchestra import FILL, SWAP, Orchestra
@@ -15,6 +15,12 @@ from crossfade.execute import pause
 from crossfade.ledger import lease
 
 OPEN = "CREATE TABLE door AS SELECT false AS is_open"
+NAMED = """\
+suite: named
+title: Every item has a name
+table: items
+expectations: [{expect_column_values_to_not_be_null: {column: name}}]
+"""
 DOOR = '{sql: "SELECT is_open FROM door", title: the door is open}'
 
 
@@ -92,6 +98,36 @@ def test_gates_are_not_asked_all_the_time(orchestra: Orchestra) -> None:
 
     assert asked_for(tick) == []
     assert "looked at again 20" in said(tick)
+
+
+def test_a_suite_is_asked_by_a_run_and_not_by_a_tick(orchestra: Orchestra) -> None:
+    (orchestra.scene.root / "validations" / "named.yaml").write_text(NAMED)
+    orchestra.scene.spec(SWAP + "gates: {contract: [{suite: named}]}\n")
+    orchestra.scene.up(through="validate")
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == ["app/m/cutover"]
+    assert orchestra.scene.sql("SELECT gate FROM crossfade.gate WHERE point = 'before cutover'") == []
+
+
+def test_a_suite_that_did_not_hold_is_not_asked_by_run_after_run(orchestra: Orchestra) -> None:
+    (orchestra.scene.root / "validations" / "named.yaml").write_text(NAMED)
+    orchestra.scene.spec(SWAP + "gates: {contract: [{suite: named}]}\n")
+    orchestra.scene.up(through="validate")
+    (request,) = requests(orchestra.tick())
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    run = orchestra.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
+    orchestra.scene.ledger().record_gate(
+        "m", "before cutover", "suite named", state="waits", reason="3 rows have no name", holds_at=None, evidence={}
+    )
+    ended = DagsterEvent(DagsterEventType.RUN_SUCCESS.value, job.name)
+    orchestra.instance.report_dagster_event(ended, run.run_id)
+
+    tick = orchestra.tick()
+
+    assert asked_for(tick) == []
+    assert "m: cutover waits for suite named: 3 rows have no name; looked at again 20" in said(tick)
 
 
 def test_a_leg_whose_run_has_not_ended_is_not_requested_again(orchestra: Orchestra) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,14 @@ from crossfade.spec import Database, Project
 _TRIES, _BETWEEN = 3, 1.0
 
 
+Chosen = Callable[[Gate], bool]
+
+
+def every(_: Gate) -> bool:
+    """All gates of a point."""
+    return True
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A gate that does not hold: where it stands, what it is, what it said."""
@@ -48,14 +57,16 @@ def ask(
     ledger: Ledger,
     since: datetime | None,
     listen: Listener,
+    chosen: Chosen = every,
 ) -> tuple[Waiting, ...]:
     """Ask the gates of `point`, and before a leg whether the project is frozen; gives those that do not hold.
 
     All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
     missing. Those that read many rows are asked when the cheap ones hold. What people override who may, holds.
+    chosen: of the gates, which are asked; the others are as if they held.
     Raises GateError when a gate cannot be asked, GateUnanswered when the database does not answer in several tries.
     """
-    gates = [gate_of(planned) for planned in plan.gates_at(point)]
+    gates = [gate for planned in plan.gates_at(point) if chosen(gate := gate_of(planned))]
     if point.startswith("before ") and _is_freeze_asked(plan, point, project, ledger):
         gates.append(FreezeGate())
     if not gates:

@@ -123,8 +123,11 @@ class Runner:
                 return Outcome(plan.migration, "complete")
             return self._told(plan, back=False, act=lambda: self._forward(plan, sites, last))
 
-    def look(self, migration: Migration) -> Next:
-        """What a started migration would do next and what it waits for; asks its gates and does nothing else."""
+    def look(self, migration: Migration, chosen: gatekeeper.Chosen = gatekeeper.every) -> Next:
+        """What a started migration would do next and what it waits for; asks its gates and does nothing else.
+
+        chosen: of the gates, which are asked; a run asks them all before it does the leg.
+        """
         plan = starting.frozen_plan(self.project, migration)
         connection = open_session(self.project.databases[plan.home], f"crossfade look {plan.migration}"[:63])
         try:
@@ -141,7 +144,7 @@ class Runner:
                 return Next(plan, None)
             done = legs.get(str(leg))
             moment = "after" if done is not None and done.finished_at is not None else "before"
-            return Next(plan, leg, self._ask(plan, ledger, f"{moment} {leg}", leg))
+            return Next(plan, leg, self._ask(plan, ledger, f"{moment} {leg}", leg, chosen))
         finally:
             connection.close()
 
@@ -238,7 +241,9 @@ class Runner:
 
         return Saga(plan, sites, ask, self.listen)
 
-    def _ask(self, plan: Plan, ledger: Ledger, point: str, leg: Leg) -> tuple[Waiting, ...]:
+    def _ask(
+        self, plan: Plan, ledger: Ledger, point: str, leg: Leg, chosen: gatekeeper.Chosen = gatekeeper.every
+    ) -> tuple[Waiting, ...]:
         previous = plan.before(leg)
         records = ledger.legs(plan.migration)
         record = records.get(str(previous)) if previous is not None else None
@@ -249,6 +254,7 @@ class Runner:
             ledger=ledger,
             since=record.passed_at if record is not None else None,
             listen=self.listen,
+            chosen=chosen,
         )
 
     def _patiently(self, plan: Plan, sites: dict[str, Site], act: Callable[[], T]) -> T:

@@ -110,9 +110,11 @@ class Gate(SpecModel):
     """One gate of the vocabulary. The field named like the kind holds its main value.
 
     costly: asking reads many rows, so it is asked only when the cheap gates beside it hold.
+    lasting: asking may take minutes, so that only a run asks it, and none who must answer soon.
     """
 
     costly: ClassVar[bool] = False
+    lasting: ClassVar[bool] = False
 
     @property
     @abstractmethod

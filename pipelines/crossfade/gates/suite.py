@@ -19,6 +19,7 @@ class SuiteGate(Gate):
     """Hold when every expectation of a suite holds."""
 
     costly: ClassVar[bool] = True
+    lasting: ClassVar[bool] = True
 
     suite: MigrationId = Field(
         description="The name of a file in validations/, without .yaml.", examples=["users_baseline"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dagster import AssetMaterialization, DagsterInstance, MetadataValue
 
@@ -10,6 +10,7 @@ from crossfade.execute.status import MigrationStatus
 from crossfade.orchestrate.keys import leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.spec import Migration
+from crossfade.steps.step import Leg
 
 _SETTLED = ("waiting", "paused", "complete")  # nobody works on it, so no run is about to tell more
 
@@ -21,14 +22,19 @@ def position(status: MigrationStatus) -> str | None:
     return "complete" if status.state == "complete" else status.leg
 
 
-def passed_elsewhere(instance: DagsterInstance, migration: Migration, reached: str) -> Iterator[AssetMaterialization]:
-    """One for each leg before `reached` that this Dagster has never seen pass."""
-    legs = possible_legs(migration)
-    names = [str(leg) for leg in legs]
-    behind = legs[: names.index(reached)] if reached in names else legs if reached == "complete" else ()
-    keys = {leg_key(migration, leg): leg for leg in behind}
+def passed_elsewhere(
+    instance: DagsterInstance, reached: Sequence[tuple[Migration, str]]
+) -> Iterator[AssetMaterialization]:
+    """One for each leg before where its migration has come that this Dagster has never seen pass."""
+    keys = {leg_key(migration, leg): leg for migration, position in reached for leg in _behind(migration, position)}
     known = instance.get_latest_materialization_events(list(keys))
     for key, leg in keys.items():
         if known.get(key) is None:
             note = f"The ledger says that {leg} is over; this Dagster did not run it."
             yield AssetMaterialization(key, metadata={"note": MetadataValue.text(note)})
+
+
+def _behind(migration: Migration, reached: str) -> Sequence[Leg]:
+    legs = possible_legs(migration)
+    names = [str(leg) for leg in legs]
+    return legs[: names.index(reached)] if reached in names else legs if reached == "complete" else ()

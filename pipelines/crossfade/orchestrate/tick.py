@@ -123,25 +123,34 @@ class Tick:
             self._pending.append(f"{migration.id}: {status.leg} waits until {_moment(until)}: {status.waits_for}")
             return
         question = f"{migration.id}:{status.leg}"
-        runs = self._runs(migration, status)
-        asked_again = max(memory.ask_again.pop(question, 0.0), _next_try(runs))
         if migration.id in self._under_way:
             self._pending.append(f"{migration.id}: a run of it has not ended")
-        elif runs and runs[0].dagster_run.status == DagsterRunStatus.CANCELED:
+            return
+        if memory.ask_again.get(question, 0.0) > time.time():
+            self._tell_later(migration, status, memory.ask_again[question])
+            return
+        runs = self._runs(migration, status)
+        if runs and runs[0].dagster_run.status == DagsterRunStatus.CANCELED:
             what = f"the last run of {status.leg} was cancelled"
             self._pending.append(f"{migration.id}: {what}; materialize {status.leg} to go on")
-        elif asked_again > time.time():
+        elif (asked_again := _next_try(runs, has_asked=bool(status.waiting))) > time.time():
             memory.ask_again[question] = asked_again
-            why = "did not pass in its last run" if runs else f"waits for {status.waits_for}"
-            self._pending.append(f"{migration.id}: {status.leg} {why}; looked at again {_moment(asked_again)}")
+            self._tell_later(migration, status, asked_again)
         elif (wait := self._ask(migration, runs)) is not None:
             memory.ask_again[question] = time.time() + wait
 
+    def _tell_later(self, migration: Migration, status: MigrationStatus, at: float) -> None:
+        why = "did not pass in its last run" if status.problem else f"waits for {status.waits_for}"
+        self._pending.append(f"{migration.id}: {status.leg} {why}; looked at again {_moment(at)}")
+
     def _ask(self, migration: Migration, runs: Sequence[RunRecord]) -> float | None:
-        """Request the next leg when its gates hold; else the seconds after which they may be asked again."""
+        """Request the next leg when its gates hold; else the seconds after which they may be asked again.
+
+        A gate that may take minutes is asked by the run, for Dagster ends a tick that takes long.
+        """
         began = time.monotonic()
         try:
-            looked = self._runner.look(migration)
+            looked = self._runner.look(migration, lambda gate: not gate.lasting)
         except CrossfadeError as error:
             self._pending.append(f"{migration.id}: {error}")
             return _FIRST_WAIT
@@ -189,14 +198,14 @@ class Tick:
         memory.broken = shown
 
     def _catch_up(self, statuses: dict[str, MigrationStatus], memory: Memory) -> Iterator[AssetMaterialization]:
-        brought = 0
+        moved: list[tuple[Migration, str]] = []
         for migration in self._project.migrations:
             reached = position(statuses[migration.id]) if migration.id not in self._history else None
-            if reached is None or memory.seen.get(migration.id) == reached or brought >= AT_ONCE:
-                continue
-            yield from passed_elsewhere(self._instance, migration, reached)
-            memory.seen[migration.id] = reached
-            brought += 1
+            if reached is not None and memory.seen.get(migration.id) != reached:
+                moved.append((migration, reached))
+        if brought := moved[:AT_ONCE]:
+            yield from passed_elsewhere(self._instance, brought)
+            memory.seen |= {migration.id: reached for migration, reached in brought}
         memory.seen = {name: at for name, at in memory.seen.items() if name in statuses}
 
     def _tell_past(self, status: MigrationStatus) -> None:
@@ -234,12 +243,20 @@ def _known_wait(status: MigrationStatus) -> datetime | None:
     return max(times) if times and status.asked_at is not None and max(times) > status.asked_at else None
 
 
-def _next_try(runs: Sequence[RunRecord]) -> float:
-    """A leg that has just failed fails again: a person must mend what is wrong, or it takes a while to pass."""
+def _next_try(runs: Sequence[RunRecord], *, has_asked: bool) -> float:
+    """A leg that has just failed fails again: a person must mend what is wrong, or it takes a while to pass.
+
+    has_asked: gates did not hold in its last run, which may have asked what takes minutes.
+    """
     if not runs:
         return 0.0
-    failed = [*takewhile(lambda run: run.dagster_run.status == DagsterRunStatus.FAILURE, runs)]
-    return (runs[0].end_time or 0.0) + min(_FIRST_WAIT * 2 ** max(len(failed) - 1, 0), _LONGEST_WAIT)
+    in_vain = (DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS) if has_asked else (DagsterRunStatus.FAILURE,)
+    ended = [*takewhile(lambda run: run.dagster_run.status in in_vain, runs)]
+    pause = _FIRST_WAIT * 2 ** max(len(ended) - 1, 0)
+    began, end = runs[0].start_time, runs[0].end_time or 0.0
+    if has_asked and began is not None:
+        pause = max(pause, (end - began) / _SHARE)
+    return end + min(pause, _LONGEST_WAIT)
 
 
 def _waits(migration: Migration, looked: Next) -> str:
