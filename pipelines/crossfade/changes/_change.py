@@ -118,6 +118,11 @@ class Change(SpecModel):
     database: str | None = Field(None, description="The database, when it is not the migration's.")
 
     @property
+    def databases_beside(self) -> tuple[str, ...]:
+        """Other databases than its own that it is about."""
+        return ()
+
+    @property
     def rewrites(self) -> tuple[str, ...]:
         """Views that it gives another query before contract hides anything, by the names as written."""
         return ()

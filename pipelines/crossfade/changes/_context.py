@@ -162,6 +162,8 @@ class Context:
     rewritten: views that any change of the migration gives another query, which reads nothing that the migration takes
     away.
     brownout: for how long what retire hides is hidden for a trial before; None: not at all.
+    elsewhere: the same for the other databases that the change is about, by name; of these it knows nothing that other
+    changes make there.
     where: the change's place in its file. places: that of each of its keys, by the path from the change to its value.
     """
 
@@ -183,6 +185,7 @@ class Context:
     rewritten: frozenset[str]
     brownout: timedelta | None
     places: Mapping[Path, Position]
+    elsewhere: Mapping[str, Context]
 
     def name(self, table: str) -> Name:
         """The qualified name: `table` or `schema.table`."""

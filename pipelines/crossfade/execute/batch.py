@@ -12,7 +12,7 @@ from psycopg import errors, sql
 from crossfade.execute.called import Called
 from crossfade.execute.errors import ExecutionFailed, Paused, is_about_rows
 from crossfade.execute.site import Site
-from crossfade.execute.units import Rewritten, Unit, filenode
+from crossfade.execute.units import Rewritten, Unit, filenode, note_progress
 from crossfade.server_words import told
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
@@ -54,7 +54,7 @@ class Walker:
                 return unit.advanced(end), rows
             rows = self._halve(unit.leaf, f"({unit.next_block},0)", f"({end},0)", error)
             with self._transaction(unit) as work:
-                self._note_progress(work, unit, end, rows)
+                note_progress(work, self._site.migration, self._step.id, unit, end, rows)
         return unit.advanced(end), rows
 
     def sweep(self, leaf: Relation, first: str, last: str) -> int:
@@ -65,6 +65,9 @@ class Walker:
             if not is_about_rows(error):
                 raise
             return self._halve(leaf, first, last, error)
+
+    def close(self) -> None:
+        self.connection.close()
 
     def _write_waiting(self, unit: Unit, end: int) -> int | None:
         """By the statement that waits for rows others hold; None where that is no good now."""
@@ -90,7 +93,7 @@ class Walker:
     def _write(self, unit: Unit, end: int, statement: str, **settings: int) -> int:
         with self._transaction(unit, **settings) as work:
             rows = self._run(work, unit.leaf, f"({unit.next_block},0)", f"({end},0)", statement)
-            self._note_progress(work, unit, end, rows)
+            note_progress(work, self._site.migration, self._step.id, unit, end, rows)
         return rows
 
     def _write_carefully(self, unit: Unit, end: int) -> int | None:
@@ -178,14 +181,6 @@ class Walker:
                 filled["given"] = given
             cursor.execute(trusted(each).format(**filled), (first, last, *more))
         return max(cursor.rowcount, 0)
-
-    def _note_progress(self, work: psycopg.Connection[Any], unit: Unit, end: int, rows: int) -> None:
-        noted = work.execute(
-            "UPDATE crossfade.progress SET next_block = %s, rows = rows + %s, batches = batches + 1"
-            " WHERE migration = %s AND step = %s AND unit = %s AND next_block = %s",
-            (end, rows, self._site.migration, self._step.id, unit.number, unit.next_block),
-        )
-        assert noted.rowcount == 1, "a unit is walked by one worker at a time"
 
 
 _Tid = tuple[int, int]

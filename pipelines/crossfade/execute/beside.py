@@ -13,7 +13,7 @@ from crossfade.ledger import MigrationRecord, is_installed
 from crossfade.plan import Plan
 from crossfade.plan.plan import Columns
 from crossfade.spec import Migration, Project
-from crossfade.steps.step import Walk
+from crossfade.steps.step import Copy, Walk
 
 Place = tuple[str, str]  # database, schema.table
 
@@ -31,7 +31,9 @@ def named_tables(project: Project, migration: Migration) -> set[Place]:
 
 def walked_tables(plan: Plan) -> set[Place]:
     """Those whose rows it reads or writes in batches."""
-    return {(step.database, str(lock.relation)) for step in plan.steps if isinstance(step, Walk) for lock in step.locks}
+    walked = (step for step in plan.steps if isinstance(step, Walk | Copy))
+    found = {(step.database, str(lock.relation)) for step in walked for lock in step.locks}
+    return found | {(step.of.source, str(step.of.relation)) for step in plan.steps if isinstance(step, Copy)}
 
 
 def refuse_held_tables(session: Sessions, migration: Migration, mine: set[Place]) -> None:

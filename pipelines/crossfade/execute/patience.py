@@ -12,7 +12,7 @@ from crossfade.execute.errors import LockBudgetExceeded, Paused
 from crossfade.execute.site import Site
 from crossfade.execute.throttle import Throttle
 from crossfade.server_words import told
-from crossfade.steps.step import Walk
+from crossfade.steps.step import AnyStep
 
 _ROOM_EVERY = 0.5  # seconds
 _FIRST_DELAY, _LONGEST_DELAY = 0.4, 5.0
@@ -25,7 +25,12 @@ class Patience:
     """
 
     def __init__(
-        self, site: Site, step: Walk, throttle: Throttle, over: threading.Event, tell: Callable[[], None] | None = None
+        self,
+        site: Site,
+        step: AnyStep,
+        throttle: Throttle,
+        over: threading.Event,
+        tell: Callable[[], None] | None = None,
     ) -> None:
         self._site = site
         self._step = step

@@ -294,7 +294,14 @@ class Runner:
             for name in plan.databases:
                 database = self.project.databases[name]
                 sites[name] = Site(
-                    database, plan.migration, self.holder, plan.settings, self.listen, self._fault, self.project.root
+                    database,
+                    plan.migration,
+                    self.holder,
+                    plan.settings,
+                    self.listen,
+                    self._fault,
+                    self.project.root,
+                    sites,
                 )
             yield sites
         except BaseException as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ class Site:
 
     root: of the project, where functions of its specs are found.
     work: the session of DDL and checks. watch: renews the lease and looks at who blocks whom.
+    beside: the other databases of the migration, by name, for a step that is about two.
     paused: a person had paused the migration when the latest transaction began.
     stopping: set when no further transaction may begin: the lease is lost, or the run is being cancelled.
     """
@@ -43,8 +44,10 @@ class Site:
         listen: Listener,
         fault: Fault,
         root: Path,
+        beside: Mapping[str, Site] | None = None,
     ) -> None:
         self.root = root
+        self.beside: Mapping[str, Site] = {} if beside is None else beside
         self.database = database
         self.migration = migration
         self.settings = settings

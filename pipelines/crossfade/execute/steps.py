@@ -10,6 +10,7 @@ import psycopg
 from crossfade.execute.autocommit import run_autocommit, took_effect
 from crossfade.execute.brownout import run_brownout
 from crossfade.execute.check import run_check
+from crossfade.execute.copy import run_copy
 from crossfade.execute.ddl import run_ddl
 from crossfade.execute.errors import Paused, StepRefused, WitnessChanged
 from crossfade.execute.gone import left_to_undo, refuse_gone
@@ -27,6 +28,7 @@ from crossfade.steps.step import (
     Brownout,
     BuildIndex,
     Check,
+    Copy,
     Ddl,
     DropIndex,
     Leg,
@@ -118,7 +120,7 @@ def _worth_repeating(site: Site, step: AnyStep, rest: Sequence[AnyStep], done: C
     what is asked of.
     """
     match step:
-        case Walk(again=True):
+        case Walk(again=True) | Copy():
             return True
         case Check():
             follows = next((later for later in rest if not isinstance(later, Check)), None)
@@ -144,6 +146,8 @@ def _run(site: Site, step: AnyStep) -> StepFinished:
             return rebuild_index(site, step)
         case Walk():
             return run_walk(site, step)
+        case Copy():
+            return run_copy(site, step)
         case Brownout():
             return run_brownout(site, step)
         case Check():

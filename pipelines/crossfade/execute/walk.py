@@ -1,10 +1,8 @@
-"""A walk: several workers take units of blocks and write batches of the size that suits the server at the moment."""
+"""A walk: a crew goes through its units, skipped rows are visited again, and a query proves that none is left."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -12,22 +10,19 @@ import psycopg
 from psycopg import errors, sql
 
 from crossfade.execute.batch import Walker
+from crossfade.execute.crew import Crew
 from crossfade.execute.ddl import until_done
-from crossfade.execute.errors import PASSING, ExecutionFailed, Paused, StepRefused, is_lost
+from crossfade.execute.errors import PASSING, StepRefused
 from crossfade.execute.notice import Progress, StepFinished
-from crossfade.execute.pace import Pace
 from crossfade.execute.patience import Patience
 from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
 from crossfade.execute.throttle import Throttle
-from crossfade.execute.units import Rewritten, Unit, leaves, open_units, start_anew
-from crossfade.server_words import told
+from crossfade.execute.units import Unit, leaves, open_units, start_anew
 from crossfade.spec.fragment import trusted
 from crossfade.steps.compose import table
 from crossfade.steps.step import Relation, Walk
 
-_TELL_EVERY = 0.5  # seconds
-_COUNT_EVERY = 1.0
 _SWEEP_AT_ONCE = 5000  # rows
 _SWEEP_PAUSE = 0.2
 
@@ -45,7 +40,7 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
     _give_statistics(site, step)
     with Throttle(site, step.id) as throttle:
         while units := open_units(site, step):
-            _Crew(site, step, throttle, units).work()
+            _crew(site, step, throttle, units).work()
         swept = _sweep(site, step, throttle)
     _refuse_many_conflicts(site, step, site.work)
     _renew_statistics(site, step)
@@ -58,6 +53,20 @@ def run_walk(site: Site, step: Walk) -> StepFinished:
         if unknown:
             site.ledger.event(site.migration, "rows not known", {"step": step.id, "rows": unknown})
     return StepFinished(step, time.monotonic() - began, rows=rows, batches=batches, unknown=unknown)
+
+
+def _crew(site: Site, step: Walk, throttle: Throttle, units: list[Unit]) -> Crew:
+    return Crew(
+        site,
+        step,
+        step.id,
+        throttle,
+        units,
+        hire=lambda: Walker(site, step),
+        anew=lambda leaf: start_anew(site, step, leaf),
+        most=1 if step.in_order else site.settings.workers,
+        look=lambda connection: _refuse_many_conflicts(site, step, connection),
+    )
 
 
 def _give_statistics(site: Site, step: Walk) -> None:
@@ -100,135 +109,6 @@ def _refuse_many_conflicts(site: Site, step: Walk, connection: psycopg.Connectio
             f"{step.title}: more rows cannot be mapped than the {limit} the spec allows",
             fix=f"see `crossfade conflicts {site.migration}`; mend the rows or the spec's `up`",
         )
-
-
-class _Crew:
-    """Workers over the open units of one walk; ends when all are walked or one of them cannot go on."""
-
-    def __init__(self, site: Site, step: Walk, throttle: Throttle, units: list[Unit]) -> None:
-        self._site = site
-        self._step = step
-        self._throttle = throttle
-        self._units = deque(units)
-        self._lock = threading.Lock()
-        self._failure: BaseException | None = None
-        self._over = threading.Event()
-        self._rewritten: set[Relation] = set()
-        totals = site.ledger.progress(site.migration)[step.id]
-        self._blocks = totals.blocks
-        self._blocks_done = totals.blocks_done
-        self._rows = totals.rows
-        self._batches = totals.batches
-        self._count_again = 0.0
-        self._recent: deque[tuple[float, int, int]] = deque(maxlen=20)
-
-    def work(self) -> None:
-        count = 1 if self._step.in_order else min(self._site.settings.workers, len(self._units))
-        threads = [threading.Thread(target=self._worker, name=f"worker {n}", daemon=True) for n in range(count)]
-        for thread in threads:
-            thread.start()
-        try:
-            while any(thread.is_alive() for thread in threads):
-                for thread in threads:
-                    thread.join(timeout=_TELL_EVERY / count)
-                self._tell()
-        except BaseException:
-            self._fail(Paused())
-            self._site.cancel()
-            raise
-        if self._failure is not None:
-            raise self._failure
-        for leaf in self._rewritten:
-            start_anew(self._site, self._step, leaf)
-
-    def _worker(self) -> None:
-        walker: Walker | None = None
-        try:
-            walker = Walker(self._site, self._step)
-            pace = Pace(self._site.settings.batch_target)
-            patience = Patience(self._site, self._step, self._throttle, self._over)
-            while (unit := self._next()) is not None:
-                self._walk(walker, pace, patience, unit)
-        except BaseException as error:
-            self._fail(error)
-        finally:
-            if walker is not None:
-                walker.connection.close()
-
-    def _fail(self, error: BaseException) -> None:
-        """The first one tells; the others end."""
-        self._failure = self._failure or error
-        self._over.set()
-
-    def _next(self) -> Unit | None:
-        with self._lock:
-            while self._units:
-                unit = self._units.popleft()
-                if unit.leaf not in self._rewritten:
-                    return unit
-        return None
-
-    def _walk(self, walker: Walker, pace: Pace, patience: Patience, unit: Unit) -> None:
-        while unit.next_block < unit.end_block:
-            patience.wait_for_room()
-            if self._over.is_set():
-                raise Paused
-            began = time.monotonic()
-            try:
-                before = unit.next_block
-                unit, rows = walker.advance(unit, pace.blocks)
-            except Rewritten:
-                self._rewritten.add(unit.leaf)
-                return
-            except PASSING as error:
-                patience.try_again(error)
-                pace.smaller()
-                continue
-            except psycopg.Error as error:
-                # A lost connection may have lost only the answer to a commit: the runner connects anew, and the ledger
-                # tells then where each unit is.
-                if is_lost(error):
-                    raise
-                raise ExecutionFailed(
-                    f"{self._step.title}: {told(error)}",
-                    why=f"PostgreSQL refused a batch in {self._site.name} (SQLSTATE {error.sqlstate})",
-                    fix=f"mend the cause and run {self._site.to_go_on} again: what is done is kept",
-                    sqlstate=error.sqlstate,
-                ) from None
-            patience.succeed()
-            walked = unit.next_block - before
-            wrote = time.monotonic() - began
-            pace.took(walked, wrote, self._throttle.share)
-            self._count(walked, rows)
-            self._check_conflicts(walker)
-            if unit.next_block < unit.end_block:
-                patience.rest(wrote)
-
-    def _check_conflicts(self, walker: Walker) -> None:
-        with self._lock:
-            began = time.monotonic()
-            if began < self._count_again:
-                return
-            _refuse_many_conflicts(self._site, self._step, walker.connection)
-            now = time.monotonic()
-            # It may scan the table: never for more than a small share of the time.
-            self._count_again = now + max(_COUNT_EVERY, 10 * (now - began))
-
-    def _count(self, blocks: int, rows: int) -> None:
-        with self._lock:
-            self._blocks_done += blocks
-            self._rows += rows
-            self._batches += 1
-
-    def _tell(self) -> None:
-        now = time.monotonic()
-        self._recent.append((now, self._rows, self._blocks_done))
-        then, rows, blocks = self._recent[0]
-        rate = (self._rows - rows) / (now - then) if now > then else 0.0
-        speed = (self._blocks_done - blocks) / (now - then) if now > then else 0.0
-        left = (self._blocks - self._blocks_done) / speed if speed else None
-        share = self._blocks_done / self._blocks if self._blocks else 1.0
-        self._site.listen(Progress(self._step, share, self._rows, self._batches, rate, left, self._throttle.reason))
 
 
 def _sweep(site: Site, step: Walk, throttle: Throttle) -> int:

@@ -49,7 +49,10 @@ from crossfade.steps.transition import transitions
 
 def databases_of(migration: Migration) -> tuple[str, ...]:
     """The migration's own database first, then those its changes name."""
-    named = [_change(entry).database or migration.head.database for entry in migration.changes]
+    changes = [_change(entry) for entry in migration.changes]
+    named = [
+        name for change in changes for name in (change.database or migration.head.database, *change.databases_beside)
+    ]
     return tuple(dict.fromkeys((migration.head.database, *named)))
 
 
@@ -82,7 +85,14 @@ def _compiled(
         change = _change(entry)
         database = change.database or migration.head.database
         before = [earlier for earlier in compiled if earlier.database == database]
-        context = _context(migration, entry, index, targets[database], before)
+        context = _context(
+            migration,
+            entry,
+            index,
+            targets[database],
+            before,
+            {name: _context(migration, entry, index, targets[name], [], {}) for name in change.databases_beside},
+        )
         try:
             for made in before[there[database] :]:
                 there[database] += 1
@@ -170,7 +180,14 @@ def _arrivals(migration: Migration, before: list[CompiledChange], catalog: Catal
     return found
 
 
-def _context(migration: Migration, entry: Entry, index: int, target: Target, before: list[CompiledChange]) -> Context:
+def _context(
+    migration: Migration,
+    entry: Entry,
+    index: int,
+    target: Target,
+    before: list[CompiledChange],
+    elsewhere: Mapping[str, Context],
+) -> Context:
     """before: the changes above it, on the same database."""
     return Context(
         migration=migration.id,
@@ -198,6 +215,7 @@ def _context(migration: Migration, entry: Entry, index: int, target: Target, bef
         places={
             path[3:]: where for path, where in migration.where.items() if path[:3] == ("changes", index, entry.kind)
         },
+        elsewhere=elsewhere,
     )
 
 

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from crossfade.plan import Plan, Size
-from crossfade.steps.step import AnyStep, Autocommit, Brownout, BuildIndex, Check, Ddl, DropIndex, RebuildIndex, Walk
+from crossfade.steps.step import (
+    AnyStep,
+    Autocommit,
+    Brownout,
+    BuildIndex,
+    Check,
+    Copy,
+    Ddl,
+    DropIndex,
+    RebuildIndex,
+    Walk,
+)
 
 WALK_ROWS = 10_000  # a second
 SCAN_BYTES = 100 * 2**20
 BUILD_BYTES = 20 * 2**20
+COPY_BYTES = 20 * 2**20
 
 ASSUMPTION = (
     f"times assume {WALK_ROWS:,} rows a second for walks, {SCAN_BYTES // 2**20} MB a second for scans and"
@@ -23,6 +35,9 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
             # A table that was never analysed gives no number of rows to reckon with.
             rate = WALK_ROWS / (1 + plan.settings.nice_ratio)
             return _sum(sizes, "rows", rate) if all(size.rows >= 0 for size in sizes) else None
+        case Copy():
+            size = plan.size(step.of.source, step.of.relation)
+            return _sum([size], "bytes", COPY_BYTES) if size else None
         case BuildIndex() | RebuildIndex() | Ddl(works_locked=True):
             return _sum(sizes, "bytes", BUILD_BYTES)
         case Check():

@@ -20,6 +20,7 @@ from crossfade.steps.step import (
     Brownout,
     BuildIndex,
     Check,
+    Copy,
     Ddl,
     DropIndex,
     Leg,
@@ -110,6 +111,8 @@ def statements(step: AnyStep) -> tuple[str, ...]:
             return (
                 trusted(step.batch).format(leaf=table(step.relation), given=given_values()).as_string(None).strip(),
             )
+        case Copy():
+            return (f"COPY ({step.of.chunk}) TO STDOUT (FORMAT binary)",)
         case Brownout():
             return (*step.hide, *step.restore)
         case Check():
@@ -148,7 +151,7 @@ def _waits(plan: Plan, step: AnyStep) -> str:
     match step:
         case Walk() if any(lock.mode == "ROW EXCLUSIVE" for lock in step.locks):
             return f"a writer of a row in the batch waits up to {said_seconds(plan.settings.batch_target)}"
-        case Walk() | Check():
+        case Walk() | Check() | Copy():
             return "nobody waits"
         case Ddl(script=Script() as script) | Autocommit(script=Script() as script):
             said = [f"{' and '.join(made_to_wait)} wait until it is done"] if made_to_wait else []

@@ -160,6 +160,8 @@ def _unknown_names(migration: Migration, ids: Collection[str], databases: Collec
     for index, change in enumerate(migration.changes):
         if (elsewhere := _elsewhere(change)) is not None:
             named.append((elsewhere, migration.position("changes", index, change.kind, "database")))
+        if (beside := _elsewhere(change, "to")) is not None:
+            named.append((beside, migration.position("changes", index, change.kind, "to", "database")))
     changed = [name for name, _ in named]
     places = [migration.position("applications", index) for index in range(len(migration.head.applications))]
     yield from application_problems(list(zip(migration.head.applications, places, strict=True)), changed)
@@ -188,9 +190,15 @@ def _unknown_issuers(migration: Migration, issuers: Mapping[str, Issuer]) -> Ite
             yield Problem(what, where, "nobody could approve", fix)
 
 
-def _elsewhere(entry: Entry) -> str | None:
-    """By convention of the language, a change or gate that may run elsewhere says so in its `database`."""
-    database: object = getattr(entry.body, "database", None)
+def _elsewhere(entry: Entry, *path: str) -> str | None:
+    """By convention of the language, a change or gate that may run elsewhere says so in its `database`.
+
+    path: to the mapping that has it, where that is not the change's own.
+    """
+    mapping: object = entry.body
+    for key in path:
+        mapping = getattr(mapping, key, None)
+    database: object = getattr(mapping, "database", None)
     return database if isinstance(database, str) else None
 
 

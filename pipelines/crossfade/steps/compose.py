@@ -22,6 +22,16 @@ def in_batch(row: str) -> sql.Composable:
     return sql.SQL("{row}.ctid >= $1::tid AND {row}.ctid < $2::tid").format(row=sql.Identifier(row))
 
 
+def chunk_bounds() -> tuple[sql.Identifier, sql.Identifier]:
+    """Stand in a Copying's chunk for its half-open range of tids: COPY takes no parameters."""
+    return sql.Identifier("_cf_first"), sql.Identifier("_cf_last")
+
+
+def captured_upto() -> sql.Identifier:
+    """Stands in a Copying's queries for the last captured write that they look at."""
+    return sql.Identifier("_cf_upto")
+
+
 def given_values() -> sql.Identifier:
     """Stands in a Walk's batch for the values that its function gave."""
     return sql.Identifier("_cf_given")
@@ -44,6 +54,15 @@ def per_leaf(statement: sql.Composable) -> str:
     escaped = statement.as_string(None).strip().replace("{", "{{").replace("}", "}}")
     filled = escaped.replace(given_values().as_string(None), "{given}")
     return filled.replace(any_leaf().as_string(None), "{leaf}")
+
+
+def for_copying(query: sql.Composable) -> str:
+    """A query of a Copying as a psycopg.sql template, with fields for its leaf and bounds."""
+    first, last = chunk_bounds()
+    template = per_leaf(query)
+    for stand_in, field in ((first, "{first}"), (last, "{last}"), (captured_upto(), "{upto}")):
+        template = template.replace(stand_in.as_string(None), field)
+    return template
 
 
 def table(relation: Relation) -> sql.Identifier:

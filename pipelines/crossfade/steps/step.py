@@ -321,9 +321,48 @@ class Check(StepBase):
     fix: str
 
 
+class Copying(Data):
+    """Rows of a table that are carried to a table of another database, where nobody else writes.
+
+    id: under which the ledger of the target keeps how far its chunks are. source: the database of `relation`.
+    captured: the table there that tells which keys were written since the copying began. columns, key: of the target.
+    chunk: a query for the rows between {first} and {last} of {leaf}. changed, current: queries for the keys that
+        `captured` tells up to {upto}, and for the rows that bear them now.
+    read, held: what of `relation` is to be in the target, and what is, as a number of rows and a checksum.
+    sequences: those whose numbers the target goes on with; each as SQL, with the target's column.
+    """
+
+    id: str
+    source: str
+    relation: Relation
+    captured: Relation
+    target: Relation
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    key_types: tuple[str, ...]
+    chunk: str
+    changed: str
+    current: str
+    read: str
+    held: str
+    sequences: tuple[tuple[str, str], ...] = ()
+
+
+class Copy(StepBase):
+    """Chunks that are not copied yet, and then what was written meanwhile, until one moment of the source is reached.
+
+    prove: compare all rows with the source as of that moment.
+    """
+
+    kind: Literal["copy"] = "copy"
+    of: Copying
+    prove: bool = False
+
+
 AnyStep = Annotated[
-    Ddl | Autocommit | BuildIndex | DropIndex | RebuildIndex | Walk | Brownout | Check, Field(discriminator="kind")
+    Ddl | Autocommit | BuildIndex | DropIndex | RebuildIndex | Walk | Copy | Brownout | Check,
+    Field(discriminator="kind"),
 ]
 
-for _step in (Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Brownout, Check):
+for _step in (Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Copy, Brownout, Check):
     _step.model_rebuild()

@@ -34,7 +34,7 @@ from psycopg.conninfo import conninfo_to_dict
 from crossfade.execute import LegPassed, LegStarted, Notice, RunEnded, RunStarted, StepFinished
 from crossfade.plan import Lineage, Plan
 from crossfade.spec import Project
-from crossfade.steps.step import Relation, Walk
+from crossfade.steps.step import Copy, Relation, Walk
 
 _LOG = logging.getLogger(__name__)
 _PRODUCER = f"https://pypi.org/project/crossfade/{version('crossfade')}"
@@ -98,6 +98,8 @@ class OpenLineage:
                 self._begin(notice.leg)
             case StepFinished(step=Walk() as walk) if self._leg is not None:
                 self._leg.rows[walk.database, walk.relation] += notice.rows
+            case StepFinished(step=Copy() as copy) if self._leg is not None:
+                self._leg.rows[copy.database, copy.of.target] += notice.rows
             case LegPassed():
                 self._end(RunState.COMPLETE)
             case RunEnded(failure=None):

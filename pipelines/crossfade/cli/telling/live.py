@@ -30,7 +30,7 @@ from crossfade.execute import (
     StepStarted,
 )
 from crossfade.spec import Migration
-from crossfade.steps.step import Walk
+from crossfade.steps.step import Copy, Walk
 
 _TITLE, _BAR = 60, 20  # characters
 _ENDED = {"complete": "bold green", "waiting": "yellow", "paused": "magenta"}
@@ -99,7 +99,7 @@ class Live:
     def _begin(self, notice: StepStarted) -> None:
         # A step that is tried again after a lost connection has its bar already.
         if notice.step.id not in self._tasks:
-            total = 1.0 if isinstance(notice.step, Walk) else None
+            total = 1.0 if isinstance(notice.step, Walk | Copy) else None
             self._tasks[notice.step.id] = self._bars.add_task(notice.step.title, total=total, told="")
 
     def _show_between(self, *, visible: bool) -> None:
