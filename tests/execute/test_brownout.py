@@ -22,7 +22,7 @@ CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL DEFAULT 'none');
 INSERT INTO users SELECT i, 'user' || i FROM generate_series(1, 20) AS i"""
 RENAME = """
 changes: [{{rename_column: {{table: users, from: email, to: address}}}}]
-contract: {{stages: [{{brownout: {{for: {seconds}}}}}, {{retire: }}]}}
+contract: {{stages: [{{brownout: {{for: {seconds}, without_log: true}}}}, {{retire: }}]}}
 """
 
 
@@ -69,6 +69,14 @@ def test_the_column_is_gone_for_a_while_and_then_there_again(users: Scene) -> No
     kinds = [event.kind for event in users.ledger().events("m")]
     assert kinds.index("brownout began") < kinds.index("brownout ended")
     assert users.schema() == before
+
+
+def test_retire_does_not_follow_where_nobody_knows_what_failed(users: Scene) -> None:
+    users.spec(RENAME.format(seconds="300ms").replace(", without_log: true", ""))
+
+    (waiting,) = users.up().waiting
+
+    assert (waiting.point, waiting.label) == ("after brownout", "calm 0")
 
 
 def test_retire_follows_it(users: Scene) -> None:
@@ -205,7 +213,7 @@ def test_a_column_that_goes_without_a_new_one_is_tried_too(scene: Scene) -> None
     scene.sql(USERS)
     scene.spec(
         "changes: [{drop_column: {table: users, column: email}}]\n"
-        "contract: {stages: [{brownout: {for: 100ms}}, {retire: }]}\n"
+        "contract: {stages: [{brownout: {for: 100ms, without_log: true}}, {retire: }]}\n"
     )
 
     assert scene.up(through="brownout").ended == "reached"

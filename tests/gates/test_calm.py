@@ -32,10 +32,20 @@ def test_it_waits_when_more_failed_than_may(desk: Desk, allowed: int, state: str
     assert desk.ask(CalmGate(calm=allowed)).state == state
 
 
-def test_without_the_servers_log_it_holds_and_tells_what_was_rolled_back(desk: Desk) -> None:
+def test_without_the_servers_log_it_waits_and_tells_what_was_rolled_back(desk: Desk) -> None:
     ended(desk, failed=None, rolled_back=7, usual=1)
 
     answer = desk.ask(CalmGate(calm=0))
+
+    assert answer.state == "waits"
+    assert "7 transactions were rolled back" in answer.reason
+    assert "let the role read the log" in answer.reason
+
+
+def test_without_the_servers_log_it_holds_where_the_spec_accepts_that(desk: Desk) -> None:
+    ended(desk, failed=None, rolled_back=7, usual=1)
+
+    answer = desk.ask(CalmGate(calm=0, without_log=True))
 
     assert answer.state == "holds"
     assert "7 transactions were rolled back" in answer.reason

@@ -8,15 +8,21 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass
 class Receiver:
-    """status: what it answers. messages: title and body of each that it was sent, as Apprise's `json://` has them."""
+    """status: what it answers. sent: each body that it was sent, with the path."""
 
     port: int = 0
     status: int = 200
-    messages: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
+
+    @property
+    def messages(self) -> list[tuple[str, str]]:
+        """Title and body of each, as Apprise's `json://` has them."""
+        return [(body["title"], body["message"]) for _, body in self.sent]
 
     @property
     def address(self) -> str:
@@ -29,10 +35,10 @@ def receiving() -> Generator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            receiver.messages.append((sent["title"], sent["message"]))
+            receiver.sent.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
             self.send_response(receiver.status)
             self.end_headers()
+            self.wfile.write(b"ok")  # as Slack's webhooks answer
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass

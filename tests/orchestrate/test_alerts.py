@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from dagster import DagsterEventType, build_run_status_sensor_context, build_sensor_context
@@ -73,6 +75,63 @@ def test_a_migration_that_takes_long_is_told_once(
     assert title == "migrations that take long"
     assert f"is {state}; that began {after.split()[0]}" in body
     assert second.skip_message == body
+
+
+def wait_for_long(orchestra: Orchestra) -> None:
+    """A migration that has waited at its gate for a month."""
+    orchestra.scene.spec(FILL + "gates: {contract: [{soak: 90d}]}\n")
+    orchestra.scene.up()
+    orchestra.scene.sql("UPDATE crossfade.gate SET since = since - interval '31 days'")
+
+
+def test_how_long_it_takes_goes_by_the_servers_clock(orchestra: Orchestra, receiver: Receiver) -> None:
+    cursor: str | None = None
+    began = datetime(2001, 2, 3, tzinfo=UTC)
+    orchestra.scene.set_clock(began)
+    orchestra.scene.spec(FILL + "gates: {contract: [{soak: 90d}]}\n")
+    orchestra.scene.up()
+
+    for days in (29, 31, 37, 38):
+        orchestra.scene.set_clock(began + timedelta(days=days))
+        cursor = tell_of_slow(orchestra, cursor).cursor
+
+    assert [re.findall(r"that began (\d+) d", body) for _, body in receiver.messages] == [["31"], ["38"]]
+
+
+def test_of_several_addresses_each_is_told_once(
+    orchestra: Orchestra, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for_long(orchestra)
+    with receiving() as other:
+        other.status = 500
+        monkeypatch.setenv("CROSSFADE_ALERTS", f"{receiver.address} {other.address}")
+
+        first = tell_of_slow(orchestra)
+        with pytest.raises(Exception, match="1 of 2 addresses"):
+            tell_of_slow(orchestra, first.cursor)
+        other.status = 200
+        third = tell_of_slow(orchestra, first.cursor)
+        tell_of_slow(orchestra, third.cursor)
+
+    assert (first.skip_message or "").startswith("1 addresses did not take it; they are tried again")
+    assert (len(receiver.messages), len(other.messages)) == (1, 3)
+    assert "S3cret" not in (first.cursor or "")
+
+
+def test_slack_is_told_by_its_webhook(
+    orchestra: Orchestra, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"http://127.0.0.1:{receiver.port}/services"
+    monkeypatch.setattr("apprise.plugins.slack.NotifySlack.webhook_url", address)
+    monkeypatch.setenv("CROSSFADE_ALERTS", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#migrations")
+    wait_for_long(orchestra)
+
+    tell_of_slow(orchestra)
+
+    ((path, sent),) = receiver.sent
+    assert path == "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
+    assert sent["channel"] == "#migrations"
+    assert "is waiting; that began 31 d" in sent["attachments"][0]["text"]
 
 
 def test_a_migration_that_is_not_slow_is_not_told(orchestra: Orchestra, receiver: Receiver) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.scene import Scene
 
 import crossfade
 from crossfade.orchestrate import MigrationSpecs
+from crossfade.orchestrate.alerts import Slowness
+from crossfade.orchestrate.component import Alerts
 
 PAGE = Page(DOCS / "dagster.md")
 FILES = {fence.options["title"]: fence.text for fence in PAGE.fences}
@@ -103,7 +106,27 @@ def test_the_attributes_are_those_of_the_page() -> None:
         "path": made.path,
         "retries.tries": str(made.retries.tries),
         "retries.first_wait": f"{made.retries.first_wait:g}",
+        **{f"alerts.{name}": str(getattr(made.alerts, name)) for name in type(made.alerts).model_fields},
     }
+
+
+def test_the_attribute_alerts_says_from_when_on_people_are_told(
+    shop: Path, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Slowness] = []
+    monkeypatch.setattr("crossfade.orchestrate.build.alert_sensors", lambda _, slowness: told.append(slowness) or [])
+    attributes = shop / "src" / "shop" / "defs" / "migrations" / "defs.yaml"
+    attributes.write_text(attributes.read_text() + "  alerts: {running: 90m, again: 1d}\n")
+
+    module: Any = importlib.import_module("shop.definitions")
+    module.defs()
+
+    assert told == [Slowness(timedelta(minutes=90), timedelta(days=30), timedelta(days=1))]
+
+
+def test_an_alert_after_no_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="a duration is a number with a unit"):
+        Alerts(running="soon")
 
 
 def test_one_line_defines_the_same(shop: Path) -> None:

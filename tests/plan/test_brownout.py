@@ -58,6 +58,12 @@ def test_behind_it_stands_the_gate_that_counts_what_failed(scene: Scene) -> None
     assert [gate.body for gate in found.gates_at("after brownout")] == [{"calm": 0}]
 
 
+def test_that_gate_accepts_that_nobody_knows_where_the_stage_says_so(scene: Scene) -> None:
+    found = plan(scene, "{stages: [{brownout: {without_log: true}}, {retire: }]}")
+
+    assert [gate.body for gate in found.gates_at("after brownout")] == [{"calm": 0, "without_log": True}]
+
+
 @pytest.mark.parametrize(
     ("changes", "more", "what", "why"),
     [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from hashlib import sha256
 
 from dagster import (
     DagsterEventType,
@@ -29,7 +30,7 @@ from crossfade.spec import Project
 
 ADDRESSES = "CROSSFADE_ALERTS"  # Apprise URLs, which hold secrets; white space between them
 _UNSET = f"nobody is told: {ADDRESSES} is not set"
-_Told = TypeAdapter(dict[str, datetime])
+_Told = TypeAdapter(dict[str, dict[str, datetime]])
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,29 @@ def _alert_of_slow_migrations(
 ) -> SkipReason | SensorResult:
     if not addresses():
         return SkipReason(_UNSET)
-    now = datetime.now(UTC)
-    told = {name: at for name, at in _told_before(context.cursor).items() if now - at < slowness.again}
-    slow = dict(_slow(status_of(project, project.migrations), slowness, now))
-    if new := [name for name in slow if name not in told]:
-        tell("migrations that take long", "\n".join(slow[name] for name in new))
+    statuses = status_of(project, project.migrations)
+    slow = dict(_slow(statuses, slowness))
+    unfinished = {status.id for status in statuses if status.state != "complete"}
+    before = _told_before(context.cursor)
+    told: dict[str, dict[str, datetime]] = {}
+    taken = failed = 0
+    for address in addresses():
+        known = {name: at for name, at in before.get(_mark(address), {}).items() if name.split(":")[0] in unfinished}
+        told[_mark(address)] = known
+        new = [
+            name for name, each in slow.items() if name not in known or each.asked_at - known[name] >= slowness.again
+        ]
+        if new and not _is_taken(address, "migrations that take long", "\n".join(slow[name].said for name in new)):
+            failed += 1
+        else:
+            known |= {name: slow[name].asked_at for name in new}
+            taken += len(new)
+    if failed and not taken:
+        raise _not_sent(failed)  # otherwise who has taken it must be kept, and of a tick that fails nothing is
+    said = [f"{failed} addresses did not take it; they are tried again"] if failed else []
     return SensorResult(
-        skip_reason="\n".join(slow.values()) or "no migration takes long",
-        cursor=_Told.dump_json(told | dict.fromkeys(new, now)).decode(),
+        skip_reason="\n".join([*said, *(each.said for each in slow.values())]) or "no migration takes long",
+        cursor=_Told.dump_json(told).decode(),
     )
 
 
@@ -104,19 +120,28 @@ def addresses() -> Sequence[str]:
 
 def tell(title: str, body: str) -> None:
     """Send to every address. Raises AlertNotSent, which does not repeat an address: it holds secrets."""
+    if failed := sum(not _is_taken(address, title, body) for address in addresses()):
+        raise _not_sent(failed)
+
+
+def _is_taken(address: str, title: str, body: str) -> bool:
     from apprise import Apprise, NotifyFormat
 
-    def is_taken(address: str) -> bool:
-        service = Apprise(address)
-        return bool(len(service) and service.notify(body, title, body_format=NotifyFormat.TEXT))
+    service = Apprise(address)
+    return bool(len(service) and service.notify(body, title, body_format=NotifyFormat.TEXT))
 
-    failed = [address for address in addresses() if not is_taken(address)]
-    if failed:
-        raise AlertNotSent(
-            f"{len(failed)} of {len(addresses())} addresses in {ADDRESSES} did not take an alert",
-            why="an address is not one that Apprise knows, or its service did not answer or refused it",
-            fix="try each with Apprise's own command: `apprise --body=test ADDRESS`",
-        )
+
+def _not_sent(failed: int) -> AlertNotSent:
+    return AlertNotSent(
+        f"{failed} of {len(addresses())} addresses in {ADDRESSES} did not take an alert",
+        why="an address is not one that Apprise knows, or its service did not answer or refused it",
+        fix="try each with Apprise's own command: `apprise --body=test ADDRESS`",
+    )
+
+
+def _mark(address: str) -> str:
+    """Tells a few addresses apart in the cursor, and is too short to find a secret by."""
+    return sha256(address.encode()).hexdigest()[:4]
 
 
 def _reasons(context: RunStatusSensorContext) -> str:
@@ -127,20 +152,30 @@ def _reasons(context: RunStatusSensorContext) -> str:
     return "\n\n".join(each for each in words if each) or (context.dagster_event.message or "it gave no reason")
 
 
-def _slow(statuses: Sequence[MigrationStatus], slowness: Slowness, now: datetime) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True)
+class _Slow:
+    """What is told of a migration. asked_at: when it was so, by the clock of its database, as `since` is."""
+
+    said: str
+    asked_at: datetime
+
+
+def _slow(statuses: Sequence[MigrationStatus], slowness: Slowness) -> Iterator[tuple[str, _Slow]]:
     """What is told once, and its sentence."""
     longest = {"running": slowness.running, "waiting": slowness.waiting}
     for status in statuses:
-        if status.since is None or now - status.since < longest.get(status.state, timedelta.max):
+        since, now = status.since, status.asked_at
+        if since is None or now is None or now - since < longest.get(status.state, timedelta.max):
             continue
         progress = f", {status.progress:.0%} of its rows done" if status.progress is not None else ""
         waits = f"; waits for {status.waits_for}" if status.waits_for else ""
         blocked = "".join(f"\n  blocked by {blocker}" for blocker in status.blockers)
-        began = f"{status.id}: {status.leg} is {status.state}; that began {said_ago(status.since, now)}"
-        yield f"{status.id}:{status.leg}:{status.state}", f"{began}{progress}{waits}{blocked}"
+        began = f"{status.id}: {status.leg} is {status.state}; that began {said_ago(since, now)}"
+        yield f"{status.id}:{status.leg}:{status.state}", _Slow(f"{began}{progress}{waits}{blocked}", now)
 
 
-def _told_before(cursor: str | None) -> dict[str, datetime]:
+def _told_before(cursor: str | None) -> dict[str, dict[str, datetime]]:
+    """By address, when each was told; nothing of a cursor of another form."""
     try:
         return _Told.validate_json(cursor or "{}")
     except ValidationError:

@@ -52,7 +52,8 @@ def gates_of(
         if brownout.at is not None:
             body = {"window": _from(brownout.at, brownout, window).model_dump(mode="json", by_alias=True)}
             add("before brownout", PlannedGate(kind="window", body=body))
-        add("after brownout", PlannedGate(kind="calm", body={"calm": 0}))
+        accepted = {"without_log": True} if brownout.without_log else {}
+        add("after brownout", PlannedGate(kind="calm", body={"calm": 0, **accepted}))
     for leg in legs:
         if window is not None and leg.phase == "contract":
             body = {"window": window.model_dump(mode="json", by_alias=True)}

@@ -35,7 +35,7 @@ from crossfade.spec.validation import validated
 
 _MOMENTS: tuple[Moment, Moment] = ("before", "after")
 # Options that mean something in one stage only.
-_OPTION_OF = {"keep": "archive", "at": "brownout", "for": "brownout", "timezone": "brownout"}
+_OPTION_OF = {"keep": "archive", "at": "brownout", "for": "brownout", "timezone": "brownout", "without_log": "brownout"}
 
 
 def load_migration(path: Path, *, changes: Kinds, gates: Kinds) -> Migration:

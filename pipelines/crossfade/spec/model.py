@@ -115,6 +115,9 @@ class StageOptions(SpecModel):
     )
     for_: Duration | None = Field(default=None, alias="for", description="brownout: how long the columns stay hidden.")
     timezone: Timezone | None = Field(default=None, description="brownout: of `at`.", examples=["Europe/Oslo"])
+    without_log: bool | None = Field(
+        default=None, description="brownout: true: go on though the server's log could not be read."
+    )
     gates: Gates = GateSet()
 
     @field_validator("at")
