@@ -195,7 +195,7 @@ def _waits(
         gates["contract"] = add(f"before {own[0]}", *entry)
     stages: dict[str, dict[str, Any]] = {}
     for leg in own:
-        stages[leg] = {"for": "1ms"} if leg == "brownout" else {}
+        stages[leg] = {"for": "1ms", "without_log": True} if leg == "brownout" else {}
         if dice.random() < 0.6:
             days = dice.randint(1, 10)
             add(f"before {leg}", Soak(days))
