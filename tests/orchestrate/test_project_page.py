@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from dagster import AssetKey, DagsterInstance, Definitions, in_process_executor
+from dagster import AssetKey, DagsterInstance, Definitions, SensorDefinition, in_process_executor
 from dagster_dg_cli.cli import create_dg_cli
 from tests.docs.markdown import DOCS, Page
 from tests.scene import Scene
@@ -20,6 +20,7 @@ import crossfade
 from crossfade.orchestrate import MigrationSpecs
 from crossfade.orchestrate.alerts import Slowness
 from crossfade.orchestrate.component import Alerts
+from crossfade.spec import Project
 
 PAGE = Page(DOCS / "dagster.md")
 FILES = {fence.options["title"]: fence.text for fence in PAGE.fences}
@@ -110,11 +111,14 @@ def test_the_attributes_are_those_of_the_page() -> None:
     }
 
 
-def test_the_attribute_alerts_says_from_when_on_people_are_told(
-    shop: Path, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_attribute_alerts_says_from_when_on_people_are_told(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Slowness] = []
-    monkeypatch.setattr("crossfade.orchestrate.build.alert_sensors", lambda _, slowness: told.append(slowness) or [])
+
+    def alert_sensors(_: Project, slowness: Slowness) -> list[SensorDefinition]:
+        told.append(slowness)
+        return []
+
+    monkeypatch.setattr("crossfade.orchestrate.build.alert_sensors", alert_sensors)
     attributes = shop / "src" / "shop" / "defs" / "migrations" / "defs.yaml"
     attributes.write_text(attributes.read_text() + "  alerts: {running: 90m, again: 1d}\n")
 

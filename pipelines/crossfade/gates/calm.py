@@ -21,7 +21,7 @@ class CalmGate(Gate):
 
     calm: Annotated[int, Field(ge=0)] = Field(description="How many may have failed.")
     without_log: bool = Field(
-        False, description="true: hold too where the server's log could not be read, so that nobody knows."
+        default=False, description="true: hold too where the server's log could not be read, so that nobody knows."
     )
 
     @property
