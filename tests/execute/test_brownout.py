@@ -230,7 +230,7 @@ WHOLE = {
 
 
 def taking_away(change: str, *, seconds: str) -> str:
-    return f"changes: [{{{change}}}]\ncontract: {{stages: [brownout: {{for: {seconds}}}, retire: , drop: ]}}\n"
+    return f"changes: [{{{change}}}]\ncontract: {{stages: [brownout: {{for: {seconds}, without_log: true}}, retire: , drop: ]}}\n"
 
 
 def is_there(scene: Scene, relation: str) -> bool:
