@@ -230,7 +230,8 @@ WHOLE = {
 
 
 def taking_away(change: str, *, seconds: str) -> str:
-    return f"changes: [{{{change}}}]\ncontract: {{stages: [brownout: {{for: {seconds}, without_log: true}}, retire: , drop: ]}}\n"
+    brownout = f"brownout: {{for: {seconds}, without_log: true}}"
+    return f"changes: [{{{change}}}]\ncontract: {{stages: [{brownout}, retire: , drop: ]}}\n"
 
 
 def is_there(scene: Scene, relation: str) -> bool:
