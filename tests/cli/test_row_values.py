@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from tests.cli.calls import Call
 from tests.scene import Scene
@@ -59,3 +62,63 @@ def test_a_value_of_a_row_shows_in_no_output_and_in_no_row_of_the_ledger(scene: 
     assert MARKER not in "".join(each.output for each in said)
     for table in ("event", "gate", "step", "migration"):
         assert MARKER not in str(scene.sql(f"SELECT t::text FROM crossfade.{table} AS t"))
+
+
+PEOPLE = f"""
+CREATE TABLE people (mail text PRIMARY KEY, name text);
+INSERT INTO people SELECT '{MARKER}' || i, '{MARKER}' || i FROM generate_series(1, 30) AS i
+"""
+CHANGES = """
+changes:
+  - rename_column: {table: people, from: name, to: called}
+gates:
+  expand: [{suite: people}]
+  backfill: [{sql: 'SELECT bool_and(called IS NOT NULL) FROM people'}]
+contract: {stages: [{archive: {keep: 30d}}, {drop: }]}
+"""
+SUITE = """
+suite: people
+table: people
+expectations:
+  - expect_column_values_to_be_unique: {column: name}
+  - expect_column_value_lengths_to_be_between: {column: name, max_value: 3, severity: warning}
+"""
+
+
+def test_nor_does_it_in_a_whole_life_there_and_back(
+    scene: Scene, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.sql(PEOPLE)
+    scene.spec(CHANGES)
+    (scene.root / "validations" / "people.yaml").write_text(SUITE)
+    file = scene.root / "databases.yaml"
+    file.write_text("app: {url: env:APP_URL, personal: {columns: [people.mail, people.name], keep_at_most: 30d}}\n")
+    lineage = tmp_path / "lineage.jsonl"
+    for key, value in (("TYPE", "file"), ("LOG_FILE_PATH", str(lineage)), ("APPEND", "true")):
+        monkeypatch.setenv(f"OPENLINEAGE__TRANSPORT__{key}", value)
+
+    plans = [call("plan", "m", "--sql", "--format", form) for form in ("json", "markdown")]
+    ways = [call("up", "m", "--yes"), call("rollback", "m", "--yes")]
+    told = [call(*words) for words in (("status",), ("status", "--json"), ("why", "m"), ("report", "m"))]
+    told += [call(*words) for words in (("conflicts", "m"), ("audit", "log", "--json"), ("audit", "export"))]
+
+    assert [each.exit_code for each in (*plans, *ways)] == [0] * 4
+    assert MARKER not in "".join(each.output for each in (*plans, *ways, *told))
+    assert MARKER not in lineage.read_text()
+    for table in ("event", "gate", "step", "migration", "progress", "conflict", "archive", "approval"):
+        assert MARKER not in str(scene.sql(f"SELECT t::text FROM crossfade.{table} AS t"))
+
+
+def test_the_key_of_a_row_in_conflict_is_listed_but_where_it_is_personal(scene: Scene, call: Call) -> None:
+    scene.sql("CREATE TABLE people (mail text, n int, age text, PRIMARY KEY (mail, n))")
+    scene.sql(f"INSERT INTO people VALUES ('{MARKER}', 5, 'old')")
+    scene.spec("changes: [{add_column: {table: people, column: years, type: int, up: 'age::int'}}]\n")
+    (scene.root / "databases.yaml").write_text("app: {url: env:APP_URL, personal: {columns: [people.mail]}}\n")
+    call("up", "m", "--yes")
+
+    shown = call("conflicts", "m", "--values")
+    data = json.loads(call("conflicts", "m", "--values", "--json").output)
+
+    assert data[0]["key"] == {"mail": "(personal)", "n": 5}
+    assert "(personal)" in shown.output
+    assert MARKER not in shown.output + str(data)

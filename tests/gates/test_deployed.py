@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 from tests.gates.asking import Desk
 from tests.gates.http import answering
+from tests.scene import Scene
 
 from crossfade.gates import GateError, GateUnanswered
 from crossfade.gates.deployed import DeployedGate
@@ -168,3 +169,19 @@ def test_labels_tell_what_is_asked_and_no_address() -> None:
     at = {"url": "https://profile.internal/v?token=hunter2", "at_least": "2"}
 
     assert [gate(**SERVICE).label, gate(**at).label] == ["deployed profile-api 2.4.0", "deployed profile.internal 2"]
+
+
+def test_contract_waits_for_the_version_that_the_spec_says_does_without_the_old_shape(scene: Scene) -> None:
+    scene.sql("CREATE TABLE users (id int PRIMARY KEY, email text)")
+    scene.spec("""
+changes: [{rename_column: {table: users, from: email, to: address}}]
+applications: [{service: profile-api, reads_new: 2.4.0, without_old: 2.6.0}]
+""")
+    with psycopg.connect(scene.urls["app"], application_name="profile-api/2.4.1"):
+        held = scene.up()
+    with psycopg.connect(scene.urls["app"], application_name="profile-api/2.6.0"):
+        gone_on = scene.up()
+
+    assert (held.ended, [each.point for each in held.waiting]) == ("waiting", ["before retire"])
+    assert "1 session is older than 2.6.0" in held.waiting[0].answer.reason
+    assert gone_on.ended == "complete"

@@ -24,3 +24,13 @@ def test_a_value_of_a_row_is_in_no_log_metadata_or_stack(orchestra: Orchestra, c
 
     assert played.failed
     assert MARKER not in "\n".join(map(str, orchestra.instance.all_logs(played.result.run_id)))
+
+
+def test_nor_in_that_of_a_run_that_succeeds(orchestra: Orchestra) -> None:
+    orchestra.scene.sql(f"UPDATE items SET name = '{MARKER}' || id")
+    orchestra.scene.spec("changes: [{add_column: {table: items, column: called, type: text, up: name}}]\n")
+
+    played = orchestra.materialize()
+
+    assert not played.failed
+    assert MARKER not in "\n".join(map(str, orchestra.instance.all_logs(played.result.run_id)))

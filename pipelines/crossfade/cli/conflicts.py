@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from crossfade.cli.terminal import out
 
 if TYPE_CHECKING:
     from crossfade.ledger import ConflictRecord
+    from crossfade.spec import Database
 
 
 def conflicts(
@@ -36,8 +38,11 @@ def conflicts(
     record = record_of(project, migration)
     found: list[tuple[str, ConflictRecord]] = []
     for name in record.plan["databases"]:
-        with reading(database_named(project, name), "crossfade conflicts") as connection:
-            found += [(name, each) for each in readable_ledger(connection).conflicts(migration)]
+        database = database_named(project, name)
+        with reading(database, "crossfade conflicts") as connection:
+            found += [
+                (name, _without_people(database, each)) for each in readable_ledger(connection).conflicts(migration)
+            ]
     if as_json:
         listed = [_data(database, each, values=values) for database, each in found]
         typer.echo(json.dumps(listed, indent=2, ensure_ascii=False))
@@ -47,6 +52,16 @@ def conflicts(
         typer.echo(f"{len(found)} open; mend them, then `crossfade up {migration}` tries them again{more}")
     else:
         typer.echo(f"{migration} has no open conflicts")
+
+
+def _without_people(database: Database, conflict: ConflictRecord) -> ConflictRecord:
+    """What databases.yaml says is personal is shown to nobody, asked for or not."""
+    schema, _, table = conflict.relation.partition(".")
+    key = {
+        name: "(personal)" if database.is_personal(schema, table, name) else value
+        for name, value in (conflict.key or {}).items()
+    }
+    return replace(conflict, key=key or None)
 
 
 def _print(found: list[tuple[str, ConflictRecord]], *, values: bool) -> None:
