@@ -20,8 +20,8 @@ from crossfade.execute import Runner
 from crossfade.gates import GATES
 from crossfade.spec import load_project
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["__main__", __name__])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["__main__", __name__])
 for _kinds in (CHANGES, GATES):  # imported when first used, which would be in every process anew
     for _kind in _kinds.names():
         _kinds.model(_kind)
@@ -64,8 +64,8 @@ class RunnerProcess:
     """A runner at work."""
 
     def __init__(self, order: Order) -> None:
-        self._answer, theirs = _FORKS.Pipe(duplex=False)
-        self._process = _FORKS.Process(target=_work, args=(order, theirs), daemon=True)
+        self._answer, theirs = FORKS.Pipe(duplex=False)
+        self._process = FORKS.Process(target=_work, args=(order, theirs), daemon=True)
         self._process.start()
         theirs.close()
 

@@ -37,6 +37,7 @@ from crossfade.cli import (
     why,
 )
 from crossfade.cli.failure import INTERRUPTED, UNREAD, tell_defect, tell_interrupted, told
+from crossfade.cli.project import MEMBER
 from crossfade.cli.terminal import leave_closed_pipe
 
 
@@ -88,6 +89,10 @@ def crossfade(
             show_envvar=False,
         ),
     ] = Path("."),
+    member: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One member of a fleet: the command is about it alone.", show_default=False),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option(
@@ -104,6 +109,7 @@ def crossfade(
     reads what is written any more (`| head`).
     """
     ctx.obj = project
+    ctx.meta[MEMBER] = member
 
 
 def version() -> None:

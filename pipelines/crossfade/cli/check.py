@@ -39,7 +39,7 @@ def check(
     roots = list(dict.fromkeys(find_root(start) for start in starts))
     checked = [_checked(root) for root in roots]
     problems = [problem for _, found in checked for problem in found]
-    count = sum(len(project.migrations) for project, _ in checked if project is not None)
+    count = sum(len(project.migrations) + len(project.of_fleets) for project, _ in checked if project is not None)
     if as_json:
         typer.echo(json.dumps({"migrations": count, "problems": [_data(problem) for problem in problems]}, indent=2))
     elif problems:
@@ -62,8 +62,8 @@ def _checked(root: Path) -> tuple[Project | None, list[Problem]]:
     except SpecError as error:
         return None, [*error.problems, *checked_suites(root)]
     problems = [problem for error in project.broken for problem in error.problems]
-    problems += checked_suites(root, project.databases)
-    problems += missing_suites(root, project.migrations)
+    problems += checked_suites(root, {*project.databases, *project.fleets})
+    problems += missing_suites(root, (*project.migrations, *project.of_fleets))
     return project, problems
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from crossfade.ledger import MigrationRecord
     from crossfade.spec import Database, Migration, Project
 
+MEMBER = "crossfade.member"  # in the context of a command
 EMBEDDED = ".crossfade/embedded.yaml"
 
 MigrationName = Annotated[str, typer.Argument(metavar="MIGRATION", help="The migration's id.", show_default=False)]
@@ -40,7 +41,39 @@ def open_project(ctx: typer.Context, *, strict: bool = False) -> Project:
         from crossfade.cli.embedded import embedded_databases
 
         ctx.with_resource(embedded_databases(marker))
-    return project
+    member: str | None = ctx.meta.get(MEMBER)
+    return project if member is None else _of_member(project, member)
+
+
+def _of_member(project: Project, name: str) -> Project:
+    """name: of the member, after its fleet's and a slash where there are several fleets."""
+    from crossfade.execute.fleet import resolve_members
+    from crossfade.spec import did_you_mean
+
+    of, _, member = name.rpartition("/")
+    fleets = [fleet for fleet in project.fleets.values() if of in ("", fleet.name)]
+    if len(fleets) != 1:
+        raise UsageError(
+            f"it is not said of which fleet `{member}` is",
+            fix=f"write it as FLEET/{member}; fleets: {', '.join(project.fleets) or 'none'}",
+        )
+    members = {each.name: each for each in resolve_members(project, fleets[0])}
+    if member not in members:
+        raise UsageError(f"`{member}` is no member of `{fleets[0].name}`", fix=did_you_mean(member, members))
+    return project.of_member(fleets[0], members[member])
+
+
+def of_fleet(project: Project, name: str) -> Migration | None:
+    """The migration `name` where it is one of a fleet."""
+    return next((migration for migration in project.of_fleets if migration.id == name), None)
+
+
+def _is_of_fleet(name: str) -> UsageError:
+    return UsageError(
+        f"`{name}` is of a fleet, and this is asked of one database",
+        why="each member has a ledger of its own",
+        fix="say which: `crossfade --member NAME ...`",
+    )
 
 
 def migration_named(project: Project, name: str) -> Migration:
@@ -50,6 +83,8 @@ def migration_named(project: Project, name: str) -> Migration:
     for migration in project.migrations:
         if migration.id == name:
             return migration
+    if of_fleet(project, name) is not None:
+        raise _is_of_fleet(name)
     for error in project.broken:
         if error.migration == name:
             raise error
@@ -81,6 +116,8 @@ def record_of(project: Project, name: str) -> MigrationRecord:
     from crossfade.execute import Blocked
     from crossfade.execute.starting import started_record
 
+    if of_fleet(project, name) is not None:
+        raise _is_of_fleet(name)
     try:
         return started_record(project, name)
     except Blocked:

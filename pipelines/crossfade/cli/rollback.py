@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.failure import end_in_order_on_sigterm
-from crossfade.cli.project import MigrationName, Yes, database_named, open_project, record_of
+from crossfade.cli.project import MigrationName, Yes, database_named, of_fleet, open_project, record_of
 from crossfade.cli.terminal import ask, is_conversation
 from crossfade.errors import UsageError
 
 if TYPE_CHECKING:
     from crossfade.plan import Plan
-    from crossfade.spec import Project
+    from crossfade.spec import Migration, Project
     from crossfade.steps.step import AnyStep
 
 
@@ -49,6 +49,10 @@ def rollback(
     if not yes and not is_conversation():
         raise UsageError("nobody can be asked here whether to take it back", fix="say --yes")
     project = open_project(ctx)
+    if (shared := of_fleet(project, name)) is not None:
+        if settled_for := [*(run_down or ()), *(skip_down or ())]:
+            raise UsageError(f"what {settled_for[0]} did is known of one member each", fix="name it with --member")
+        raise typer.Exit(_in_fleet(project, shared, to, yes=yes))
     plan = thaw(record_of(project, name))
     settled = dict.fromkeys(run_down or (), True) | dict.fromkeys(skip_down or (), False)
     steps = _to_take_back(project, plan, to, settled)
@@ -65,6 +69,24 @@ def rollback(
         typer.echo(f"{name} is paused on its way back: {command_to_go_on(name, 'undoing', to)} goes on")
         return
     typer.echo(f"{name} is undone{f' back to {to}; `crossfade up {name}` goes on from there' if to else ''}")
+
+
+def _in_fleet(project: Project, migration: Migration, to: str | None, *, yes: bool) -> int:
+    """Take it back in every member; gives the exit code."""
+    from crossfade.cli.fleet import FleetRun
+    from crossfade.execute.fleet import take_back
+
+    where = f"everywhere in `{migration.head.database}`"
+    if not yes and not ask(f"Take {migration.id} back{f' to {to}' if to else ''} {where}?"):
+        typer.echo("stopped; nothing was done")
+        return 1
+    end_in_order_on_sigterm()
+    told = FleetRun(project)
+    if failed := take_back(project, migration, told.hear, to=to):
+        typer.echo(f"{migration.id} is not taken back in {', '.join(failed)}", err=True)
+        return 1
+    typer.echo(f"{migration.id} is undone {where}{f' back to {to}' if to else ''}")
+    return 0
 
 
 def _to_take_back(project: Project, plan: Plan, to: str | None, settled: Mapping[str, bool]) -> list[AnyStep]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crossfade.cli.failure import TOKEN_VARIABLE, end_in_order_on_sigterm
-from crossfade.cli.project import AsJson, Yes, migration_named, open_project
+from crossfade.cli.project import AsJson, Yes, migration_named, of_fleet, open_project
 from crossfade.cli.terminal import is_conversation
 from crossfade.errors import UsageError
 
@@ -40,16 +40,27 @@ def up(
     Exit code 0: done, or waiting for what a spec says to wait for (time, approval, a window). 1: a step was refused, a
     gate will not hold as things are, or a database did not answer. 2: called wrongly, or nobody is there to ask.
     """
+    from crossfade.cli.fleet import FleetRun
     from crossfade.cli.run import Run
 
     _refuse_without_consent(yes=yes, as_json=as_json)
     _refuse_unknown_phase(phase)
     project = open_project(ctx, strict=not names)
-    chosen = _in_order(project, [migration_named(project, name) for name in names or ()])
+    of_fleets = [each for each in project.of_fleets if names is None or each.id in names]
+    alone = [name for name in names or () if of_fleet(project, name) is None]
+    chosen = _in_order(project, [migration_named(project, name) for name in alone])
     end_in_order_on_sigterm()
-    run = Run(project, through=phase, asks=not yes, as_json=as_json, let_by=_named_by_token(project) if oidc else None)
-    run.named(chosen) if names else run.all_that_can()
-    raise typer.Exit(run.exit_code)
+    let_by = _named_by_token(project) if oidc else None
+    run = Run(project, through=phase, asks=not yes, as_json=as_json, let_by=let_by)
+    if alone:
+        run.named(chosen)
+    elif not names and (project.migrations or not of_fleets):
+        run.all_that_can()
+    if not of_fleets:
+        raise typer.Exit(run.exit_code)
+    fleets = FleetRun(project, through=phase, asks=not yes, as_json=as_json, let_by=let_by)
+    fleets.named(of_fleets) if names else fleets.all_that_can()
+    raise typer.Exit(run.exit_code or fleets.exit_code)
 
 
 def _named_by_token(project: Project) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,15 +58,17 @@ def ask(
     since: datetime | None,
     listen: Listener,
     chosen: Chosen = every,
+    also: Sequence[Gate] = (),
 ) -> tuple[Waiting, ...]:
     """Ask the gates of `point`, and before a leg whether the project is frozen; gives those that do not hold.
 
     All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
     missing. Those that read many rows are asked when the cheap ones hold. What people override who may, holds.
-    chosen: of the gates, which are asked; the others are as if they held.
+    chosen: of the plan's gates, which are asked; the others are as if they held.
+    also: gates at this point that are not of the plan.
     Raises GateError when a gate cannot be asked, GateUnanswered when the database does not answer in several tries.
     """
-    gates = [gate for planned in plan.gates_at(point) if chosen(gate := gate_of(planned))]
+    gates = [*(gate for planned in plan.gates_at(point) if chosen(gate := gate_of(planned))), *also]
     if point.startswith("before ") and _is_freeze_asked(plan, point, project, ledger):
         gates.append(FreezeGate())
     if not gates:

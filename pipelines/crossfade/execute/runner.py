@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -71,6 +72,10 @@ class Next:
     waiting: tuple[Waiting, ...] = ()
 
 
+def _any_plan(_plan: Plan) -> None:
+    """Accepts it."""
+
+
 class Runner:
     """Runs the migrations of a project.
 
@@ -90,18 +95,30 @@ class Runner:
         self.holder = holder or f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
         self._let_by = let_by
         self._fault = from_environment()
+        self._at_work: list[Site] = []
+        self._cancelled = threading.Event()
 
     def plan(self, migration: Migration) -> Plan:
         """The plan: the frozen one of a started migration, else compiled now. Writes nothing."""
         return starting.current_plan(self.project, migration)
 
-    def advance(self, migration: Migration, *, through: str | None = None) -> Outcome:
+    def cancel(self) -> None:
+        """From another thread: stop what is being done on the servers, and begin nothing more."""
+        self._cancelled.set()
+        for site in [*self._at_work]:
+            site.cancel()
+
+    def advance(
+        self, migration: Migration, *, through: str | None = None, accept: Callable[[Plan], None] = _any_plan
+    ) -> Outcome:
         """Go on as far as the gates allow, at most through the leg of that name.
 
+        accept: may refuse the plan by raising, before anything of it is written.
         Raises Blocked when another migration comes first or this one is being undone, LeaseTaken when another
         runner works on it, StepRefused and its kin when a step cannot be done.
         """
         plan = starting.plan_to_run(self.project, migration)
+        accept(plan)
         last = _leg_named(plan, through)  # before anything is written: nobody wants a start that was mistyped
         starting.write_everywhere(self.project, plan, migration.text, self._fault, self._let_by)
         with self._sites(plan) as sites:
@@ -303,6 +320,9 @@ class Runner:
                     self.project.root,
                     sites,
                 )
+                self._at_work.append(sites[name])
+            if self._cancelled.is_set():
+                self.cancel()
             yield sites
         except BaseException as error:
             # Dagster cancels with an exception of its own, a terminal with KeyboardInterrupt: neither may leave a
@@ -313,6 +333,7 @@ class Runner:
             raise
         finally:
             for site in sites.values():
+                self._at_work.remove(site)
                 site.close()
 
 

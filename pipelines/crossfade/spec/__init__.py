@@ -6,6 +6,7 @@ Knows no kind of change or gate by itself (they are given as `Kinds`) and no dat
 from crossfade.spec.databases import Database, DatabaseAddressError, load_databases, search_path
 from crossfade.spec.document import Document, parse_document, read_document
 from crossfade.spec.errors import SpecError, did_you_mean, nearest
+from crossfade.spec.fleets import Fleet, Member, Wave
 from crossfade.spec.fragment import Expression, FragmentError
 from crossfade.spec.kinds import Kinds, PackageKinds, Vocabulary
 from crossfade.spec.load import check_migration, load_migration
@@ -22,11 +23,13 @@ __all__ = [
     "Duration",
     "Entry",
     "Expression",
+    "Fleet",
     "FragmentError",
     "GatePoint",
     "Head",
     "Identifier",
     "Kinds",
+    "Member",
     "Migration",
     "MigrationId",
     "PackageKinds",
@@ -38,6 +41,7 @@ __all__ = [
     "SpecModel",
     "StageSpec",
     "Vocabulary",
+    "Wave",
     "Window",
     "check_migration",
     "did_you_mean",

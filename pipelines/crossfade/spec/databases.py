@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from crossfade.errors import CrossfadeError, Position, Problem
 from crossfade.spec.custody import Classification, Personal
-from crossfade.spec.document import read_document
+from crossfade.spec.document import Data, Document, read_document
 from crossfade.spec.errors import SpecError
 from crossfade.spec.validation import validated
 from crossfade.spec.values import Identifier, SpecModel
@@ -38,6 +38,19 @@ def search_path(schema: str) -> tuple[str, ...]:
 
 class DatabaseAddressError(CrossfadeError):
     """The address of a database cannot be read where databases.yaml says it is."""
+
+
+def checked_reference(value: str) -> str:
+    """Where a URL is kept, as it is written; raises ValueError when it is not said so."""
+    # What is refused may be a URL with its password: it is not repeated.
+    kind, _, name = value.partition(":")
+    if kind == "env" and name.isascii() and name.isidentifier():
+        return value
+    if kind == "file" and name.startswith("/"):
+        return value
+    raise ValueError(
+        "a url is written as env:NAME or file:/path; a connection URL itself would put a secret into the repository"
+    )
 
 
 class DatabaseEntry(SpecModel):
@@ -70,7 +83,7 @@ class DatabaseEntry(SpecModel):
     @classmethod
     def _replicas_are_references(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for each in value:
-            cls._url_is_a_reference(each)
+            checked_reference(each)
         if len(set(value)) != len(value):
             raise ValueError("a replica is named twice")
         return value
@@ -78,17 +91,7 @@ class DatabaseEntry(SpecModel):
     @field_validator("url", "direct_url")
     @classmethod
     def _url_is_a_reference(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        # What is refused may be a URL with its password: it is not repeated.
-        kind, _, name = value.partition(":")
-        if kind == "env" and name.isascii() and name.isidentifier():
-            return value
-        if kind == "file" and name.startswith("/"):
-            return value
-        raise ValueError(
-            "a url is written as env:NAME or file:/path; a connection URL itself would put a secret into the repository"
-        )
+        return checked_reference(value) if value is not None else None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Database:
     """A database of the project. It holds no secret: the address is read when it is asked for.
 
     url: where the address is kept that crossfade connects to, past a pooler where there is one.
+    within: parameters of libpq that take the place of those in the address: of a member of a fleet.
     """
 
     name: str
@@ -108,6 +112,7 @@ class Database:
     replicas: tuple[str, ...] = ()
     classification: Classification | None = None
     personal: Personal | None = None
+    within: tuple[tuple[str, str], ...] = ()
 
     def is_personal(self, schema: str, table: str, column: str) -> bool:
         """databases.yaml says of the column that it tells of people, so its values and keys are for nobody's eyes."""
@@ -120,7 +125,8 @@ class Database:
     def conninfo(self) -> str:
         """The URL or conninfo string, read now; raises DatabaseAddressError when it is not there."""
         kind, _, name = self.url.partition(":")
-        return self._from_environment(name) if kind == "env" else self._from_file(Path(name))
+        address = self._from_environment(name) if kind == "env" else self._from_file(Path(name))
+        return _within(address, dict(self.within)) if self.within else address
 
     def _from_environment(self, variable: str) -> str:
         if address := os.environ.get(variable, "").strip():
@@ -151,9 +157,28 @@ class Database:
         )
 
 
+def _within(address: str, parameters: dict[str, str]) -> str:
+    """The address with these parameters in it; one that cannot be read stays as it is, and is refused with its name."""
+    from psycopg import ProgrammingError, conninfo  # the driver is a third of what `crossfade check` takes
+
+    try:
+        return conninfo.make_conninfo(address, **parameters)
+    except ProgrammingError:
+        return address
+
+
+def is_fleet(entry: Data) -> bool:
+    """An entry of databases.yaml stands for many databases."""
+    return isinstance(entry, dict) and "each" in entry
+
+
 def load_databases(path: Path) -> Mapping[str, Database]:
     """The databases of a databases.yaml by name; raises SpecError with everything that is wrong in it."""
-    document = read_document(path)
+    return databases_in(read_document(path))
+
+
+def databases_in(document: Document) -> Mapping[str, Database]:
+    """The same of one that was read. Fleets are left out, but for their names: those are held to the same rule."""
     if not isinstance(document.data, dict):
         raise SpecError(
             "a mapping of database names is wanted here",
@@ -175,6 +200,8 @@ def load_databases(path: Path) -> Mapping[str, Database]:
                     "rename it here and in the specs that name it",
                 )
             )
+        elif is_fleet(document.at((name,))):
+            continue
         elif entry := validated(DatabaseEntry, document, (name,), problems, page=_PAGE, quote=False):
             databases[name] = Database(
                 name,

@@ -67,6 +67,11 @@ def check_migration(document: Document, *, changes: Kinds, gates: Kinds) -> Migr
     )
 
 
+def gates_listed(document: Document, path: DataPath, kinds: Kinds, problems: list[Problem]) -> tuple[Entry, ...]:
+    """The gates in a list of a document that is no migration; what is wrong with them is added to `problems`."""
+    return _Check(document, problems).gates_at(path, kinds, None)
+
+
 @dataclass
 class _Check:
     """Reads the parts of a spec that its head leaves open, and collects what is wrong with them.
@@ -102,24 +107,28 @@ class _Check:
     def gates(self, kinds: Kinds) -> Mapping[GatePoint, tuple[Entry, ...]]:
         found: dict[GatePoint, tuple[Entry, ...]] = {}
         for point, path in _gate_points(self.document.data):
-            entries: list[Entry] = []
-            for place, gate in _mappings(self.document.data, path):
-                kind = self._kind_of_gate(place, gate, kinds)
-                if kind is None:
-                    continue
-                body = validated(
-                    kinds.model(kind),
-                    self.document,
-                    place,
-                    self.problems,
-                    page=f"docs/language.md#{kind}",
-                    context=point,
-                )
-                if body is not None:
-                    entries.append(Entry(kind, body, self.document.key((*place, kind))))
-            if entries:
-                found[point] = tuple(entries)
+            if entries := self.gates_at(path, kinds, point):
+                found[point] = entries
         return found
+
+    def gates_at(self, path: DataPath, kinds: Kinds, point: GatePoint | None) -> tuple[Entry, ...]:
+        """The gates in the list at `path`. point: where in a migration they stand; None: between waves of a fleet."""
+        entries: list[Entry] = []
+        for place, gate in _mappings(self.document.data, path):
+            kind = self._kind_of_gate(place, gate, kinds)
+            if kind is None:
+                continue
+            body = validated(
+                kinds.model(kind),
+                self.document,
+                place,
+                self.problems,
+                page=f"docs/language.md#{kind}",
+                context=point,
+            )
+            if body is not None:
+                entries.append(Entry(kind, body, self.document.key((*place, kind))))
+        return tuple(entries)
 
     def stages(self) -> None:
         known: list[str] = []

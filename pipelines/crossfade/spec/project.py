@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import chain
@@ -15,8 +15,10 @@ from crossfade.errors import CrossfadeError, Position, Problem
 from crossfade.spec.applications import application_problems
 from crossfade.spec.approvals import Issuer, unknown_issuer
 from crossfade.spec.awaited import awaited_problems, without_vain_waits
-from crossfade.spec.databases import FILE, Database, load_databases
+from crossfade.spec.databases import FILE, Database, databases_in
+from crossfade.spec.document import read_document
 from crossfade.spec.errors import SpecError, did_you_mean
+from crossfade.spec.fleets import Fleet, Member, fleets_in, without_mixed_up
 from crossfade.spec.kinds import Kinds
 from crossfade.spec.load import load_migration
 from crossfade.spec.model import Entry, Migration
@@ -36,6 +38,7 @@ class Project:
 
     migrations: in the order they may run: after what they name in `after`, else by file name.
     broken: the refusals of specs that were left out; empty unless they were asked to be left out.
+    of_fleets: the migrations of fleets, in the same order; they come after all they name in `after`, too.
     """
 
     root: Path
@@ -43,6 +46,19 @@ class Project:
     migrations: tuple[Migration, ...]
     broken: tuple[SpecError, ...] = ()
     settings: Settings = field(default_factory=Settings)
+    fleets: Mapping[str, Fleet] = field(default_factory=dict[str, Fleet])
+    of_fleets: tuple[Migration, ...] = ()
+
+    def of_member(self, fleet: Fleet, member: Member) -> Project:
+        """The project as one member of a fleet sees it: there the fleet's name stands for that member's database."""
+        mine = tuple(each for each in self.of_fleets if each.head.database == fleet.name)
+        return replace(
+            self,
+            databases={**self.databases, fleet.name: member.database},
+            migrations=(*self.migrations, *mine),
+            fleets={},
+            of_fleets=(),
+        )
 
 
 def find_root(start: Path) -> Path:
@@ -65,8 +81,11 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     and give their refusals as `broken`. A databases.yaml or crossfade.yaml that cannot be read is always raised.
     """
     root = find_root(start)
-    databases = load_databases(root / FILE)
-    settings = load_settings(root / SETTINGS_FILE, databases)
+    document = read_document(root / FILE)
+    databases = databases_in(document)
+    fleets = fleets_in(document, databases, gates)
+    names = {*databases, *fleets}
+    settings = load_settings(root / SETTINGS_FILE, names)
     loaded: list[Migration] = []
     broken: list[SpecError] = []
     for path in spec_files(root / SPECS):
@@ -80,7 +99,9 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     # Each check leaves out what it refuses, so that the next one is not confused by it.
     sound, refused = _without_shared_ids(loaded)
     broken += refused
-    sound, refused = _without_unknown_names(sound, taken, databases, settings.issuers)
+    sound, refused = _without_unknown_names(sound, taken, names, settings.issuers)
+    broken += refused
+    sound, refused = without_mixed_up(sound, fleets)
     broken += refused
     ordered, refused = _in_order(sound)
     broken += refused
@@ -88,7 +109,9 @@ def load_project(start: Path, *, changes: Kinds, gates: Kinds, strict: bool = Tr
     broken += refused
     if broken and strict:
         raise SpecError.sorted(problem for error in broken for problem in error.problems)
-    return Project(root, databases, ordered, tuple(broken), settings)
+    of_fleets = tuple(each for each in ordered if each.head.database in fleets)
+    ordered = tuple(each for each in ordered if each.head.database not in fleets)
+    return Project(root, databases, ordered, tuple(broken), settings, fleets, of_fleets)
 
 
 def spec_files(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from crossfade.spec.databases import DATABASE_NAME, DatabaseEntry
+from crossfade.spec.fleets import FleetEntry
 from crossfade.spec.kinds import Kinds
 from crossfade.spec.manual import introduction
 from crossfade.spec.model import PHASES, STAGES, Contract, GateSet, Head, StageOptions
@@ -65,13 +66,17 @@ def json_schema(changes: Kinds, gates: Kinds) -> Schema:
 
 def databases_schema() -> Schema:
     """The schema of databases.yaml."""
-    refs, definitions = _definitions([DatabaseEntry])
+    refs, definitions = _definitions([DatabaseEntry, FleetEntry])
     return {
         "$schema": _DRAFT,
         "title": "crossfade databases",
         "type": "object",
         "propertyNames": {"pattern": DATABASE_NAME},
-        "additionalProperties": refs[DatabaseEntry],
+        "additionalProperties": {
+            "if": {"required": ["each"]},
+            "then": refs[FleetEntry],
+            "else": refs[DatabaseEntry],
+        },
         "$defs": definitions,
     }
 
