@@ -288,6 +288,15 @@ def test_what_cannot_be_copied_is_refused_by_name(services: Scene, prepare: str,
         services.runner().plan(services.migration())
 
 
+def test_rows_that_must_stay_in_their_region_are_not_copied_out_of_it(services: Scene) -> None:
+    (services.root / "databases.yaml").write_text(
+        "crm: {url: env:CRM_URL, residency: eu}\nbilling: {url: env:BILLING_URL, residency: us}\n"
+    )
+
+    with pytest.raises(Refused, match="rows of crm would go to billing"):
+        services.runner().plan(services.migration())
+
+
 def test_a_copy_does_not_take_the_place_of_a_table_that_is_there(services: Scene) -> None:
     services.sql("CREATE TABLE customers (id int)", "billing")
 

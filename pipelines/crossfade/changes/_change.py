@@ -44,6 +44,7 @@ class Mapped:
     """Lineage: which columns a column is made from, and how.
 
     of: the table of the sources, where they are of another one. of_database: theirs, where it is another one.
+    in_database: the table's, where it is not the change's own.
     """
 
     table: Name
@@ -52,6 +53,7 @@ class Mapped:
     expression: str
     of: Name | None = None
     of_database: str | None = None
+    in_database: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from crossfade.catalog.model import Name, Table
-from crossfade.changes._change import Change, Compiled, Hazard
+from crossfade.changes._change import Change, Compiled, Hazard, Mapped
 from crossfade.changes._context import Context
 from crossfade.changes._copied import CopiedColumn, Shape, copied_columns, refuse_unsteady
 from crossfade.changes._rights import missing_right
@@ -130,6 +130,7 @@ class CopyTable(Change):
         ]
         return Compiled(
             steps=tuple(steps),
+            maps=tuple(_mapped(context, there, source, name, column, self.columns) for column in columns),
             hazards=(_captures(source), *missing_right(there, name.schema, "a table")),
         )
 
@@ -261,4 +262,19 @@ def _captures(source: Table) -> Hazard:
         f"each write of a row of {source.name} writes its key to a table in the schema crossfade, which grows until the"
         " next leg carries it over",
         "let no leg wait for longer than the disk has room for the keys",
+    )
+
+
+def _mapped(
+    context: Context, there: Context, source: Table, name: Name, column: CopiedColumn, mapping: dict[str, Expression]
+) -> Mapped:
+    expression = mapping.get(column.name)
+    return Mapped(
+        table=name,
+        column=column.name,
+        sources=(column.name,) if expression is None else tuple(sorted(expression.columns(source.name.name))),
+        expression=column.name if expression is None else str(expression),
+        of=source.name,
+        of_database=context.database,
+        in_database=there.database,
     )

@@ -271,7 +271,7 @@ def _hazards_of_changes(compiled: list[CompiledChange]) -> Iterable[PlannedHazar
 def _lineage(compiled: list[CompiledChange]) -> list[Lineage]:
     return [
         Lineage(
-            database=change.database,
+            database=m.in_database or change.database,
             table=str(m.table),
             column=m.column,
             sources=m.sources,

@@ -83,14 +83,14 @@ def refuse_leaving(
     allowed = _allowed(migration)
     problems: list[Problem] = []
     for change in compiled:
-        there = said_of(change.database)
-        for source in dict.fromkeys(each.of_database for each in change.result.maps if each.of_database is not None):
-            here = said_of(source)
+        ways = ((each.of_database, each.in_database or change.database) for each in change.result.maps)
+        for source, goal in dict.fromkeys(ways):
+            here, there = said_of(source) if source is not None else None, said_of(goal)
             if here is None or there is None:
                 continue
             problems += (
                 Problem(
-                    f"rows of {source} would go to {change.database}: {why}",
+                    f"rows of {source} would go to {goal}: {why}",
                     change.entry.where,
                     f"databases.yaml says so: {_DATABASES}",
                     f"have it approved: `- approval: {{from: ROLE, lets: [{kind}]}}` among the gates of expand",
