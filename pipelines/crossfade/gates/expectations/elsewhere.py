@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from crossfade.compare.checksum import row_hash, total
 from crossfade.composing import sql
 from crossfade.gates._failure import asking
 from crossfade.gates.expectations.names import relation
@@ -62,7 +63,4 @@ def checksum(columns: Iterable[str]) -> sql.Composable:
 
     It is text itself: Great Expectations would round a number so long.
     """
-    row = sql.SQL(", ").join(sql.Identifier(column) for column in columns)
-    return sql.SQL("coalesce(pg_catalog.sum(pg_catalog.hashtextextended(ROW({})::text, 0)::numeric), 0)::text").format(
-        row
-    )
+    return sql.SQL("{}::text").format(total(row_hash(sql.Identifier(column) for column in columns)))
