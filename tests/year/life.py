@@ -190,7 +190,7 @@ class Year:
             for request in requests:
                 tags = {**request.tags}
                 instance.add_run(DagsterRun(job_name="advance", tags=tags, status=DagsterRunStatus.SUCCESS))
-            # On a busy machine no one tick gets to all of them: it is over when one is come to again with nothing to do.
+            # On a busy machine no tick gets to all of them: it is over when one comes again with nothing to do.
             if result.run_requests:
                 passed_by.clear()
             elif memory.after is None or memory.after in passed_by:
