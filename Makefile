@@ -19,7 +19,7 @@ export GX_ANALYTICS_ENABLED := false
 # Many a container sets it; each process that the tests start would compile all of us anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test deploy-test matrix torture check lint format bench reference setup clean
+.PHONY: demo test deploy-test browser matrix torture check lint format bench reference setup clean
 
 setup: $(READY)
 
@@ -31,6 +31,9 @@ test: $(READY)  ## the whole test suite; three at once keep two cores busy, sinc
 
 deploy-test: $(READY)  ## what deploy/ holds, with real workers that are killed; minutes
 	@$(BIN)/python -m pytest -m deploy -s tests/deploy $(ARGS)
+
+browser: $(READY)  ## Dagster's pages in Debian's Chromium; CROSSFADE_SCREENSHOTS=docs/images keeps pictures of them
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 matrix: $(READY)  ## the tests on PostgreSQL 14 to 18, e.g. ARGS="tests/catalog --versions 14 18"
 	@PYTHONPATH=pipelines:. $(BIN)/python -m tests.matrix $(ARGS)

@@ -40,6 +40,7 @@ run_server = pytest.StashKey[Server]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: needs Chromium, skipped where there is none; `make browser`")
     config.addinivalue_line("markers", "deploy: processes of a whole deployment, for minutes; `make deploy-test`")
     config.addinivalue_line("markers", "docker: needs a Docker engine; skipped where none answers")
     config.addinivalue_line("markers", "slow: takes seconds")

@@ -1,0 +1,48 @@
+"""Dagster's user interface over a project, in Debian's Chromium: what a person sees and does there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+from tests.browser.interface import Interface
+from tests.orchestrate.dev_server import DevServer
+from tests.scene import Scene
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser.new_page(viewport={"width": 1440, "height": 900})
+        browser.close()
+
+
+@pytest.fixture
+def interface(scene: Scene, page: Page) -> Iterator[Interface]:
+    """Of `crossfade dev` over the scene's project as it is when this is asked for. Screenshots go to the folder that
+    CROSSFADE_SCREENSHOTS names, or nowhere."""
+    server = DevServer(scene.root)
+    folder = os.environ.get("CROSSFADE_SCREENSHOTS")
+    try:
+        yield Interface(page, server.url, Path(folder) if folder else None)
+    finally:
+        server.stop()

@@ -1,0 +1,72 @@
+"""A migration from the first click to the gate before contract, in the browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import FloatRect
+from tests.browser.interface import Interface
+from tests.scene import Scene
+
+SPEC = """crossfade: 1
+migration: normalize_emails
+title: Addresses are kept in lower case
+why: Sign-in must not depend on letter case
+owner: team-identity
+database: app
+changes:
+  - change_column: {table: users, column: email, to: {nullable: false, unique: true}, up: lower(email), down: email}
+backfill: {target: 50ms, workers: 1, nice_ratio: 5}
+gates:
+  backfill: [{suite: addresses}]
+  contract: [{approval: {count: 1}}]
+contract: {stages: [{cutover: {}}, {retire: {after: 7d}}]}
+"""
+SUITE = """suite: addresses
+title: Addresses are there, and there are many
+database: app
+table: users
+expectations:
+  - expect_column_values_to_not_be_null: {column: email}
+  - expect_table_row_count_to_be_between: {min_value: 300001}
+"""
+MIGRATION = "app/normalize_emails"
+PANEL: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 860}
+CHECK: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 660}
+
+
+@pytest.fixture
+def users(scene: Scene) -> Scene:
+    scene.sql(
+        "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL, note text);"
+        "INSERT INTO users SELECT i, 'User' || i || '@Example.com', repeat('x', 100)"
+        " FROM generate_series(1, 300000) AS i; ANALYZE users"
+    )
+    (scene.root / "migration_specs" / "normalize_emails.yaml").write_text(SPEC)
+    (scene.root / "validations" / "addresses.yaml").write_text(SUITE)
+    return scene
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(900)
+def test_a_migration_is_launched_watched_held_up_and_advanced(users: Scene, interface: Interface) -> None:
+    interface.materialize(f"{MIGRATION}/expand")
+    interface.run_ends("Success")
+
+    interface.materialize(f"{MIGRATION}/backfill")
+    interface.sees("rows a second")
+    interface.asset(f"{MIGRATION}/backfill")
+    interface.sees("rows a second")
+    interface.shoot("backfill", PANEL)
+
+    interface.asset(f"{MIGRATION}/backfill", "checks")
+    interface.sees("suite addresses does not hold yet: 1 of 2 expectations fails: expect_table_row_count_to_be_between")
+    interface.sees("wants at least 300,001, found 300,000")
+    interface.shoot("gate", CHECK)
+
+    users.sql("INSERT INTO users VALUES (300001, 'Late@Example.com', '')")
+    interface.materialize(f"{MIGRATION}/backfill")
+    interface.run_ends("Success")
+    interface.passed(f"{MIGRATION}/validate")  # by the sensor
+    interface.asset(f"{MIGRATION}/validate", "checks")
+    interface.sees("1 of 1 approvals missing")
+    assert users.one("SELECT email FROM users WHERE id = 1") == "User1@Example.com"
