@@ -52,6 +52,17 @@ def test_keys_are_left_out_where_they_are_personal(filled: Scene, call: Call) ->
     assert "differences" not in json.loads(data.stdout)
 
 
+@pytest.mark.parametrize("mapped", [[], ["--map-b", "id=(people.id + 0)"]])
+def test_a_key_that_is_personal_is_never_shown(filled: Scene, call: Call, mapped: list[str]) -> None:
+    filled.sql("DELETE FROM people WHERE id = 2")
+    path = filled.root / "databases.yaml"
+    path.write_text(path.read_text().replace("APP_URL", "APP_URL, personal: {columns: [people.id]}"))
+
+    shown = call(*BOTH, "--map-b", "email=mail", *mapped)
+
+    assert shown.stdout == "app.users and app.people: 1 row not the same: 1 missing in app.people\n"
+
+
 def test_json_has_the_counts_and_the_keys(filled: Scene, call: Call) -> None:
     filled.sql("DELETE FROM people WHERE id = 2")
 

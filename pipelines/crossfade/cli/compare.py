@@ -67,7 +67,7 @@ def compare(
     """Compare two tables, of two databases or of one, by checksums that the servers compute.
 
     Rows are compared by the texts of their values. Exit codes: 0 the same; 1 they differ, or a server did not answer; 2
-    they cannot be compared so.
+    they cannot be compared so. A key of columns that databases.yaml calls personal is never shown.
     """
     from crossfade.compare import Question
     from crossfade.compare import compare as compare_tables
@@ -89,6 +89,11 @@ def compare(
     for side in (question.a, question.b):
         database_named(project, side.database)
     found = compare_tables(question, lambda name: reading(project.databases[name], "crossfade compare"))
+    personal = any(
+        project.databases[database].is_personal(table.schema, table.name, column)
+        for database, table, column in found.key_of
+    )
+    keys = keys and not personal
     if as_json:
         typer.echo(json.dumps(found.told(keys=keys), indent=2, ensure_ascii=False))
     else:

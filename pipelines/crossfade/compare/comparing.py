@@ -60,6 +60,7 @@ def compare(question: Question, open_session: Open, rest: Rest = time.sleep) -> 
         more,
         len(keys) - len(left),
         pairing.notes,
+        pairing.key_of,
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from crossfade.catalog import Name
+
 Kind = Literal["differs", "missing_in_a", "missing_in_b"]
 Key = tuple[str | None, ...]  # the texts of its values
 
@@ -26,6 +28,7 @@ class Comparison:
 
     a, b: the sides' names. rows: of each side. differences: those found, by key. more: there are others, which were not
     looked for. settled: keys that differed at first and agreed later. notes: what a reader should know of the columns.
+    key_of: where the values of keys come from, as database, table and column.
     """
 
     a: str
@@ -37,6 +40,7 @@ class Comparison:
     more: bool = False
     settled: int = 0
     notes: tuple[str, ...] = ()
+    key_of: frozenset[tuple[str, Name, str]] = frozenset()
 
     @property
     def equal(self) -> bool:

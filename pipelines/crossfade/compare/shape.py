@@ -37,10 +37,13 @@ class Shape:
 
 @dataclass(frozen=True)
 class Pairing:
-    """The columns compared, in one order for both sides; the key; what to know of them."""
+    """The columns compared, in one order for both sides; the key, and the columns its values come from; what to know of
+    them.
+    """
 
     columns: tuple[str, ...]
     key: tuple[str, ...]
+    key_of: frozenset[tuple[str, Name, str]]
     notes: tuple[str, ...]
 
 
@@ -80,7 +83,8 @@ def pair(question: Question, a: Shape, b: Shape) -> Pairing:
             fix="name the columns that do: --key, or `key:` of the gate",
         )
     _refuse_unknown("key", key, columns)
-    return Pairing(columns, key, tuple(_notes(question, columns, a, b)))
+    key_of = {*_read_by(question.a, a, key), *_read_by(question.b, b, key)}
+    return Pairing(columns, key, frozenset(key_of), tuple(_notes(question, columns, a, b)))
 
 
 def paired_columns(question: Question, a: Collection[str], b: Collection[str]) -> tuple[str, ...]:
@@ -112,6 +116,13 @@ def _own(side: Side, columns: Collection[str], other: Collection[str]) -> Iterat
     read = {column for expression in side.values.values() for column in expression.columns(table)}
     yield from (each for each in columns if not each.startswith(OWN_PREFIX) and (each in other or each not in read))
     yield from side.values
+
+
+def _read_by(side: Side, shape: Shape, key: Collection[str]) -> Iterator[tuple[str, Name, str]]:
+    for column in key:
+        expression = side.values.get(column)
+        for each in [column] if expression is None else expression.columns(shape.name.name):
+            yield side.database, shape.name, each
 
 
 def _refuse_unknown(word: str, named: Collection[str], known: Collection[str]) -> None:
