@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, clients, definitions, fleets, live, small, suites
+from benchmarks import backfill, clients, compare, definitions, fleets, live, small, suites
 from benchmarks.chart import draw
 from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
@@ -38,6 +38,7 @@ BENCHES: dict[str, Bench] = {
     "fleet": lambda on, _rows, _runs: fleets.whole_fleet(on),
     "load": lambda on, _rows, runs: definitions.loading(on, runs),
     "suite": suites.ten_expectations,
+    "compare": compare.comparing,
     "tick": lambda on, _rows, runs: definitions.ticking(on, runs),
     "script": lambda on, _rows, runs: backfill.against_script(on, runs),
 }
