@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import conninfo
+from tests.execute.slow import slow_items
 from tests.scene import Scene
 
 from crossfade.catalog import UnsupportedServer
@@ -332,22 +333,21 @@ def test_a_replica_trigger_that_silence_would_fire_is_refused_and_stays_silent_w
 
 
 def test_a_pause_from_another_session_stops_the_walk_and_resume_finishes_it(scene: Scene) -> None:
-    scene.sql(ITEMS.replace("20000", "150000"))
-    scene.spec(LOWERED)
-    ended: list[str] = []
-    run = threading.Thread(target=lambda: ended.append(scene.up().ended))
-    run.start()
-    wait_for_progress(scene)
+    scene.sql(slow_items(1500))
+    scene.spec(LOWERED.replace("lower(name)", "slowly(name)"))
 
     with scene.connect() as other:
-        Ledger(other).pause("m")
-        run.join(30)
-        assert ended == ["paused"]
-        assert 0 < scene.one("SELECT count(lowered) FROM items") < 150000
+
+        def pause_the_walk(notice: Notice) -> None:
+            if isinstance(notice, Progress):
+                Ledger(other).pause("m")
+
+        assert Runner(scene.project(), pause_the_walk).advance(scene.migration()).ended == "paused"
+        assert 0 < scene.one("SELECT count(lowered) FROM items") < 1500
         Ledger(other).resume("m")
 
     assert scene.up().ended == "complete"
-    assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 150000
+    assert scene.one("SELECT count(*) FROM items WHERE lowered = lower(name)") == 1500
 
 
 def test_an_edited_spec_of_a_started_migration_is_refused_with_the_difference(scene: Scene) -> None:
