@@ -12,7 +12,7 @@ from crossfade.changes import CHANGES
 
 @pytest.fixture
 def call(tmp_path: Path) -> Call:
-    (tmp_path / "databases.yaml").write_text("shop: {url: env:SHOP_URL}\n")
+    (tmp_path / "databases.yaml").write_text("shop: {url: env:SHOP_URL}\nstock: {url: env:STOCK_URL}\n")
     return Call(tmp_path)
 
 
@@ -32,6 +32,14 @@ def test_it_names_a_database_of_the_project_and_what_else_can_be_said(call: Call
     assert "\ndatabase: shop\n" in text
     assert "\n#   comment:                # Its comment\n" in text
     assert "\n#   table:" not in text
+
+
+def test_it_names_another_database_of_the_project_where_rows_go_there(call: Call) -> None:
+    call("new", "copy_table", "shared_orders")
+
+    text = (call.root / "migration_specs" / "0001_shared_orders.yaml").read_text()
+    assert "\ndatabase: shop\n" in text
+    assert "to: {database: stock}" in text
 
 
 def test_it_is_numbered_after_the_last_one(call: Call) -> None:

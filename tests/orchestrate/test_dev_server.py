@@ -74,8 +74,20 @@ def begin_to_fill(scene: Scene, house: House, table: str) -> str:
     """A run that has written batches; gives it. It begins with expand, before which the sensor starts nothing."""
     migration = f"fill_{table}"
     run = house.dev.launch(f"app/{migration}/expand", f"app/{migration}/backfill")
-    assert wait_until(lambda: scene.one(WALKING.format(migration)), seconds=120)
+    assert wait_until(lambda: scene.one(WALKING.format(migration)), seconds=400)
     return run
+
+
+def assert_failed_and_run_again(house: House, migration: str) -> None:
+    """The first run failed, no other did, none is left. Where Dagster takes its time to run it again, the sensor asks
+    for it too: that one finds everything done."""
+
+    def is_told() -> bool:
+        first, *others = house.dev.statuses(migration)
+        return first == "FAILURE" and others != [] and {*others} == {"SUCCESS"}
+
+    assert wait_until(is_told, seconds=400), house.dev.statuses(migration)
+    assert house.dev.materializations(f"app/{migration}/backfill")
 
 
 def assert_filled_once(scene: Scene, table: str) -> None:
@@ -93,12 +105,12 @@ def test_the_webserver_shows_the_assets(house: House) -> None:
 
 def test_a_cancelled_run_leaves_no_statement_behind(scene: Scene, house: House) -> None:
     run = house.dev.launch("app/sleeper/expand")
-    assert wait_until(lambda: scene.one(SLEEPING) == 1, seconds=120)
+    assert wait_until(lambda: scene.one(SLEEPING) == 1, seconds=400)
 
     house.dev.cancel(run)
 
-    assert wait_until(lambda: scene.one(SLEEPING) == 0, seconds=10)
-    assert wait_until(lambda: house.dev.statuses("sleeper") == ["CANCELED"], seconds=60)
+    assert wait_until(lambda: scene.one(SLEEPING) == 0, seconds=60)
+    assert wait_until(lambda: house.dev.statuses("sleeper") == ["CANCELED"], seconds=400)
 
 
 def test_a_run_whose_process_is_killed_fails_and_is_run_again(scene: Scene, house: House) -> None:
@@ -107,8 +119,7 @@ def test_a_run_whose_process_is_killed_fails_and_is_run_again(scene: Scene, hous
     house.dev.kill_worker(run)
     scene.sql(NO_LEASE.format("fill_items"))  # it would end in half a minute
 
-    assert wait_until(lambda: house.dev.statuses("fill_items") == ["FAILURE", "SUCCESS"], seconds=180)
-    assert len(house.dev.materializations("app/fill_items/backfill")) == 1
+    assert_failed_and_run_again(house, "fill_items")
     assert_filled_once(scene, "items")
 
 
@@ -119,6 +130,5 @@ def test_what_goes_with_its_machine_is_failed_by_the_next_dagster_and_run_again(
     scene.sql(NO_LEASE.format("fill_orders"))
     house.restart()
 
-    assert wait_until(lambda: house.dev.statuses("fill_orders") == ["FAILURE", "SUCCESS"], seconds=150)
-    assert len(house.dev.materializations("app/fill_orders/backfill")) == 1
+    assert_failed_and_run_again(house, "fill_orders")
     assert_filled_once(scene, "orders")

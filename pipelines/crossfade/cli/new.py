@@ -71,7 +71,7 @@ def new(
             why="an id is unique: the ledger knows the migration by it",
             fix="choose another id, or add the change to that spec if it has not started",
         )
-    database = next(iter(project.databases), "app")
+    database, other = [*project.databases, None, None][:2]
     path = folder / f"{_next_number(spec_files(folder)):04d}_{name}.yaml"
     has_schema = (root / ".crossfade" / f"{SchemaKind.migration}.schema.json").is_file()
     schema = f"# yaml-language-server: $schema=../.crossfade/{SchemaKind.migration}.schema.json\n#\n"
@@ -82,8 +82,8 @@ def new(
             kind=kind,
             name=name,
             title=name.replace("_", " ").capitalize(),
-            database=database,
-            changes=_changes(kind, model),
+            database=database or "app",
+            changes=_changes(kind, model, other),
         ),
         encoding="utf-8",
     )
@@ -91,11 +91,11 @@ def new(
     typer.echo(f"Write into it what is to change, then: crossfade check && crossfade plan {name}")
 
 
-def _changes(kind: str, model: type[SpecModel]) -> str:
-    """The example, and the keys it does not use as comments."""
+def _changes(kind: str, model: type[SpecModel], other: str | None) -> str:
+    """The example, and the keys it does not use as comments. other: the database that rows go to, if there is one."""
     from crossfade.spec.manual import example, keys_of
 
-    shown = example(model)
+    shown = example(model) if other is None else re.sub(r"\bdatabase: \w+", f"database: {other}", example(model))
     used = {key for change in yaml.safe_load(shown)["changes"] for key in change.get(kind, {})}
     unused = [key for key in keys_of(model) if re.split(r"[.\[]", key.path)[0] not in used]
     lines = [f"#   {key.path + ':':<24}# {_plain(key.meaning)}" for key in unused]
