@@ -72,6 +72,35 @@ def test_a_leg_that_must_soak_is_told_with_its_time_and_not_asked(orchestra: Orc
     assert orchestra.scene.one(checked) == before
 
 
+def test_a_leg_that_must_soak_goes_on_when_people_who_may_override_that(orchestra: Orchestra) -> None:
+    scene = orchestra.scene
+    me = scene.one("SELECT session_user::text")
+    scene.spec(SWAP + f"gates: {{contract: [{{soak: 7d}}]}}\noverride: {{from: {me}, count: 1}}\n")
+    scene.up()
+    cursor = orchestra.tick().cursor
+    plan = scene.runner().plan(scene.migration()).digest
+    scene.ledger().approve(
+        "m", team=None, plan_digest=plan, reason="nobody writes", overrides=("before cutover", "soak 7d")
+    )
+
+    assert asked_for(orchestra.tick(cursor)) == ["app/m/cutover"]
+
+
+def test_an_approval_that_opens_nothing_leaves_the_time_at_which_a_soak_ends(orchestra: Orchestra) -> None:
+    scene = orchestra.scene
+    scene.spec(SWAP + "gates: {contract: [{soak: 7d}]}\n")
+    scene.up()
+    scene.ledger().approve("m", team=None, plan_digest="of another plan", reason=None)
+
+    asked = orchestra.tick()
+    checked = scene.one("SELECT checked_at FROM crossfade.gate")
+    not_asked = orchestra.tick()
+
+    assert "soak 7d" in said(asked)
+    assert "m: cutover waits until 20" in said(not_asked)
+    assert scene.one("SELECT checked_at FROM crossfade.gate") == checked
+
+
 def test_the_gates_of_a_leg_are_asked_when_it_is_time(orchestra: Orchestra) -> None:
     orchestra.scene.sql(OPEN)
     orchestra.scene.spec(SWAP + f"gates: {{contract: [{DOOR}]}}\n")

@@ -43,9 +43,13 @@ SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 
 _LEGS = """
 SELECT migration, leg, started_at, finished_at, passed_at FROM crossfade.leg WHERE migration = ANY(%s)"""
 
+# Until a gate is asked again, an approval given since may open what was to hold later.
 _GATES = """
-SELECT migration, point, gate, state, reason, holds_at, evidence, since, checked_at
-  FROM crossfade.gate
+SELECT migration, point, gate, state, reason,
+       CASE WHEN NOT EXISTS (SELECT FROM crossfade.approval AS a
+                              WHERE a.migration = asked.migration AND a.event IS NULL) THEN holds_at END,
+       evidence, since, checked_at
+  FROM crossfade.gate AS asked
  WHERE migration = ANY(%s) AND (state <> 'holds' OR pg_catalog.jsonb_exists(evidence, 'overridden_by'))
  ORDER BY since, gate"""
 
