@@ -6,8 +6,9 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from playwright.sync_api import FloatRect, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 from playwright.sync_api import TimeoutError as NotSeen
 
 _LOOKS = 20
@@ -34,6 +35,26 @@ class Interface:
         self.page.get_by_role("button", name="Materialize").first.click()
         self.page.get_by_text("View", exact=True).first.click()
         self.page.wait_for_url(re.compile("/runs/"))
+
+    def execute_check(self, key: str) -> None:
+        """The first check of the asset, on whose page this ends."""
+        self.asset(key, "checks")
+        self.page.get_by_role("button", name=re.compile("Execute$")).first.click()
+
+    def fill_in(self, job: str, config: str) -> None:
+        """Its Launchpad, with config as YAML."""
+        location = "crossfade"
+        self.open(f"/locations/{location}/jobs/{job}/playground/setup?config={quote(config)}")
+        expect(self._launch_button).to_be_enabled(timeout=_LONG)
+
+    def launch(self) -> None:
+        """What is filled in; ends on the page of the run."""
+        self._launch_button.click()
+        self.page.wait_for_url(re.compile("/runs/"), timeout=_LONG)
+
+    @property
+    def _launch_button(self) -> Locator:
+        return self.page.get_by_role("button", name="Launch Run")
 
     def run_ends(self, word: str) -> None:
         """The page of a run says how it ended."""

@@ -1,4 +1,4 @@
-"""A migration from the first click to the gate before contract, in the browser."""
+"""A migration from the first click to the last, in the browser."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ expectations:
   - expect_table_row_count_to_be_between: {min_value: 300001}
 """
 MIGRATION = "app/normalize_emails"
+PAGE: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 900}
 PANEL: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 860}
 CHECK: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 660}
+GRAPH: FloatRect = {"x": 540, "y": 400, "width": 900, "height": 160}
 
 
 @pytest.fixture
@@ -48,7 +50,9 @@ def users(scene: Scene) -> Scene:
 
 @pytest.mark.browser
 @pytest.mark.timeout(900)
-def test_a_migration_is_launched_watched_held_up_and_advanced(users: Scene, interface: Interface) -> None:
+def test_a_migration_is_launched_watched_held_up_approved_advanced_and_taken_back(
+    users: Scene, interface: Interface
+) -> None:
     interface.materialize(f"{MIGRATION}/expand")
     interface.run_ends("Success")
 
@@ -69,4 +73,22 @@ def test_a_migration_is_launched_watched_held_up_and_advanced(users: Scene, inte
     interface.passed(f"{MIGRATION}/validate")  # by the sensor
     interface.asset(f"{MIGRATION}/validate", "checks")
     interface.sees("1 of 1 approvals missing")
+    interface.shoot("approval", CHECK)
+    assert users.one("SELECT email FROM users WHERE id = 1") == "User1@Example.com"
+
+    interface.fill_in("approve_migration", "{migration: normalize_emails, reason: reviewed}")
+    interface.shoot("launchpad", PAGE)
+    interface.launch()
+    interface.run_ends("Success")
+    interface.passed(f"{MIGRATION}/cutover")  # by the sensor
+    assert users.one("SELECT email FROM users WHERE id = 1") == "user1@example.com"
+    interface.open("/asset-groups")
+    interface.sees("cutover")
+    interface.shoot("lineage", GRAPH)
+
+    interface.fill_in("roll_back_migration", "{migration: normalize_emails, reason: too soon}")
+    interface.launch()
+    interface.run_ends("Success")
+    interface.sees("cutover is undone", "expand is undone")
+    interface.shoot("rolled_back", PAGE)
     assert users.one("SELECT email FROM users WHERE id = 1") == "User1@Example.com"

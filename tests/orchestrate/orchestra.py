@@ -162,13 +162,12 @@ class Orchestra:
 
     def operate(self, operation: str, *, migration: str = "m", **config: str) -> Played:
         """A run of `advance`, `pause`, `resume` or `roll_back`."""
-        return self.run_job(f"{operation}_migration", operation, migration=migration, **config)
+        return self.run_job(f"{operation}_migration", migration=migration, **config)
 
-    def run_job(self, name: str, operation: str, **config: str) -> Played:
+    def run_job(self, name: str, **config: str) -> Played:
+        """A run with what a person fills in."""
         job = self.definitions().resolve_job_def(name)
-        result = job.execute_in_process(
-            instance=self.instance, run_config={"ops": {operation: {"config": config}}}, raise_on_error=False
-        )
+        result = job.execute_in_process(instance=self.instance, run_config=config, raise_on_error=False)
         return Played(result, self.instance)
 
     def sleepers(self) -> int:

@@ -167,7 +167,7 @@ def test_drift_is_told(orchestra: Orchestra, receiver: Receiver) -> None:
     orchestra.scene.up()
     orchestra.scene.sql("CREATE INDEX by_hand ON items (name)")
 
-    tell_of_failure(orchestra, orchestra.run_job("find_drift", "compare"))
+    tell_of_failure(orchestra, orchestra.run_job("find_drift"))
 
     ((title, body),) = receiver.messages
     assert title == "drift: a run failed"

@@ -31,7 +31,7 @@ def test_a_migration_is_taken_back_as_far_as_asked(orchestra: Orchestra) -> None
     undone = orchestra.operate("roll_back", reason="wrong idea")
 
     assert kept == {"expand"}
-    assert undone.observed == ["expand"]
+    assert undone.observations("expand") == [{"note": "expand was taken back.", "reason": "wrong idea"}]
     assert orchestra.scene.schema() == before
 
 
@@ -86,7 +86,7 @@ def test_old_values_whose_time_is_over_are_dropped(orchestra: Orchestra) -> None
     orchestra.materialize()
     orchestra.scene.sql("UPDATE crossfade.archive SET keep_until = now()")
 
-    played = orchestra.run_job("purge_old_values", "purge")
+    played = orchestra.run_job("purge_old_values")
 
     assert played.is_green
     assert orchestra.scene.one("SELECT count(*) FROM crossfade.archive WHERE purged_at IS NULL") == 0

@@ -21,7 +21,7 @@ from crossfade.orchestrate.alerts import Slowness, alert_sensors
 from crossfade.orchestrate.ask import Question
 from crossfade.orchestrate.assets import gate_check, leg_asset
 from crossfade.orchestrate.broken import broken_asset, key_of
-from crossfade.orchestrate.drift import drift_checks, drift_job, drift_schedule
+from crossfade.orchestrate.drift import drift_checks, drift_jobs, drift_schedule
 from crossfade.orchestrate.gate_sets import gate_sets
 from crossfade.orchestrate.history import History, history_assets, known_history
 from crossfade.orchestrate.keys import history_key, leg_key
@@ -67,7 +67,7 @@ def build_definitions(
             *usage_sensors(project),
         ],
         schedules=[purge_schedule(), drift_schedule()],
-        jobs=[*operations(project, patience), drift_job(project, history, patience)],
+        jobs=[*operations(project, patience), *drift_jobs(project, history, patience)],
         executor=executor,
     )
 

@@ -1,9 +1,9 @@
-"""Drift in Dagster: a job that a schedule runs weekly, and a check on what each database has been through.
+"""Drift in Dagster: a job finds it, weekly or when asked; one accepts it; a check tells of it on a database's history.
 
 No postponed annotations here: Dagster reads those of the functions below.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg
 from dagster import (
@@ -25,7 +25,7 @@ from pydantic import Field
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute import Blocked
-from crossfade.execute.drift import Drift, read_drift
+from crossfade.execute.drift import Drift, accept_drift, read_drift
 from crossfade.orchestrate.history import History
 from crossfade.orchestrate.keys import history_key
 from crossfade.orchestrate.operations import job_of
@@ -34,6 +34,7 @@ from crossfade.report.drift import drift_lines
 from crossfade.spec import Database, Project
 
 FIND_DRIFT = "find_drift"
+ACCEPT_DRIFT = "accept_drift"
 _CHECK = "drift"
 
 
@@ -43,9 +44,21 @@ class Where(Config):
     database: str | None = Field(default=None, description="Its name in databases.yaml; all without it.")
 
 
-def drift_job(project: Project, history: History, patience: Patience) -> JobDefinition:
-    """A run of it fails where there is drift, so that it is red and people are told."""
+class Accepted(Config):
+    """Where what differs is right from now on, and why: the reason goes into the audit."""
+
+    database: str = Field(description="Its name in databases.yaml.")
+    reason: str = Field(description="Why a change by hand was right, for whoever reads the audit later.")
+
+
+def drift_jobs(project: Project, history: History, patience: Patience) -> Sequence[JobDefinition]:
+    """A run that finds drift fails, so that it is red and people are told."""
     shown = _with_history(project, history)
+
+    def show(context: OpExecutionContext, drift: Drift) -> None:
+        if drift.database in shown:
+            # It takes evaluations of checks too; its annotation leaves them out.
+            context.log_event(_evaluation(drift))  # pyright: ignore[reportArgumentType]
 
     @op
     def compare(context: OpExecutionContext, config: Where) -> None:
@@ -60,20 +73,36 @@ def drift_job(project: Project, history: History, patience: Patience) -> JobDefi
                     continue
                 words = "\n".join(drift_lines(drift))
                 context.log.info(words)
-                if database.name in shown:
-                    # It takes evaluations of checks too; its annotation leaves them out.
-                    context.log_event(_evaluation(drift))  # pyright: ignore[reportArgumentType]
+                show(context, drift)
                 if drift.differences:
                     found.append(words)
             if found:
-                fix = "mend it by a migration, or take it as right: `crossfade drift --accept --because ...`"
+                how = f"job {ACCEPT_DRIFT}, or `crossfade drift --accept --because ...`"
+                fix = f"mend it by a migration, or take it as right: {how}"
                 raise Failure("\n".join([*found, fix]), allow_retries=False)
             if unread is not None:
                 raise unread
 
-    return job_of(
-        compare, FIND_DRIFT, "Tells how the schemas differ from what migrations have made of them. Changes nothing."
-    )
+    @op
+    def accept(context: OpExecutionContext, config: Accepted) -> None:
+        with told_in_words(context.log, context.retry_number, patience):
+            database = _named(project, config.database)
+            if not config.reason.strip():
+                raise Blocked("drift is accepted for a reason", fix="say in `reason` why the change by hand was right")
+            accepted = accept_drift(database, config.reason)
+            context.log.info("\n".join(drift_lines(accepted, accepted=True)))
+            show(context, read_drift(database))
+
+    return [
+        job_of(
+            compare, FIND_DRIFT, "Tells how the schemas differ from what migrations have made of them. Changes nothing."
+        ),
+        job_of(
+            accept,
+            ACCEPT_DRIFT,
+            "Takes what differs in a database as right from now on, with an event in its audit. Changes no schema.",
+        ),
+    ]
 
 
 def drift_schedule() -> ScheduleDefinition:
@@ -129,10 +158,10 @@ def _with_history(project: Project, history: History) -> list[str]:
 
 
 def _chosen(project: Project, config: Where) -> list[Database]:
-    if config.database is None:
-        return [*project.databases.values()]
-    if config.database not in project.databases:
-        raise Blocked(
-            f"databases.yaml names no database {config.database}", fix=f"it has: {', '.join(project.databases)}"
-        )
-    return [project.databases[config.database]]
+    return [*project.databases.values()] if config.database is None else [_named(project, config.database)]
+
+
+def _named(project: Project, name: str) -> Database:
+    if name not in project.databases:
+        raise Blocked(f"databases.yaml names no database {name}", fix=f"it has: {', '.join(project.databases)}")
+    return project.databases[name]
