@@ -143,15 +143,18 @@ class Orchestra:
         graph = (definitions or self.definitions()).resolve_asset_graph()
         return {self._short(key): key for key in graph.get_all_asset_keys()}
 
-    def materialize(self, *names: str, checks: bool = True) -> Played:
-        """A run of these assets, as the UI starts it; of all of them without names. checks: with their checks."""
+    def materialize(self, *names: str, checks: bool = True, tags: Mapping[str, str] | None = None) -> Played:
+        """A run of these assets, as the UI starts it; of all of them without names. checks: with their checks.
+
+        tags: of the run, as Dagster gives them to those that no person starts.
+        """
         definitions = self.definitions()
         known = self.assets(definitions)
         keys = [known[name] for name in names or known]
         selection = AssetSelection.assets(*keys)
         if not checks:
             selection = selection.without_checks()
-        return self._run(definitions, selection)
+        return self._run(definitions, selection, tags)
 
     def check(self, asset: str, name: str) -> Played:
         """A run of one check alone."""
@@ -183,14 +186,16 @@ class Orchestra:
     def _short(self, key: AssetKey) -> str:
         return key.path[-1] if key.path[1] == "m" else "/".join(key.path[1:])
 
-    def _run(self, definitions: Definitions, selection: AssetSelection) -> Played:
+    def _run(
+        self, definitions: Definitions, selection: AssetSelection, tags: Mapping[str, str] | None = None
+    ) -> Played:
         job = definitions.resolve_implicit_global_asset_job_def()
         graph = job.asset_layer.asset_graph
         # Dagster leaves a type variable of its graph open.
         assets = selection.resolve(graph)  # pyright: ignore[reportUnknownMemberType]
         checks = selection.resolve_checks(graph)  # pyright: ignore[reportUnknownMemberType]
         subset = job.get_subset(asset_selection=assets, asset_check_selection=checks)
-        result = subset.execute_in_process(instance=self.instance, raise_on_error=False)
+        result = subset.execute_in_process(instance=self.instance, raise_on_error=False, tags=tags)
         return Played(result, self.instance)
 
 

@@ -23,7 +23,7 @@ from crossfade.orchestrate import materialized
 from crossfade.orchestrate.columns import columns
 from crossfade.orchestrate.gate_report import GateReport, answered
 from crossfade.orchestrate.gate_sets import GateSet
-from crossfade.orchestrate.keys import holder_of, leg_key, run_tags
+from crossfade.orchestrate.keys import holder_of, is_tried_by_itself, leg_key, run_tags
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.refusals import NotItsTurn, Patience, told_in_words
 from crossfade.orchestrate.standing import Standing, read_standing
@@ -45,13 +45,17 @@ class Turn:
     patience: Patience
 
     def take(self, context: AssetExecutionContext) -> MaterializeResult[Any] | None:
-        """Do the leg; None when it waits or is paused, so that what comes after it is skipped and the run stays green.
+        """Do the leg; None when it waits, is paused or was taken back after somebody asked for this, so that what comes
+        after it is skipped and the run stays green.
 
         Raises Failure, never with a traceback of the engine, and RetryRequested for what passes by itself.
         """
         context.instance.add_run_tags(context.run.run_id, run_tags(self.migration, self.leg))
         with told_in_words(context.log, context.retry_number, self.patience):
             standing = read_standing(self.project, self.migration)
+            if standing.taken_back and is_tried_by_itself(context.run, context.retry_number):
+                self._tell_waits(context, "somebody to let it go on: it was taken back; materialize this to go on")
+                return None
             self._refuse_out_of_turn(standing)
             if standing.plan is not None:
                 if standing.plan.leg(str(self.leg)) is None:
@@ -94,11 +98,14 @@ class Turn:
                 self._tell_waiting(context, outcome)
                 return None
             case "paused":
-                context.log.info(f"{self.migration.id} is paused: `crossfade resume {self.migration.id}` lets it go on")
-                context.log_event(AssetObservation(own, metadata={"waits for": "somebody to resume the migration"}))
+                self._tell_waits(context, f"somebody to resume it: `crossfade resume {self.migration.id}`")
                 return None
             case _:
                 return materialized.passed_now(plan, self.leg, ear, self._columns(plan))
+
+    def _tell_waits(self, context: AssetExecutionContext, what: str) -> None:
+        context.log.info(f"{self.leg} of {self.migration.id} waits for {what}")
+        context.log_event(AssetObservation(leg_key(self.migration, self.leg), metadata={"waits for": what}))
 
     def _columns(self, plan: Plan) -> dict[str, MetadataValue]:
         return columns(self.project.databases, self.migration, plan, self.leg)

@@ -11,6 +11,8 @@ from crossfade.steps.step import Leg
 
 MIGRATION_TAG, LEG_TAG = "crossfade/migration", "crossfade/leg"
 PHASE_TAG, STAGE_TAG = "crossfade/phase", "crossfade/stage"
+# Dagster's own, of runs that a sensor requested and of those that come instead of a run that failed.
+_BY_ITSELF = ("dagster/sensor_name", "dagster/retry_number")
 
 
 def leg_key(migration: Migration, leg: Leg) -> AssetKey:
@@ -52,6 +54,11 @@ def holder_of(run_id: str) -> str:
 def run_tags(migration: Migration, leg: Leg) -> dict[str, str]:
     """By these the runs of a migration are found in the list of runs."""
     return {MIGRATION_TAG: migration.id, LEG_TAG: str(leg)}
+
+
+def is_tried_by_itself(run: DagsterRun, retry: int) -> bool:
+    """Whether no person has asked for this very try: somebody may have decided otherwise since. retry: of the step."""
+    return retry > 0 or any(tag in run.tags for tag in _BY_ITSELF)
 
 
 def migrations_of(run: DagsterRun) -> set[str]:

@@ -27,10 +27,11 @@ from crossfade.execute import resume as resume_everywhere
 from crossfade.execute.approving import approve as approve_plan
 from crossfade.execute.purge import expired
 from crossfade.execute.purge import purge as purge_expired
-from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, leg_key
+from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, is_tried_by_itself, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.listen import Ear
 from crossfade.orchestrate.refusals import Patience, told_in_words
+from crossfade.orchestrate.standing import read_standing
 from crossfade.spec import Migration, Project
 from crossfade.steps.step import EXPAND
 from crossfade.telemetry import reported
@@ -80,6 +81,7 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
     def advance(context: OpExecutionContext, config: Onward) -> None:
         with told_in_words(context.log, context.retry_number, patience):
             migration = _specified(project, _chosen(context, config))
+            _refuse_when_taken_back(context, project, migration)
             runner = Runner(project, reported(project, Ear(context.log)), holder=holder_of(context.run_id))
             outcome = runner.advance(migration, through=config.through)
             for leg in outcome.passed:
@@ -154,6 +156,15 @@ def _specified(project: Project, name: str) -> Migration:
         if migration.id == name:
             return migration
     raise Blocked(f"there is no migration {name}", fix="give the id that stands in its spec under `migration`")
+
+
+def _refuse_when_taken_back(context: OpExecutionContext, project: Project, migration: Migration) -> None:
+    """Whoever took it back while this waited for its turn has decided later."""
+    if is_tried_by_itself(context.run, context.retry_number) and read_standing(project, migration).taken_back:
+        raise Blocked(
+            f"{migration.id} was taken back while this run waited to try again",
+            fix="run the job again if it shall go on nevertheless",
+        )
 
 
 def job_of(operation: OpDefinition, name: str, description: str) -> JobDefinition:

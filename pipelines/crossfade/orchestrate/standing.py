@@ -15,9 +15,13 @@ from crossfade.steps.step import Leg
 
 @dataclass(frozen=True)
 class Standing:
-    """plan: the one it runs by; None when it has not started, or was undone."""
+    """plan: the one it runs by; None when it has not started, or was undone.
+
+    taken_back: to the beginning or to a leg, and nobody has let it go on since.
+    """
 
     plan: Plan | None
+    taken_back: bool = False
     legs: Mapping[str, LegRecord] = field(default_factory=dict[str, LegRecord])
     steps: Mapping[str, StepRecord] = field(default_factory=dict[str, StepRecord])
     gates: tuple[GateRecord, ...] = ()
@@ -47,9 +51,10 @@ def read_standing(project: Project, migration: Migration) -> Standing:
         ledger = Ledger(connection)
         record = ledger.migration(migration.id)
         if record is None or record.state == "undone":
-            return Standing(None)
+            return Standing(None, taken_back=record is not None)
         return Standing(
             thaw(record),
+            record.state == "running" and record.undo_to is not None,
             ledger.legs(migration.id),
             ledger.steps(migration.id),
             ledger.gates(migration.id),
