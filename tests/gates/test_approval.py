@@ -98,6 +98,24 @@ def test_an_approval_of_an_older_plan_is_told_and_does_not_count(
     assert answer.reason.endswith("; 1 approval is for an older plan")
 
 
+def test_an_approval_of_an_earlier_start_of_the_same_plan_is_told_and_does_not_count(
+    desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve, start: Approve
+) -> None:
+    ada, ben, _ = roles
+    start(ben)
+    approve(ada)
+    held = desk.ask(gate(1, team))
+    Ledger(desk.connection).set_state("normalize_emails", "undone")
+    start(ben)
+
+    again = desk.ask(gate(1, team))
+    approve(ada)
+
+    assert (held.state, again.state) == ("holds", "waits")
+    assert again.reason.endswith("; 1 approval is from before it was last started")
+    assert desk.ask(gate(1, team)).reason == f"approved by {ada}"
+
+
 def test_an_approval_from_outside_the_team_is_told_and_does_not_count(
     desk: Desk, team: str, roles: tuple[str, str, str], approve: Approve
 ) -> None:

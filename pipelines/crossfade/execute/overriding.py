@@ -30,13 +30,7 @@ class Override:
 def overrides_at(plan: Plan, context: GateContext) -> Mapping[str, Override]:
     """The overrides that count at the context's point, by the label of their gate."""
     take_in_approvals(context)
-    record = context.ledger.migration(plan.migration)
-    given = [
-        each
-        for each in context.ledger.approvals(plan.migration)
-        # An earlier start of the same plan, which was undone, was another occasion.
-        if each.point == context.point and record is not None and each.approved_at >= record.started_at
-    ]
+    given = [each for each in context.ledger.approvals(plan.migration) if each.point == context.point]
     rule = override_rule(plan, context.settings)
     if rule is None:
         return {}

@@ -33,7 +33,8 @@ class Tally:
 
     reasons: what those said who count. perhaps_same: may be one of those who count, approving as something else.
     strangers: whom the project does not name. began_unknown: four eyes are wanted, and who began it may be one of them.
-    no_team: why nobody can be of the team. refused: why tokens were not trusted.
+    no_team: why nobody can be of the team. refused: why tokens were not trusted. before: who approved this plan when it
+    was started an earlier time, and was undone.
     """
 
     team: str | None
@@ -42,6 +43,7 @@ class Tally:
     reasons: tuple[str, ...]
     perhaps_same: tuple[str, ...]
     older: tuple[str, ...]
+    before: tuple[str, ...]
     outsiders: tuple[str, ...]
     machines: tuple[str, ...]
     strangers: tuple[str, ...]
@@ -78,6 +80,7 @@ class Tally:
         outside = f"not of {self.team}" if is_group else f"by a role that is not a member of {self.team}"
         said = [
             (len(self.older), "for an older plan"),
+            (len(self.before), "from before it was last started"),
             (len(self.outsiders), outside),
             (len(self.machines), f"by a machine, as {FILE} says"),
             (len(self.strangers), f"by whom {FILE} does not name under `people`"),
@@ -118,17 +121,19 @@ def tally(context: GateContext, approvers: Approvers, given: Iterable[ApprovalRe
     """Count approvals of one kind, those of the gates or those of one override.
 
     As things are now: who has left the team, or its database, vouches for nothing; who has joined it need not approve
-    the same plan again. The groups of a token are as it said.
+    the same plan again. The groups of a token are as it said. An earlier start, which was undone, was another occasion:
+    who approved then did not know why it was undone.
 
     Counted are people. Where the project does not name them, a role and a token may be one person's, so only those are
     counted who approve in one way: by the database, or by one issuer, whichever are more.
     """
     team, people = approvers.from_, context.settings.who_is_who
+    record = context.ledger.migration(context.migration)
     members, no_team = _members(context, team)
     began = _who_began(context, people) if approvers.four_eyes else _Began()
     valid: dict[str | None, set[str]] = {}
     counted: list[tuple[str | None, str]] = []
-    older, outsiders, machines, strangers, own = (set[str]() for _ in range(5))
+    older, before, outsiders, machines, strangers, own = (set[str]() for _ in range(6))
     refused: list[str] = []
     unread = 0
     for each in given:
@@ -143,6 +148,8 @@ def tally(context: GateContext, approvers: Approvers, given: Iterable[ApprovalRe
             outsiders |= {each.approver} if is_current else set()
         elif not is_current:
             older.add(person or each.approver)
+        elif record is not None and each.approved_at < record.started_at:
+            before.add(person or each.approver)
         elif identity in people.machines:
             machines.add(each.approver)
         elif people.persons and person is None:
@@ -163,6 +170,7 @@ def tally(context: GateContext, approvers: Approvers, given: Iterable[ApprovalRe
         tuple(dict.fromkeys(reason for by, reason in counted if by == way)),
         tuple(sorted(set[str]().union(*valid.values()))),
         tuple(sorted(older - those - own)),
+        tuple(sorted(before - those - own)),
         tuple(sorted(outsiders)),
         tuple(sorted(machines)),
         tuple(sorted(strangers)),
