@@ -79,6 +79,19 @@ def test_it_is_in_the_audit_with_gate_point_reason_and_who(items: Scene) -> None
     )
 
 
+def test_it_is_in_the_audit_too_when_the_gate_held_by_itself_before(items: Scene) -> None:
+    items.sql("CREATE TABLE door AS SELECT true AS is_open, false AS other")
+    doors = '[{{sql: "SELECT is_open FROM door", title: a}}, {{sql: "SELECT other FROM door", title: b}}]'
+    plan = start(items, ADD + f"gates: {{{{validate: {{{{before: {doors}}}}}}}}}\noverride: {{{{from: {{me}}}}}}\n")
+    items.sql("UPDATE door SET is_open = false, other = true")
+    override(items, "sql a", "before validate", plan)
+
+    items.up()
+
+    told = "SELECT kind FROM crossfade.event WHERE body ->> 'gate' = 'sql a' ORDER BY seq"
+    assert [kind for (kind,) in items.sql(told)] == ["gate holds", "override approved", "gate overridden"]
+
+
 def test_status_tells_it_as_long_as_the_migration_goes_on(items: Scene) -> None:
     override(items, "soak 7d", "before validate", start(items, SOAKED))
     items.up()

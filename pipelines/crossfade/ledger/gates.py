@@ -38,13 +38,14 @@ class Gates(Events):
         evidence: Mapping[str, Any],
         overridden: bool = False,
     ) -> None:
-        """The gate's answer now; an event when its state, or when it may hold, differs from the one before.
+        """The gate's answer now; an event when its state, or when it may hold, differs from the one before, or whether
+        it holds by itself.
 
         overridden: that it holds is what people said who may, not what it asks.
         """
         with self.connection.transaction():
             before = self.connection.execute(
-                "SELECT state, holds_at FROM crossfade.gate"
+                "SELECT state, holds_at, pg_catalog.jsonb_exists(evidence, 'overridden_by') FROM crossfade.gate"
                 " WHERE migration = %s AND point = %s AND gate = %s FOR UPDATE",
                 (migration, point, gate),
             ).fetchone()
@@ -58,7 +59,7 @@ ON CONFLICT (migration, point, gate) DO UPDATE
        since = CASE WHEN gate.state = excluded.state THEN gate.since ELSE crossfade.clock() END""",
                 (migration, point, gate, state, reason, holds_at, Jsonb(dict(evidence))),
             )
-            if before != (state, holds_at):
+            if before != (state, holds_at, overridden):
                 self.event(
                     migration,
                     "gate overridden" if overridden else f"gate {state}",
