@@ -198,3 +198,19 @@ def test_a_suite_without_a_file_is_refused_at_its_gate(foreseen: Foreseen) -> No
     assert problem.what == "there is no suite `absent`"
     assert problem.where is not None
     assert (problem.where.file.name, problem.where.line) == ("m.yaml", 10)
+
+
+def test_two_gates_of_one_name_at_one_point_are_refused_where_the_second_stands(foreseen: Foreseen) -> None:
+    same = "sql: SELECT true AS a_query_so_long_that_what_is_told_of_it_says_nothing_of"
+
+    (problem,) = foreseen.at("expand before", f"{same}_this\n      - {same}_that")
+
+    assert problem.what.startswith("another gate before expand is called `sql SELECT true AS")
+    assert str(problem.where).split(":")[1] == "11"
+    assert problem.fix == "give one of them a `title`"
+
+
+def test_a_gate_may_stand_twice_and_two_may_have_one_name_at_different_points(foreseen: Foreseen) -> None:
+    assert foreseen.at("expand before", "approval: {count: 1}\n      - approval: {count: 1}") == ()
+    both = "sql: SELECT true\n        title: t\n    after:\n      - sql: SELECT 1 = 1\n        title: t"
+    assert foreseen.at("expand before", both) == ()

@@ -49,10 +49,13 @@ def foresee_gates(
     """What is not known of gates; raises Refused with every gate that could not be asked."""
     problems: list[Problem] = []
     hazards: list[PlannedHazard] = []
+    known: dict[tuple[str, str], Gate] = {}
     for point, entries in migration.gates.items():
         place = place_of(point, legs)
         for entry in entries if place is not None else ():
             assert isinstance(entry.body, Gate)
+            if known.setdefault((str(place), entry.body.label), entry.body) != entry.body:
+                problems.append(_namesake(entry, str(place), entry.body.label))
             foresight = ServerForesight(migration, entry, str(place), legs, compiled, open_target, root, settings)
             try:
                 entry.body.foresee(foresight)
@@ -62,6 +65,15 @@ def foresee_gates(
     if problems:
         raise Refused.of(dict.fromkeys(problems))
     return tuple(dict.fromkeys(hazards))
+
+
+def _namesake(entry: Entry, place: str, label: str) -> Problem:
+    return Problem(
+        f"another gate {place} is called `{label}` too",
+        entry.where,
+        why="the ledger keeps the answers of gates, and people override them, by what they are called",
+        fix="give one of them a `title`" if "title" in type(entry.body).model_fields else "make one gate of them",
+    )
 
 
 @dataclass
