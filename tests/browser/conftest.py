@@ -43,6 +43,6 @@ def interface(scene: Scene, page: Page) -> Iterator[Interface]:
     server = DevServer(scene.root)
     folder = os.environ.get("CROSSFADE_SCREENSHOTS")
     try:
-        yield Interface(page, server.url, Path(folder) if folder else None)
+        yield Interface(page, server.web.url, Path(folder) if folder else None)
     finally:
         server.stop()

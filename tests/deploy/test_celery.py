@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +18,9 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from psycopg.conninfo import conninfo_to_dict
 from tests.conftest import Databases
-from tests.orchestrate.dev_server import free_port
+from tests.orchestrate.dev_server import process_of
 from tests.orchestrate.orchestra import wait_until
+from tests.process_group import ProcessGroup, held_port
 from tests.scene import Scene
 
 ROOT = Path(__file__).parents[2]
@@ -39,49 +38,38 @@ gates: {contract: [{soak: 7d}]}
 WRITTEN = "SELECT sum(rows) FROM crossfade.step WHERE leg = 'backfill'"
 
 
-class Worker:
-    """A Celery worker with two processes for runs. Its process group is a machine's: it dies as a whole."""
-
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
-        with log.open("wb") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", "-n", f"{name}@%h", "-c", "2"],
-                env={**environment, "PYTHONPATH": f"{environment['PYTHONPATH']}{os.pathsep}{CELERY}"},
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-
-    def works_on(self, pid: int) -> bool:
-        """Whether this process is one of its own."""
-        with suppress(ProcessLookupError):
-            return os.getpgid(pid) == self._process.pid
-        return False
-
-    def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+def worker(name: str, log: Path) -> ProcessGroup:
+    """A Celery worker with two processes for runs: a machine, which dies as a whole."""
+    command = [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", "-n", f"{name}@%h", "-c", "2"]
+    path = f"{os.environ['PYTHONPATH']}{os.pathsep}{CELERY}"
+    return ProcessGroup(command, environment={"PYTHONPATH": path}, log=log)
 
 
 @dataclass(frozen=True)
 class Cluster:
     instance: DagsterInstance
-    workers: list[Worker]
+    workers: list[ProcessGroup]
 
     def backfills(self) -> list[DagsterRun]:
         """Runs of the leg, oldest first."""
         return [*reversed(self.instance.get_runs(RunsFilter(tags={"crossfade/leg": "backfill"})))]
 
-    def worker_of(self, run: DagsterRun) -> Worker | None:
+    def worker_of(self, run: DagsterRun) -> ProcessGroup | None:
         """By the process that says it has begun."""
-        messages = [entry.message for entry in self.instance.all_logs(run.run_id)]
-        pids = [int(each.rpartition("pid: ")[2].strip("). ")) for each in messages if "Started process for run" in each]
-        return next((worker for worker in self.workers if pids and worker.works_on(pids[0])), None)
+        pid = process_of(self.instance, run.run_id)
+        return next((worker for worker in self.workers if worker.holds(pid)), None)
 
 
 @pytest.fixture
-def cluster(scene: Scene, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def cluster(
+    scene: Scene, databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: ExitStack
+) -> Cluster:
     """Redis, a daemon with its code location, and two workers, for the scene's project."""
     redis = shutil.which("redis-server")
     if redis is None:
@@ -89,7 +77,7 @@ def cluster(scene: Scene, databases: Databases, tmp_path: Path, monkeypatch: pyt
     (home := tmp_path / "dagster").mkdir()
     shutil.copy(CELERY / "dagster.yaml", home)
     storage = conninfo_to_dict(databases("dagster")[0])
-    port = free_port()
+    port = stack.enter_context(held_port())
     broker = f"redis://127.0.0.1:{port}/0"
     for name, value in {
         "DAGSTER_HOME": str(home),
@@ -104,17 +92,16 @@ def cluster(scene: Scene, databases: Databases, tmp_path: Path, monkeypatch: pyt
         "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
     }.items():
         monkeypatch.setenv(name, value)
-    with ExitStack() as stack:
-        own = [redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-        stack.callback(_end, _start(own, tmp_path / "redis.log"))
-        # Whose tables are made by the first who asks, not by three at once.
-        instance = stack.enter_context(DagsterInstance.get())
-        workers = [Worker(name, os.environ, tmp_path / f"{name}.log") for name in ("one", "two")]
-        for worker in workers:
-            stack.callback(worker.kill)
-        daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")]
-        stack.callback(_end, _start(daemon, tmp_path / "daemon.log"))
-        yield Cluster(instance, workers)
+    own = [redis, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    stack.callback(ProcessGroup(own, log=tmp_path / "redis.log").kill)
+    # Whose tables are made by the first who asks, not by three at once.
+    instance = stack.enter_context(DagsterInstance.get())
+    workers = [worker(name, tmp_path / f"{name}.log") for name in ("one", "two")]
+    for each in workers:
+        stack.callback(each.kill)
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(ROOT / "workspace.yaml")]
+    stack.callback(ProcessGroup(daemon, log=tmp_path / "daemon.log").stop)
+    return Cluster(instance, workers)
 
 
 @pytest.mark.deploy
@@ -150,18 +137,3 @@ def walked(scene: Scene) -> int:
 
 def passed(scene: Scene) -> set[str]:
     return {leg for (leg,) in scene.sql("SELECT leg FROM crossfade.leg WHERE passed_at IS NOT NULL")}
-
-
-def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """It and what it has started."""
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(20)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

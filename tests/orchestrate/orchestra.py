@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -197,11 +196,6 @@ class Orchestra:
         subset = job.get_subset(asset_selection=assets, asset_check_selection=checks)
         result = subset.execute_in_process(instance=self.instance, raise_on_error=False, tags=tags)
         return Played(result, self.instance)
-
-
-def heed_interrupts() -> None:
-    """For a process to be interrupted: pytest in the background of a shell would hand down that SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(holds: Callable[[], object], *, seconds: float) -> bool:

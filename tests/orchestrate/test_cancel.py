@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.orchestrate.orchestra import SLEEP, Orchestra, heed_interrupts, wait_until
+from tests.orchestrate.orchestra import SLEEP, Orchestra, wait_until
+from tests.process_group import heed_interrupts
 
 
 @pytest.mark.slow

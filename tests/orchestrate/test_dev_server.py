@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.execute.slow import slow_items
+from tests.execute.slow import AT_ONCE, SLOWLY, slow_items
 from tests.orchestrate.dev_server import DevServer
 from tests.orchestrate.orchestra import SLEEP, SLEEPING, wait_until
 from tests.scene import Scene
@@ -73,7 +73,8 @@ def house(scene: Scene) -> Generator[House]:
 def begin_to_fill(scene: Scene, house: House, table: str) -> str:
     """A run that has written batches; gives it. It begins with expand, before which the sensor starts nothing."""
     migration = f"fill_{table}"
-    run = house.dev.launch(f"app/{migration}/expand", f"app/{migration}/backfill")
+    scene.sql(SLOWLY)
+    run = house.dev.web.launch(f"app/{migration}/expand", f"app/{migration}/backfill")
     assert wait_until(lambda: scene.one(WALKING.format(migration)), seconds=400)
     return run
 
@@ -83,11 +84,11 @@ def assert_failed_and_run_again(house: House, migration: str) -> None:
     for it too: that one finds everything done."""
 
     def is_told() -> bool:
-        first, *others = house.dev.statuses(migration)
+        first, *others = house.dev.web.statuses(migration)
         return first == "FAILURE" and others != [] and {*others} == {"SUCCESS"}
 
-    assert wait_until(is_told, seconds=400), house.dev.statuses(migration)
-    assert house.dev.materializations(f"app/{migration}/backfill")
+    assert wait_until(is_told, seconds=400), house.dev.web.statuses(migration)
+    assert house.dev.web.materializations(f"app/{migration}/backfill")
 
 
 def assert_filled_once(scene: Scene, table: str) -> None:
@@ -98,19 +99,19 @@ def assert_filled_once(scene: Scene, table: str) -> None:
 
 
 def test_the_webserver_shows_the_assets(house: House) -> None:
-    shown = house.dev.assets()
+    shown = house.dev.web.assets()
 
     assert {"app/sleeper/expand", "app/fill_items/backfill"} <= {*shown}
 
 
 def test_a_cancelled_run_leaves_no_statement_behind(scene: Scene, house: House) -> None:
-    run = house.dev.launch("app/sleeper/expand")
+    run = house.dev.web.launch("app/sleeper/expand")
     assert wait_until(lambda: scene.one(SLEEPING) == 1, seconds=400)
 
-    house.dev.cancel(run)
+    house.dev.web.cancel(run)
 
     assert wait_until(lambda: scene.one(SLEEPING) == 0, seconds=60)
-    assert wait_until(lambda: house.dev.statuses("sleeper") == ["CANCELED"], seconds=400)
+    assert wait_until(lambda: house.dev.web.statuses("sleeper") == ["CANCELED"], seconds=400)
 
 
 def test_a_run_whose_process_is_killed_fails_and_is_run_again(scene: Scene, house: House) -> None:
@@ -119,6 +120,7 @@ def test_a_run_whose_process_is_killed_fails_and_is_run_again(scene: Scene, hous
     house.dev.kill_worker(run)
     scene.sql(NO_LEASE.format("fill_items"))  # it would end in half a minute
 
+    scene.sql(AT_ONCE)
     assert_failed_and_run_again(house, "fill_items")
     assert_filled_once(scene, "items")
 
@@ -128,6 +130,7 @@ def test_what_goes_with_its_machine_is_failed_by_the_next_dagster_and_run_again(
 
     house.dev.kill()
     scene.sql(NO_LEASE.format("fill_orders"))
+    scene.sql(AT_ONCE)
     house.restart()
 
     assert_failed_and_run_again(house, "fill_orders")

@@ -18,7 +18,7 @@ from crossfade.errors import CrossfadeError
 
 _ENDS_WITHIN = 20.0  # seconds
 # Telemetry and the sign-up dialog are off. Runs that crash are run again, never those that were refused. One run at a
-# time works on a database.
+# time works on a database. A run that somebody launches starts at once.
 _INSTANCE = """\
 telemetry:
   enabled: false
@@ -32,6 +32,8 @@ concurrency:
   pools:
     default_limit: 1
     granularity: run
+run_queue:
+  dequeue_interval_seconds: 1
 """
 
 
