@@ -15,8 +15,13 @@ from tests.process_group import ProcessGroup, held_port
 
 # A child that starts another one; it tells both.
 _PARENT = "sleep 600 & echo $! $$ > started.new; mv started.new started; wait"
-_TESTS = "import sys, time; from pathlib import Path; from tests.process_group import ProcessGroup;"
-_TESTS += "group = ProcessGroup(['sh', '-c', sys.argv[1]], folder=Path(sys.argv[2])); time.sleep(600)"
+_TESTS = """
+import sys, time
+from pathlib import Path
+from tests.process_group import ProcessGroup
+group = ProcessGroup(["sh", "-c", sys.argv[1]], folder=Path(sys.argv[2]))
+time.sleep(600)
+"""
 
 
 def lives(pid: int) -> bool:
