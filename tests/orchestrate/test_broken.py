@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from dagster import AssetKey
 from tests.orchestrate.orchestra import FILL, Orchestra
 
@@ -33,6 +34,39 @@ def test_others_are_unharmed(orchestra: Orchestra) -> None:
     orchestra.scene.spec(FILL)
     orchestra.scene.spec("changes: nonsense\n", id="n")
 
+    assert orchestra.materialize("expand").is_green
+
+
+@pytest.mark.parametrize(
+    ("owner", "shown"),
+    [
+        ("ada@example.org", ["ada@example.org"]),
+        ("ada@example.technology", ["team:ada@example.technology"]),
+        ("team:identity", ["team:identity"]),
+        ('"@identity"', ["team:@identity"]),
+        ('" "', []),
+    ],
+)
+def test_an_owner_whom_dagster_would_not_take_for_an_address_harms_nobody(
+    orchestra: Orchestra, owner: str, shown: list[str]
+) -> None:
+    orchestra.scene.spec(f"owner: {owner}\n" + FILL)
+
+    node = orchestra.definitions().resolve_asset_graph().get(AssetKey(["app", "m", "expand"]))
+
+    assert node.owners == shown
+
+
+def test_a_file_whose_name_dagster_would_not_take_harms_no_other(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(FILL)
+    for name in ("für Ada.yaml", "fur Ada.yaml"):
+        (orchestra.scene.root / "migration_specs" / name).write_text("crossfade: 1\n")
+
+    definitions = orchestra.definitions()
+    definitions.get_repository_def()
+
+    keys = [key.path[-1] for key in definitions.resolve_asset_graph().get_all_asset_keys() if key.path[0] == "broken"]
+    assert sorted(key.rpartition("-")[0] for key in keys) == ["f_r_Ada.yaml", "fur_Ada.yaml"]
     assert orchestra.materialize("expand").is_green
 
 

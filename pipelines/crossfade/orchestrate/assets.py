@@ -4,6 +4,8 @@ No postponed annotations here: Dagster reads those of the functions below.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from dagster import (
@@ -13,6 +15,8 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
+    AssetSpec,
+    DagsterInvalidDefinitionError,
     MaterializeResult,
     asset,
     asset_check,
@@ -38,7 +42,7 @@ def leg_asset(turn: Turn, after: Iterable[AssetKey]) -> AssetsDefinition:
         group_name=group_of(migration),
         description=description(migration, leg),
         kinds={"postgres"},
-        owners=_owners(migration),
+        owners=[*_owners((migration.head.owner or "").strip())],
         tags=_tags(migration, leg),
         metadata=code_references([migration.position("migration")]),
         pool=pool_of(migration),
@@ -75,11 +79,14 @@ def _asks(gates: GateSet) -> str:
     return f"Has {leg} done what it should? Asks the gates after it, before anything may follow."
 
 
-def _owners(migration: Migration) -> list[str]:
-    owner = (migration.head.owner or "").strip()
-    if not owner:
-        return []
-    return [owner if "@" in owner else f"team:{owner}"]
+@cache
+def _owners(owner: str) -> tuple[str, ...]:
+    """As Dagster takes it: an address as it understands them, and else a team, for one it refuses ends the loading."""
+    for said in (owner, f"team:{owner}") if owner else ():
+        with suppress(DagsterInvalidDefinitionError):
+            AssetSpec("owned", owners=[said])
+            return (said,)
+    return ()
 
 
 def _tags(migration: Migration, leg: Leg) -> dict[str, str]:

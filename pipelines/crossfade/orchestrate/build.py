@@ -35,7 +35,7 @@ from crossfade.spec import Project, SpecError, find_root, load_project
 
 # The steps of a run share what was loaded; a process each would load all specs again.
 def build_definitions(
-    path: Path,
+    path: Path | str,
     *,
     patience: Patience | None = None,
     slowness: Slowness | None = None,
@@ -47,7 +47,7 @@ def build_definitions(
     executor: of all jobs these are merged with; None leaves it to the others. Raises ProjectNotFoundError; a file that
     is wrong is an asset.
     """
-    root = find_root(path)
+    root = find_root(Path(path))
     try:
         project = load_project(root, changes=CHANGES, gates=GATES, strict=False)
     except SpecError as error:  # databases.yaml, without which no migration means anything

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 from dagster import AssetKey, DagsterRun
@@ -28,7 +30,15 @@ def history_key(database: str) -> AssetKey:
 def broken_key(file: Path, root: Path) -> AssetKey:
     """The asset that stands for a file that cannot be read."""
     inside = file.relative_to(root) if file.is_relative_to(root) else file
-    return AssetKey(["broken", *(part for part in inside.parts if part != file.anchor)])
+    return AssetKey(["broken", *(_as_name(part) for part in inside.parts if part != file.anchor)])
+
+
+def _as_name(part: str) -> str:
+    """In characters that Dagster takes: one name with others would end the loading of all. Still one for each file."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", part)
+    return (
+        plain if plain == part else f"{plain}-{hashlib.sha256(part.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    )
 
 
 def group_of(migration: Migration) -> str:
