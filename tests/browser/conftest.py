@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -13,6 +14,7 @@ from tests.browser.interface import Interface
 from tests.orchestrate.dev_server import DevServer
 from tests.scene import Scene
 
+PICTURES = Path(gettempdir()) / "crossfade-browser"  # of tests that failed
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
     "--headless",
@@ -24,6 +26,21 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails keeps a picture of the page that it saw, and says where."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and isinstance(page, Page):
+        PICTURES.mkdir(exist_ok=True)
+        picture = PICTURES / f"{item.name}.png"
+        page.screenshot(path=picture)
+        report.sections.append(("the page when it failed", f"{page.url}\npicture: {picture}"))
+    return report
 
 
 @pytest.fixture
