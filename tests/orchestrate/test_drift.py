@@ -51,7 +51,7 @@ def test_drift_is_not_accepted_without_a_reason(complete: Orchestra) -> None:
 
 
 def test_the_history_shows_it_as_a_check(complete: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossfade.orchestrate.history._WITHIN", 60.0)  # the machine may be busy
+    monkeypatch.setattr("crossfade.orchestrate.surveyed._WITHIN", 60.0)  # the machine may be busy
     complete.scene.sql("UPDATE crossfade.migration SET finished_at = now() - interval '30 days'")
     complete.scene.sql(BY_HAND)
     definitions = complete.definitions()

@@ -16,7 +16,7 @@ AWAY = "postgresql://nobody@127.0.0.1:9/app"
 @pytest.fixture
 def past(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> Orchestra:
     """Migration `m` was complete a month ago; `n` comes after it."""
-    monkeypatch.setattr("crossfade.orchestrate.history._WITHIN", 60.0)  # the machine may be busy
+    monkeypatch.setattr("crossfade.orchestrate.surveyed._WITHIN", 60.0)  # the machine may be busy
     orchestra.scene.spec(FILL)
     orchestra.scene.up()
     orchestra.scene.sql(AGO.format("30 days"))

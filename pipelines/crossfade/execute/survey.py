@@ -1,37 +1,50 @@
-"""Which migrations the ledgers have as complete, asked of all databases at once and within a time limit."""
+"""What the ledgers say at a glance, asked of all databases at once and within a time limit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute.session import reading
-from crossfade.ledger import Ledger, is_installed
+from crossfade.ledger import Ledger, MigrationRecord, is_installed
 from crossfade.spec import Database
 
 _AT_ONCE = 8  # databases
 
 
-def read_completed(databases: Mapping[str, Database], *, within: float) -> dict[str, dict[str, datetime]]:
-    """By database, each complete migration with when it was; without the databases that do not answer.
+@dataclass(frozen=True)
+class Survey:
+    """Of one ledger. completed: each complete migration, with when it was. in_work: of the others, the latest."""
 
-    within: seconds for all of them together; one that is silent is not waited for.
+    completed: Mapping[str, datetime]
+    in_work: Sequence[MigrationRecord]
+
+
+def survey(databases: Mapping[str, Database], *, latest: int, within: float) -> dict[str, Survey]:
+    """By database; without the databases that do not answer.
+
+    latest: how many migrations in work are read with their plans, of each database. within: seconds for all of them
+    together; one that is silent is not waited for.
     """
     pool = ThreadPoolExecutor(_AT_ONCE)
-    asked = {name: pool.submit(_read, database) for name, database in databases.items()}
+    asked = {name: pool.submit(_read, database, latest) for name, database in databases.items()}
     answered, _ = wait(asked.values(), within)
     pool.shutdown(wait=False, cancel_futures=True)
     found = {name: future.result() for name, future in asked.items() if future in answered}
-    return {name: completed for name, completed in found.items() if completed is not None}
+    return {name: surveyed for name, surveyed in found.items() if surveyed is not None}
 
 
-def _read(database: Database) -> dict[str, datetime] | None:
+def _read(database: Database, latest: int) -> Survey | None:
     try:
-        with reading(database, "crossfade history") as connection:
-            return Ledger(connection).completed() if is_installed(connection) else {}
+        with reading(database, "crossfade survey") as connection:
+            if not is_installed(connection):
+                return Survey({}, ())
+            ledger = Ledger(connection)
+            return Survey(ledger.completed(), ledger.in_work(latest))
     except (CrossfadeError, psycopg.Error):
         return None

@@ -30,6 +30,12 @@ class Migrations(Events):
         with self.connection.cursor(row_factory=class_row(MigrationRecord)) as cursor:
             return tuple(cursor.execute(_MIGRATION + " ORDER BY started_at, id").fetchall())
 
+    def in_work(self, limit: int) -> tuple[MigrationRecord, ...]:
+        """Migrations that have started and are not complete, the latest first."""
+        with self.connection.cursor(row_factory=class_row(MigrationRecord)) as cursor:
+            wanted = _MIGRATION + " WHERE state IN ('running', 'undoing') ORDER BY started_at DESC, id LIMIT %s"
+            return tuple(cursor.execute(wanted, (limit,)).fetchall())
+
     def start(
         self,
         migration: str,

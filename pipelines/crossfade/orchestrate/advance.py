@@ -127,7 +127,7 @@ class Turn:
             raise Failure("\n".join([what, *map(_line, never)]), allow_retries=False)
         lines = [*map(_line, outcome.waiting)]
         context.log.info("\n  ".join([f"{self.leg} waits, and what comes after it is skipped:", *lines]))
-        metadata: dict[str, MetadataValue] = {"waits for": MetadataValue.md("\n".join(f"- {line}" for line in lines))}
+        metadata: dict[str, MetadataValue] = {"waits for": MetadataValue.text("; ".join(lines))}
         known = [each.answer.holds_at for each in outcome.waiting if each.answer.holds_at is not None]
         if known:
             metadata["not before"] = MetadataValue.timestamp(max(known))

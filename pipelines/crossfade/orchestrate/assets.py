@@ -28,19 +28,20 @@ from crossfade.orchestrate.gate_sets import GateSet
 from crossfade.orchestrate.keys import MIGRATION_TAG, PHASE_TAG, STAGE_TAG, group_of, leg_key, pool_of
 from crossfade.orchestrate.references import code_references
 from crossfade.orchestrate.words import description
+from crossfade.plan import Plan
 from crossfade.spec import Migration
 from crossfade.steps.step import Leg
 
 
-def leg_asset(turn: Turn, after: Iterable[AssetKey]) -> AssetsDefinition:
-    """The asset of one leg; after: what comes right before it."""
+def leg_asset(turn: Turn, after: Iterable[AssetKey], plan: Plan | None) -> AssetsDefinition:
+    """The asset of one leg; after: what comes right before it. plan: that it runs by; None: not known."""
     migration, leg = turn.migration, turn.leg
 
     @asset(
         key=leg_key(migration, leg),
         deps=list(after),
         group_name=group_of(migration),
-        description=description(migration, leg),
+        description=description(migration, leg, plan),
         kinds={"postgres"},
         owners=[*_owners((migration.head.owner or "").strip())],
         tags=_tags(migration, leg),

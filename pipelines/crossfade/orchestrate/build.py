@@ -23,12 +23,13 @@ from crossfade.orchestrate.assets import gate_check, leg_asset
 from crossfade.orchestrate.broken import broken_asset, key_of
 from crossfade.orchestrate.drift import drift_checks, drift_jobs, drift_schedule
 from crossfade.orchestrate.gate_sets import gate_sets
-from crossfade.orchestrate.history import History, history_assets, known_history
+from crossfade.orchestrate.history import history_assets
 from crossfade.orchestrate.keys import history_key, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.operations import operations, purge_schedule
 from crossfade.orchestrate.refusals import Patience
 from crossfade.orchestrate.sensor import advance_sensor
+from crossfade.orchestrate.surveyed import Surveyed, surveyed
 from crossfade.orchestrate.usage import usage_sensors
 from crossfade.spec import Project, SpecError, find_root, load_project
 
@@ -53,10 +54,11 @@ def build_definitions(
     except SpecError as error:  # databases.yaml, without which no migration means anything
         return Definitions(assets=[broken_asset(error, root)])
     patience = patience or Patience()
-    history = known_history(project)
+    found = surveyed(project)
+    history = found.history
     return Definitions(
         assets=[
-            *_assets(project, patience, history),
+            *_assets(project, patience, found),
             *history_assets(project.migrations, history),
             *drift_checks(project, history, patience),
             *(broken_asset(error, root) for error in project.broken),
@@ -73,8 +75,9 @@ def build_definitions(
 
 
 def _assets(
-    project: Project, patience: Patience, history: History
+    project: Project, patience: Patience, found: Surveyed
 ) -> Iterator[AssetsDefinition | AssetChecksDefinition]:
+    history = found.history
     shown = [migration for migration in project.migrations if migration.id not in history]
     legs = {migration.id: possible_legs(migration) for migration in shown}
     ends = {migration.id: leg_key(migration, legs[migration.id][-1]) for migration in shown}
@@ -84,7 +87,7 @@ def _assets(
         sets = gate_sets(migration, legs[migration.id])
         before: Sequence[AssetKey] = [*dict.fromkeys(ends[name] for name in migration.head.after if name in ends)]
         for leg in legs[migration.id]:
-            yield leg_asset(Turn(project, migration, leg, sets, patience), before)
+            yield leg_asset(Turn(project, migration, leg, sets, patience), before, found.plans.get(migration.id))
             before = [leg_key(migration, leg)]
         for gates in sets:
             yield gate_check(Question(project, migration, gates, patience))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dagster import MaterializeResult, MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster import MaterializeResult, MetadataValue, TableColumn, TableMetadataValue, TableRecord, TableSchema
 
 from crossfade.execute import StepFinished
 from crossfade.ledger import StepRecord
@@ -17,17 +17,15 @@ from crossfade.plan import Plan
 from crossfade.report.plan import leg_markdown
 from crossfade.steps.step import Leg
 
-_STEPS = TableSchema(
-    [
-        TableColumn("step", "string"),
-        TableColumn("database", "string"),
-        TableColumn("seconds", "float"),
-        TableColumn("rows", "int"),
-        TableColumn("batches", "int"),
-        TableColumn("attempts", "int"),
-        TableColumn("lock wait seconds", "float"),
-    ]
-)
+_STEP = TableColumn("step", "string")
+_DATABASE = TableColumn("database", "string")
+_MEASURES = [
+    TableColumn("seconds", "float"),
+    TableColumn("rows", "int"),
+    TableColumn("batches", "int"),
+    TableColumn("attempts", "int"),
+    TableColumn("lock wait", "float", description="seconds"),
+]
 
 
 def passed_now(plan: Plan, leg: Leg, ear: Ear, columns: Mapping[str, MetadataValue]) -> MaterializeResult[Any]:
@@ -40,7 +38,7 @@ def passed_now(plan: Plan, leg: Leg, ear: Ear, columns: Mapping[str, MetadataVal
             "seconds": round(sum(step.seconds for step in ear.steps), 3),
             "lock wait seconds": round(sum(step.lock_wait for step in ear.steps), 3),
             "retries": ear.retries,
-            "steps": MetadataValue.table([_row(step) for step in ear.steps], schema=_STEPS),
+            "steps": _steps(plan, ear.steps),
             **_gates(leg, lambda point: answered(plan, point, ear.answers.get(point, {}), now)),
             **_about(plan, leg),
             **columns,
@@ -88,18 +86,25 @@ def _about(plan: Plan, leg: Leg) -> dict[str, MetadataValue]:
     }
 
 
-def _row(done: StepFinished) -> TableRecord:
-    return TableRecord(
-        {
-            "step": done.step.title,
-            "database": done.step.database,
-            "seconds": round(done.seconds, 3),
-            "rows": done.rows,
-            "batches": done.batches,
-            "attempts": done.attempts,
-            "lock wait seconds": round(done.lock_wait, 3),
-        }
-    )
+def _steps(plan: Plan, steps: Sequence[StepFinished]) -> TableMetadataValue:
+    """In a panel that cuts off what is too wide: without what is the same in all rows."""
+    places = [_DATABASE] if len(plan.databases) > 1 else []
+    schema = TableSchema([_STEP, *places, *_MEASURES])
+    names = {column.name for column in schema.columns}
+    rows = [{name: value for name, value in _row(step).items() if name in names} for step in steps]
+    return MetadataValue.table([TableRecord(row) for row in rows], schema=schema)
+
+
+def _row(done: StepFinished) -> dict[str, str | int | float]:
+    return {
+        "step": done.step.title,
+        "database": done.step.database,
+        "seconds": round(done.seconds, 3),
+        "rows": done.rows,
+        "batches": done.batches,
+        "attempts": done.attempts,
+        "lock wait": round(done.lock_wait, 3),
+    }
 
 
 def _batches(step: StepRecord) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from crossfade.steps.step import Leg
 def plan_markdown(plan: Plan, *, sql: bool = False, completed: datetime | None = None) -> str:
     """The plan as Markdown. sql: with the statements of each step. completed: when, of one that is not to come."""
     view = outline(plan)
+    steps = _markdown_steps_with_sql if sql else _markdown_steps
     parts = [
         f"# {plan.title}",
         _facts(plan),
@@ -35,7 +36,7 @@ def plan_markdown(plan: Plan, *, sql: bool = False, completed: datetime | None =
         *(
             part
             for section in view.sections
-            for part in (f"## {section.heading}", *_markdown_section(plan, section, sql=sql))
+            for part in (f"## {section.heading}", _meaning(section), *_markdown_section(plan, section, steps))
         ),
         f"_{ASSUMPTION[0].upper()}{ASSUMPTION[1:]}._",
     ]
@@ -43,9 +44,12 @@ def plan_markdown(plan: Plan, *, sql: bool = False, completed: datetime | None =
 
 
 def leg_markdown(plan: Plan, leg: Leg) -> str:
-    """One leg's part of the plan, with the numbers its steps have there; without a heading."""
+    """One leg's part of the plan, with the numbers its steps have there; without a heading and what a leg means.
+
+    Its steps are a list, for panels in which a table would be cut off.
+    """
     section = next(section for section in outline(plan).sections if section.leg == leg)
-    return "\n\n".join(_markdown_section(plan, section, sql=False))
+    return "\n\n".join(_markdown_section(plan, section, _markdown_list))
 
 
 def plan_json(plan: Plan, *, sql: bool = False, completed: datetime | None = None) -> dict[str, Any]:
@@ -130,6 +134,10 @@ def _completed(moment: datetime) -> str:
     return f"Complete since {said_moment(moment)}: nothing of this is to come"
 
 
+def _meaning(section: Section) -> str:
+    return f"{section.meaning[0].upper()}{section.meaning[1:]}."
+
+
 def _duration(view: Outline) -> str:
     return f"about {said_seconds(view.seconds)} of work" if view.seconds else "no step takes longer than an instant"
 
@@ -173,8 +181,7 @@ def _markdown_order(plan: Plan) -> Iterator[str]:
         yield f"```mermaid\n{mermaid(plan)}```"
 
 
-def _markdown_section(plan: Plan, section: Section, *, sql: bool) -> Iterator[str]:
-    yield f"{section.meaning[0].upper()}{section.meaning[1:]}."
+def _markdown_section(plan: Plan, section: Section, steps: Callable[[Sequence[Line]], str]) -> Iterator[str]:
     if section.before:
         yield f"Starts when these hold: {', '.join(section.before)}."
     if not section.databases:
@@ -182,13 +189,28 @@ def _markdown_section(plan: Plan, section: Section, *, sql: bool) -> Iterator[st
     for database, lines in section.databases:
         if len(plan.databases) > 1:
             yield f"### {database}"
-        yield _markdown_table(
-            ("", "what", "lock", "who waits", "time", "undo"), [_markdown_row(line) for line in lines]
-        )
-        if sql:
-            yield "\n\n".join(f"{line.number}. {line.step.title}\n\n```sql\n{_script(line)}\n```" for line in lines)
+        yield steps(lines)
     if section.after:
         yield f"Ends when these hold: {', '.join(section.after)}."
+
+
+def _markdown_steps(lines: Sequence[Line]) -> str:
+    return _markdown_table(("", "what", "lock", "who waits", "time", "undo"), [_markdown_row(line) for line in lines])
+
+
+def _markdown_steps_with_sql(lines: Sequence[Line]) -> str:
+    scripts = [f"{line.number}. {line.step.title}\n\n```sql\n{_script(line)}\n```" for line in lines]
+    return "\n\n".join([_markdown_steps(lines), *scripts])
+
+
+def _markdown_list(lines: Sequence[Line]) -> str:
+    items: list[str] = []
+    for line in lines:
+        parts = [_cell(line.step.title), " · ".join([*line.locks, line.waits, *_time(line)])]
+        if line.step.undo or line.step.irreversible:
+            parts.append(f"undo: {_cell(line.undo)}")
+        items.append(f"{line.number}. " + "  \n   ".join(parts))
+    return "\n".join(items)
 
 
 def _markdown_row(line: Line) -> tuple[str, ...]:
