@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dagster import DagsterEventType, build_run_status_sensor_context, build_sensor_context
+from dagster import build_sensor_context
 from dagster._core.definitions.sensor_definition import SensorExecutionData
-from tests.orchestrate.orchestra import FILL, Orchestra, Played
+from tests.orchestrate.orchestra import FILL, Orchestra
 from tests.orchestrate.receiver import Receiver, receiving
 
 from crossfade.ledger import lease
@@ -24,36 +24,77 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         yield receiver
 
 
-def tell_of_failure(orchestra: Orchestra, played: Played) -> object:
-    """What the daemon does after a failed run."""
-    sensor = orchestra.definitions().resolve_sensor_def("alert_of_failed_runs")
-    (entry,) = orchestra.instance.all_logs(played.result.run_id, of_type=DagsterEventType.RUN_FAILURE)
-    run = orchestra.instance.get_run_by_id(played.result.run_id)
-    assert run is not None
-    assert entry.dagster_event is not None
-    context = build_run_status_sensor_context(
-        sensor_name=sensor.name, dagster_instance=orchestra.instance, dagster_run=run, dagster_event=entry.dagster_event
-    )
-    return sensor(context)
+def tell_of_failures(orchestra: Orchestra, cursor: str | None) -> SensorExecutionData:
+    return _tick(orchestra, "alert_of_failed_runs", cursor)
 
 
 def tell_of_slow(orchestra: Orchestra, cursor: str | None = None) -> SensorExecutionData:
+    return _tick(orchestra, "alert_of_slow_migrations", cursor)
+
+
+def _tick(orchestra: Orchestra, sensor: str, cursor: str | None) -> SensorExecutionData:
     definitions = orchestra.definitions()
     context = build_sensor_context(instance=orchestra.instance, definitions=definitions, cursor=cursor)
-    return definitions.resolve_sensor_def("alert_of_slow_migrations").evaluate_tick(context)
+    return definitions.resolve_sensor_def(sensor).evaluate_tick(context)
 
 
-def test_a_failed_run_is_told_with_its_reason(orchestra: Orchestra, receiver: Receiver) -> None:
+def test_a_failed_run_is_told_once_with_its_reason(orchestra: Orchestra, receiver: Receiver) -> None:
     orchestra.scene.spec(TOO_LONG)
+    before = tell_of_failures(orchestra, None).cursor
     played = orchestra.materialize()
 
-    tell_of_failure(orchestra, played)
+    first = tell_of_failures(orchestra, before)
+    second = tell_of_failures(orchestra, first.cursor)
 
     ((title, body),) = receiver.messages
     assert title == "m: a run failed"
     assert "3 rows" in body
-    assert f"Dagster run {played.result.run_id[:8]}" in body
+    assert f"Dagster run {played.result.run_id[:8]} of m" in body
     assert "Traceback" not in body
+    assert second.skip_message == "no run has failed"
+
+
+def test_several_failed_runs_are_one_message(orchestra: Orchestra, receiver: Receiver) -> None:
+    orchestra.scene.spec(TOO_LONG)
+    before = tell_of_failures(orchestra, None).cursor
+    runs = [orchestra.materialize().result.run_id[:8] for _ in range(2)]
+
+    tell_of_failures(orchestra, before)
+
+    ((title, body),) = receiver.messages
+    assert title == "2 runs failed"
+    assert [body.index(run) for run in runs] == sorted(body.index(run) for run in runs)
+
+
+def test_an_address_that_is_new_is_told_of_what_fails_from_then_on(orchestra: Orchestra, receiver: Receiver) -> None:
+    orchestra.scene.spec(TOO_LONG)
+    orchestra.materialize()
+
+    first = tell_of_failures(orchestra, None)
+    assert receiver.messages == []
+    orchestra.materialize()
+    tell_of_failures(orchestra, first.cursor)
+
+    assert [title for title, _ in receiver.messages] == ["m: a run failed"]
+
+
+def test_a_failed_run_is_told_again_to_the_address_alone_that_did_not_take_it(
+    orchestra: Orchestra, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orchestra.scene.spec(TOO_LONG)
+    with receiving() as other:
+        monkeypatch.setenv("CROSSFADE_ALERTS", f"{receiver.address} {other.address}")
+        before = tell_of_failures(orchestra, None).cursor
+        orchestra.materialize()
+
+        other.status = 500
+        first = tell_of_failures(orchestra, before)
+        other.status = 200
+        tell_of_failures(orchestra, first.cursor)
+
+    assert (first.skip_message or "").startswith("1 addresses did not take it; they are tried again")
+    assert (len(receiver.messages), len(other.messages)) == (1, 2)
+    assert "S3cret" not in (first.cursor or "")
 
 
 @pytest.mark.parametrize(("state", "after"), [("running", "7 hours"), ("waiting", "31 days")])
@@ -145,10 +186,11 @@ def test_a_migration_that_is_not_slow_is_not_told(orchestra: Orchestra, receiver
 def test_an_address_that_does_not_take_it_is_told_without_its_secret(orchestra: Orchestra, receiver: Receiver) -> None:
     receiver.status = 500
     orchestra.scene.spec(TOO_LONG)
-    played = orchestra.materialize()
+    before = tell_of_failures(orchestra, None).cursor
+    orchestra.materialize()
 
     with pytest.raises(Exception, match="1 of 1 addresses") as failed:
-        tell_of_failure(orchestra, played)
+        tell_of_failures(orchestra, before)
 
     assert "S3cret" not in f"{failed.value} {failed.value.__cause__}"
 
@@ -156,9 +198,9 @@ def test_an_address_that_does_not_take_it_is_told_without_its_secret(orchestra: 
 def test_without_an_address_the_sensors_say_so(orchestra: Orchestra) -> None:
     orchestra.scene.spec(TOO_LONG)
 
-    told = tell_of_failure(orchestra, orchestra.materialize())
+    orchestra.materialize()
 
-    assert "CROSSFADE_ALERTS is not set" in str(told)
+    assert "CROSSFADE_ALERTS is not set" in (tell_of_failures(orchestra, None).skip_message or "")
     assert "CROSSFADE_ALERTS is not set" in (tell_of_slow(orchestra).skip_message or "")
 
 
@@ -167,7 +209,10 @@ def test_drift_is_told(orchestra: Orchestra, receiver: Receiver) -> None:
     orchestra.scene.up()
     orchestra.scene.sql("CREATE INDEX by_hand ON items (name)")
 
-    tell_of_failure(orchestra, orchestra.run_job("find_drift"))
+    before = tell_of_failures(orchestra, None).cursor
+
+    orchestra.run_job("find_drift")
+    tell_of_failures(orchestra, before)
 
     ((title, body),) = receiver.messages
     assert title == "drift: a run failed"

@@ -1,36 +1,34 @@
-"""Tells people, by any service that Apprise knows, of runs that failed and of migrations that take long."""
+"""Tells people of runs that failed and of migrations that take long."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import UTC, datetime, timedelta
 
 from dagster import (
     DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
-    RunStatusSensorContext,
-    RunStatusSensorDefinition,
+    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
 )
-from pydantic import TypeAdapter, ValidationError
 
-from crossfade.errors import CrossfadeError
 from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.orchestrate.drift import FIND_DRIFT
 from crossfade.orchestrate.keys import MIGRATION_TAG
+from crossfade.orchestrate.telling import ADDRESSES, News, addresses, mark_of, tell, told_before
 from crossfade.report.measures import said_ago
 from crossfade.spec import Project
 
-ADDRESSES = "CROSSFADE_ALERTS"  # Apprise URLs, which hold secrets; white space between them
 _UNSET = f"nobody is told: {ADDRESSES} is not set"
-_Told = TypeAdapter(dict[str, dict[str, datetime]])
+_TOLD_FOR = timedelta(days=1)  # what failed before is no news
+_FAILURES = 100  # the latest that are looked at
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,6 @@ class Slowness:
     again: timedelta = timedelta(days=7)
 
 
-class AlertNotSent(CrossfadeError):
-    """A service did not take an alert."""
-
-
 def alert_sensors(project: Project, slowness: Slowness) -> list[SensorDefinition]:
     """They run unless they are switched off, and tell nobody where no address is set."""
 
@@ -53,10 +47,9 @@ def alert_sensors(project: Project, slowness: Slowness) -> list[SensorDefinition
         return _alert_of_slow_migrations(context, project, slowness)
 
     return [
-        RunStatusSensorDefinition(
-            "alert_of_failed_runs",
-            run_status=DagsterRunStatus.FAILURE,
-            run_status_sensor_fn=_alert_of_failed_run,
+        SensorDefinition(
+            name="alert_of_failed_runs",
+            evaluation_fn=_alert_of_failed_runs,
             description=f"Tells the addresses in {ADDRESSES} of each failed run of a migration, with its reason, and of"
             " drift.",
             default_status=DefaultSensorStatus.RUNNING,
@@ -72,15 +65,56 @@ def alert_sensors(project: Project, slowness: Slowness) -> list[SensorDefinition
     ]
 
 
-def _alert_of_failed_run(context: RunStatusSensorContext) -> SkipReason | None:
-    run = context.dagster_run
-    about = "drift" if run.job_name == FIND_DRIFT else run.tags.get(MIGRATION_TAG)
-    if about is None:
-        return SkipReason("the run is of no migration")
+# --- runs that failed --------------------------------------------------------------------------------
+
+
+def _alert_of_failed_runs(context: SensorEvaluationContext) -> SkipReason | SensorResult:
+    """No sensor of Dagster's own for this: those move on when an address does not take it, and tell it never."""
     if not addresses():
         return SkipReason(_UNSET)
-    tell(f"{about}: a run failed", f"{_reasons(context)}\n\nDagster run {run.run_id[:8]}")
-    return None
+    now = datetime.now(UTC)
+    failed = {run.run_id[:8]: run for run in _failed_runs(context, now - _TOLD_FOR)}
+    before = told_before(context.cursor)
+    # An address that is new is told of what fails from now on.
+    before |= {mark: dict.fromkeys(failed, now) for mark in map(mark_of, addresses()) if mark not in before}
+    unknown = {name for name in failed if any(name not in known for known in before.values())}
+    news = {name: News(_failure(context.instance, failed[name]), now) for name in failed if name in unknown}
+    kept = {mark: {name: at for name, at in known.items() if name in failed} for mark, known in before.items()}
+
+    def titled(names: Sequence[str]) -> str:
+        return f"{_about(failed[names[0]])}: a run failed" if len(names) == 1 else f"{len(names)} runs failed"
+
+    return tell(news, kept, titled, again=timedelta.max, nothing="no run has failed")
+
+
+def _failed_runs(context: SensorEvaluationContext, since: datetime) -> list[DagsterRun]:
+    """Of migrations and of drift, oldest first; of this code location, for another one has sensors of its own."""
+    here = context.code_location_origin.location_name if context.code_location_origin else None
+    failures = RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since)
+    runs = context.instance.get_runs(failures, limit=_FAILURES)
+    return [run for run in reversed(runs) if _location(run) == here and _about(run) is not None]
+
+
+def _location(run: DagsterRun) -> str | None:
+    origin = run.remote_job_origin
+    return origin.repository_origin.code_location_origin.location_name if origin is not None else None
+
+
+def _about(run: DagsterRun) -> str | None:
+    return "drift" if run.job_name == FIND_DRIFT else run.tags.get(MIGRATION_TAG)
+
+
+def _failure(instance: DagsterInstance, run: DagsterRun) -> str:
+    """What the failed steps said, in the words a user reads."""
+    entries = instance.all_logs(run.run_id, of_type={DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE})
+    events = [entry.dagster_event for entry in entries if entry.dagster_event is not None]
+    steps = [event.step_failure_data for event in events if event.event_type == DagsterEventType.STEP_FAILURE]
+    words = [step.user_failure_data.description for step in steps if step.user_failure_data is not None]
+    said = "\n\n".join(each for each in words if each) or (events[-1].message if events else None)
+    return f"{said or 'it gave no reason'}\n\nDagster run {run.run_id[:8]} of {_about(run)}"
+
+
+# --- migrations that take long -----------------------------------------------------------------------
 
 
 def _alert_of_slow_migrations(
@@ -89,79 +123,22 @@ def _alert_of_slow_migrations(
     if not addresses():
         return SkipReason(_UNSET)
     statuses = status_of(project, project.migrations)
-    slow = dict(_slow(statuses, slowness))
     unfinished = {status.id for status in statuses if status.state != "complete"}
-    before = _told_before(context.cursor)
-    told: dict[str, dict[str, datetime]] = {}
-    taken = failed = 0
-    for address in addresses():
-        known = {name: at for name, at in before.get(_mark(address), {}).items() if name.split(":")[0] in unfinished}
-        told[_mark(address)] = known
-        new = [
-            name for name, each in slow.items() if name not in known or each.asked_at - known[name] >= slowness.again
-        ]
-        if new and not _is_taken(address, "migrations that take long", "\n".join(slow[name].said for name in new)):
-            failed += 1
-        else:
-            known |= {name: slow[name].asked_at for name in new}
-            taken += len(new)
-    if failed and not taken:
-        raise _not_sent(failed)  # otherwise who has taken it must be kept, and of a tick that fails nothing is
-    said = [f"{failed} addresses did not take it; they are tried again"] if failed else []
-    return SensorResult(
-        skip_reason="\n".join([*said, *(each.said for each in slow.values())]) or "no migration takes long",
-        cursor=_Told.dump_json(told).decode(),
+    before = {
+        mark: {name: at for name, at in known.items() if name.split(":")[0] in unfinished}
+        for mark, known in told_before(context.cursor).items()
+    }
+    return tell(
+        dict(_slow(statuses, slowness)),
+        before,
+        lambda _names: "migrations that take long",
+        again=slowness.again,
+        nothing="no migration takes long",
     )
 
 
-def addresses() -> Sequence[str]:
-    return os.environ.get(ADDRESSES, "").split()
-
-
-def tell(title: str, body: str) -> None:
-    """Send to every address. Raises AlertNotSent, which does not repeat an address: it holds secrets."""
-    if failed := sum(not _is_taken(address, title, body) for address in addresses()):
-        raise _not_sent(failed)
-
-
-def _is_taken(address: str, title: str, body: str) -> bool:
-    from apprise import Apprise, NotifyFormat
-
-    service = Apprise(address)
-    return bool(len(service) and service.notify(body, title, body_format=NotifyFormat.TEXT))
-
-
-def _not_sent(failed: int) -> AlertNotSent:
-    return AlertNotSent(
-        f"{failed} of {len(addresses())} addresses in {ADDRESSES} did not take an alert",
-        why="an address is not one that Apprise knows, or its service did not answer or refused it",
-        fix="try each with Apprise's own command: `apprise --body=test ADDRESS`",
-    )
-
-
-def _mark(address: str) -> str:
-    """Tells a few addresses apart in the cursor, and is too short to find a secret by."""
-    return sha256(address.encode()).hexdigest()[:4]
-
-
-def _reasons(context: RunStatusSensorContext) -> str:
-    """What the failed steps said, in the words a user reads."""
-    entries = context.instance.all_logs(context.dagster_run.run_id, of_type=DagsterEventType.STEP_FAILURE)
-    found = [entry.dagster_event.step_failure_data for entry in entries if entry.dagster_event is not None]
-    words = [data.user_failure_data.description for data in found if data.user_failure_data is not None]
-    return "\n\n".join(each for each in words if each) or (context.dagster_event.message or "it gave no reason")
-
-
-@dataclass(frozen=True)
-class _Slow:
-    """What is told of a migration. asked_at: when it was so, by the clock of its database, as `since` is."""
-
-    said: str
-    asked_at: datetime
-
-
-def _slow(statuses: Sequence[MigrationStatus], slowness: Slowness) -> Iterator[tuple[str, _Slow]]:
-    """What is told once, and its sentence."""
+def _slow(statuses: Sequence[MigrationStatus], slowness: Slowness) -> Iterator[tuple[str, News]]:
+    """What is told once, and its sentence; when it was so goes by the clock of its database, as `since` does."""
     longest = {"running": slowness.running, "waiting": slowness.waiting}
     for status in statuses:
         since, now = status.since, status.asked_at
@@ -171,12 +148,4 @@ def _slow(statuses: Sequence[MigrationStatus], slowness: Slowness) -> Iterator[t
         waits = f"; waits for {status.waits_for}" if status.waits_for else ""
         blocked = "".join(f"\n  blocked by {blocker}" for blocker in status.blockers)
         began = f"{status.id}: {status.leg} is {status.state}; that began {said_ago(since, now)}"
-        yield f"{status.id}:{status.leg}:{status.state}", _Slow(f"{began}{progress}{waits}{blocked}", now)
-
-
-def _told_before(cursor: str | None) -> dict[str, dict[str, datetime]]:
-    """By address, when each was told; nothing of a cursor of another form."""
-    try:
-        return _Told.validate_json(cursor or "{}")
-    except ValidationError:
-        return {}
+        yield f"{status.id}:{status.leg}:{status.state}", News(f"{began}{progress}{waits}{blocked}", now)
