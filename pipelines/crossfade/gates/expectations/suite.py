@@ -175,11 +175,16 @@ def _expectations(document: Document, problems: list[Problem]) -> Iterator[Expec
         elif body := validated(arguments_of(names[0]), document, place, problems, page=_PAGE):
             arguments = body.model_dump(mode="json", exclude_unset=True, exclude={"description"})
             severity = arguments.pop("severity", "critical")
-            if names[0].endswith("_between") and not arguments.keys() & {"min_value", "max_value"}:
+            if _is_bounded(names[0]) and not arguments.keys() & {"min_value", "max_value"}:
                 problems.append(_unbounded(names[0], document.key(place)))
             if names[0] == COMPARES and len(arguments.keys() & {"table", "query"}) != 1:
                 problems.append(_without_rows(document.key(place)))
             yield Expected(names[0], arguments, severity, document.key(place))
+
+
+def _is_bounded(name: str) -> bool:
+    """By these two keys alone: others that end so have bounds of another kind."""
+    return name.endswith("_between") and "min_value" in known()[name]["keys"]
 
 
 def _not_of_a_sample(expected: Expected) -> Problem:
