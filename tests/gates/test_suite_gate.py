@@ -242,6 +242,24 @@ def test_enum_uuid_and_jsonb_columns_and_types_of_the_catalog_are_asked(users: D
     )
 
 
+def test_a_bound_of_another_type_than_the_values_is_told_where_it_stands_and_without_them(users: Desk) -> None:
+    with pytest.raises(GateError) as raised:
+        users.ask_suite(
+            expecting(
+                "expect_column_values_to_be_unique: {column: id}",
+                "expect_column_max_to_be_between: {column: lower_email, max_value: 5}",
+            )
+        )
+
+    (problem,) = raised.value.problems
+    assert str(problem.where).endswith("users_baseline.yaml:5:5")
+    assert problem.what == (
+        "suite users_baseline: expect_column_max_to_be_between cannot be asked:"
+        " Great Expectations gave up with TypeError"
+    )
+    assert problem.fix == "correct it, or cast the column in the suite's `query`"
+
+
 def test_names_with_capitals_are_found_and_queries_keep_their_signs(users: Desk) -> None:
     users.sql('CREATE SCHEMA "Sales"; CREATE TABLE "Sales"."Order" ("Id" int, note text)')
     users.sql("""INSERT INTO "Sales"."Order" VALUES (7, '50% :now')""")

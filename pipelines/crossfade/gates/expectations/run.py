@@ -37,6 +37,7 @@ from crossfade.server_words import told_of
 _APPLICATION = "crossfade gate"
 _CONNECT_SECONDS = "10"
 _BATCH = "_cf_batch"
+_A_FEW = 100  # rows
 
 # BASIC has the counts. The queries that would fetch unexpected values have LIMIT 0, so they read nothing.
 _RESULT_FORMAT = {
@@ -172,21 +173,26 @@ def _refusal(
 ) -> GateError:
     """Which expectations cannot be asked, and why; or what happened, where it is none of theirs."""
     cause = _cause(error)
-    problems: list[Problem] = []
     whole = _unasked(suite, cause)
-    if not isinstance(whole, GateUnanswered) and not isinstance(cause, psycopg2.errors.QueryCanceled):
-        # Each alone and without rows, so that it is told by name, and its error may be told as it is.
-        nothing = f"SELECT * FROM ({subject.source}\n) AS suite LIMIT 0"
+    if isinstance(whole, GateUnanswered) or isinstance(cause, psycopg2.errors.QueryCanceled):
+        return whole
+    # Each alone, so that it is told by name: without rows, so that its error may be told as it is; then with a few,
+    # for what Great Expectations makes of their values.
+    for rows in (0, _A_FEW):
+        some = f"SELECT * FROM ({subject.source}\n) AS suite LIMIT {rows}"
+        problems: list[Problem] = []
         for expected, configuration in zip(suite.expectations, asked, strict=True):
             try:
-                _validated(engine, nothing, subject.columns, [configuration])
+                _validated(engine, some, subject.columns, [configuration])
             except Exception as alone:  # as above
                 own_query = expected.name in own.IN_PLACE_OF
-                words = _words(_cause(alone), rows_were_read=own_query)
+                words = _words(_cause(alone), rows_were_read=own_query or rows > 0)
                 what = f"suite {suite.name}: {expected.name} cannot be asked: {words}"
                 fix = None if own_query else "correct it, or cast the column in the suite's `query`"
                 problems.append(Problem(what, expected.where, fix=fix))
-    return GateError.of(problems) if problems else whole
+        if problems:
+            return GateError.of(problems)
+    return whole
 
 
 def _unasked(suite: Suite, cause: BaseException) -> GateError:
