@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,10 +48,6 @@ class ProcessGroup:
         """Of the command itself."""
         return self._leader.pid
 
-    @property
-    def is_running(self) -> bool:
-        return self._leader.poll() is None
-
     def holds(self, pid: int) -> bool:
         """Whether this process is one of them."""
         with suppress(ProcessLookupError):
@@ -72,14 +69,22 @@ class ProcessGroup:
         """Ask each of them to end, as systemd does with a unit; kill what is left. within: seconds."""
         with suppress(ProcessLookupError):
             os.killpg(self._leader.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self._leader.wait(within)
+        until = time.monotonic() + within
+        while self._has_members() and time.monotonic() < until:
+            time.sleep(0.05)
         self.kill()
 
     def kill(self) -> None:
         """SIGKILL for all of them, as when the machine goes."""
         self._guardian.communicate()
         self._leader.wait()
+
+    def _has_members(self) -> bool:
+        self._leader.poll()  # which would count as one until its end is asked for
+        with suppress(ProcessLookupError):
+            os.killpg(self._leader.pid, 0)
+            return True
+        return False
 
 
 def heed_interrupts() -> None:
