@@ -26,7 +26,8 @@ _POOLER_TRIES = 5  # between two looks, another client may have taken the connec
 
 # Those before row_security give a fragment its meaning, as in our triggers (steps/plpgsql.py).
 # row_security off: a policy that would hide rows from us is an error, not silence. idle_in_transaction: a stalled
-# runner's locks end with it. client_connection_check_interval: a killed runner's statement ends within seconds.
+# runner's locks end with it. client_connection_check_interval: the statement of a runner that is gone, or that was
+# cancelled while it planned or asked a gate, ends within a second.
 _WORK = {
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
@@ -38,7 +39,7 @@ _WORK = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "5s",
-    "client_connection_check_interval": "2s",
+    "client_connection_check_interval": "500ms",
     "default_transaction_isolation": "read committed",
     "default_transaction_read_only": "off",
 }
