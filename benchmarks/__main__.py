@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, clients, compare, definitions, fleets, live, small, suites
+from benchmarks import backfill, cancel, clients, compare, definitions, fleets, live, small, suites
 from benchmarks.chart import draw
 from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
@@ -35,6 +35,7 @@ BENCHES: dict[str, Bench] = {
     **{shape: partial(backfill.against_update, shape) for shape in backfill.SHAPES},
     "beside": backfill.beside_pgbench,
     "flat": backfill.flat,
+    "cancel": lambda on, _rows, runs: cancel.cancelling(on, runs),
     "fleet": lambda on, _rows, _runs: fleets.whole_fleet(on),
     "load": lambda on, _rows, runs: definitions.loading(on, runs),
     "suite": suites.ten_expectations,
