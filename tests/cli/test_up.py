@@ -167,6 +167,16 @@ def test_a_paused_and_an_undone_migration_are_left_alone_unless_named(scene: Sce
     assert "m waits before cutover" in call("up", "m", "--yes").stdout
 
 
+def test_one_that_was_taken_back_to_a_phase_stays_there_unless_named(scene: Scene, call: Call) -> None:
+    users(scene, APPROVED)
+    call("up", "--yes")
+    call("rollback", "m", "--to", "expand", "--yes")
+
+    assert "m was taken back to expand: `crossfade up m` goes on" in call("up", "--yes").stdout
+    assert [leg for leg, record in scene.ledger().legs("m").items() if record.passed_at] == ["expand"]
+    assert "m waits before cutover" in call("up", "m", "--yes").stdout
+
+
 def test_on_a_terminal_it_asks_before_it_starts_and_before_old_values_go(scene: Scene, call: Call) -> None:
     users(scene)
 

@@ -92,6 +92,10 @@ class Run:
             case "undone":
                 self._narrator.left_out(migration, f"was undone: `crossfade up {migration.id}` starts it again")
                 return False
+            case "waiting" if status.taken_back_to is not None:
+                back = f"was taken back to {status.taken_back_to}"
+                self._narrator.left_out(migration, f"{back}: `crossfade up {migration.id}` goes on")
+                return False
             case "not started" | "running" | "waiting":
                 return True
 
