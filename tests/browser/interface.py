@@ -36,6 +36,12 @@ class Interface:
         self.page.get_by_text("View", exact=True).first.click()
         self.page.wait_for_url(re.compile("/runs/"))
 
+    def reload_definitions(self) -> None:
+        """As after a change of the specs; ends on the lineage."""
+        self.open("/asset-groups")
+        self.page.get_by_role("button", name="Reload definitions").click()
+        expect(self.page.get_by_text("Definitions reloaded")).to_be_visible(timeout=_LONG)
+
     def fill_in(self, job: str, config: str) -> None:
         """Its Launchpad, with config as YAML."""
         self.open(f"/locations/crossfade/jobs/{job}/playground/setup?config={quote(config)}")

@@ -15,7 +15,7 @@ owner: team-identity
 database: app
 changes:
   - change_column: {table: users, column: email, to: {nullable: false, unique: true}, up: lower(email), down: email}
-backfill: {target: 50ms, workers: 1, nice_ratio: 5}
+backfill: {target: 50ms, workers: 1, nice_ratio: 15}
 gates:
   backfill: [{suite: addresses}]
   contract: [{approval: {count: 1}}]
@@ -33,6 +33,7 @@ MIGRATION = "app/normalize_emails"
 PAGE: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 900}
 PANEL: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 860}
 CHECK: FloatRect = {"x": 240, "y": 0, "width": 1200, "height": 660}
+DESCRIPTION: FloatRect = {"x": 240, "y": 350, "width": 860, "height": 290}
 GRAPH: FloatRect = {"x": 540, "y": 400, "width": 900, "height": 160}
 
 
@@ -73,10 +74,14 @@ def test_a_migration_is_launched_watched_held_up_approved_advanced_and_taken_bac
     interface.passed(f"{MIGRATION}/validate")  # by the sensor
     interface.asset(f"{MIGRATION}/validate", "checks")
     interface.sees("1 of 1 approvals missing")
-    interface.shoot("approval", CHECK)
     assert users.one("SELECT email FROM users WHERE id = 1") == "User1@Example.com"
 
-    interface.fill_in("approve_migration", "{migration: normalize_emails, reason: reviewed}")
+    interface.reload_definitions()  # since when they were loaded, there was no plan
+    interface.asset(f"{MIGRATION}/cutover")
+    interface.sees("Starts when these hold: approval", "swap names in public.users", "reads and writes of public.users")
+    interface.shoot("plan", DESCRIPTION)
+
+    interface.fill_in("approve_migration", "migration: normalize_emails\nreason: reviewed\n")
     interface.shoot("launchpad", PAGE)
     interface.launch()
     interface.run_ends("Success")
@@ -86,9 +91,9 @@ def test_a_migration_is_launched_watched_held_up_approved_advanced_and_taken_bac
     interface.sees("cutover")
     interface.shoot("lineage", GRAPH)
 
-    interface.fill_in("roll_back_migration", "{migration: normalize_emails, reason: too soon}")
+    interface.fill_in("roll_back_migration", "migration: normalize_emails\nreason: too soon\n")
     interface.launch()
     interface.run_ends("Success")
-    interface.sees("cutover is undone", "expand is undone")
+    interface.sees("cutover was taken back.", "expand was taken back.")
     interface.shoot("rolled_back", PAGE)
     assert users.one("SELECT email FROM users WHERE id = 1") == "User1@Example.com"

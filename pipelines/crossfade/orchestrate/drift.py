@@ -41,7 +41,7 @@ _CHECK = "drift"
 class Where(Config):
     """Which database is looked at."""
 
-    database: str | None = Field(default=None, description="Its name in databases.yaml; all without it.")
+    database: str | None = Field(default=None, description="Its name in databases.yaml; without it all of them.")
 
 
 class Accepted(Config):

@@ -42,36 +42,36 @@ PURGE = "purge_old_values"
 class Chosen(Config):
     """Which migration, and why: the reason goes into the events of its ledgers."""
 
-    migration: str = Field(description="The id of the migration.")
+    migration: str = Field(description="The id of the migration, as its spec has it.")
     reason: str = Field(description="Why, for whoever reads the events later.")
 
 
 class Back(Chosen):
     """How far a migration is taken back."""
 
-    to: str | None = Field(default=None, description="The phase or stage that stays; nothing stays without it.")
+    to: str | None = Field(default=None, description="The phase or stage that stays; without it all is taken back.")
 
 
 class Onward(Chosen):
     """How far a migration is taken."""
 
     through: str | None = Field(
-        default=None, description="The last phase or stage; as far as the gates allow without it."
+        default=None, description="The last phase or stage; without it as far as the gates allow."
     )
 
 
 class Approval(Chosen):
     """What is approved: the plan, or that one gate of it is opened."""
 
-    team: str | None = Field(default=None, description="The team that is approved for, a role of the database.")
-    override: str | None = Field(default=None, description="A gate to be opened, as `crossfade status` calls it.")
-    at: str | None = Field(default=None, description="Where that gate stands, if at several points.")
+    team: str | None = Field(default=None, description="Approve for this team, a role of the database.")
+    override: str | None = Field(default=None, description="Open a gate instead; its name as its check shows it.")
+    at: str | None = Field(default=None, description="The point of the gate in `override`, if it stands at several.")
 
 
 class Old(Config):
     """Whose old values are dropped. Nothing brings them back."""
 
-    migration: str | None = Field(default=None, description="The id of the migration; all without it.")
+    migration: str | None = Field(default=None, description="The id of the migration; without it all of them.")
 
 
 def operations(project: Project, patience: Patience) -> list[JobDefinition]:
@@ -135,7 +135,7 @@ def operations(project: Project, patience: Patience) -> list[JobDefinition]:
             approve,
             "approve_migration",
             "Approves the plan of a migration, or opens one gate of it, as the role with which Dagster logs in to its"
-            " database: whoever may launch runs here.",
+            " database. Whoever may launch runs here may do so.",
         ),
         job_of(pause, "pause_migration", "Stops a migration after the batch or step at hand. What is done is kept."),
         job_of(resume, "resume_migration", "Lets a paused migration go on."),

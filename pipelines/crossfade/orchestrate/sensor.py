@@ -21,7 +21,7 @@ def advance_sensor(project: Project, history: History) -> SensorDefinition:
         name="advance_migrations",
         evaluation_fn=advance_migrations,
         description="Requests the next leg of each started migration when its gates hold. It never starts a migration:"
-        " materialize `expand` for that, or use the command line. Says on every tick what is waited for.",
+        " materialize its asset expand for that, or use the command line. Says on every tick what is waited for.",
         asset_selection=AssetSelection.all(),
         minimum_interval_seconds=EVERY,
         default_status=DefaultSensorStatus.RUNNING,

@@ -96,6 +96,11 @@ def outline(plan: Plan) -> Outline:
     return Outline(plan, _risk(plan), tuple(_sections(plan)))
 
 
+def section_of(plan: Plan, leg: Leg) -> Section:
+    """One leg of a plan, without the work for those after it."""
+    return next(section for section in _sections(plan) if section.leg == leg)
+
+
 def statements(step: AnyStep) -> tuple[str, ...]:
     """The SQL a step runs, as it is sent; a walk's batch runs many times, with a range of rows as $1 and $2."""
     match step:

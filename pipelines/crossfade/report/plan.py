@@ -16,7 +16,7 @@ from crossfade.report.estimate import ASSUMPTION
 from crossfade.report.indented import print_indented
 from crossfade.report.measures import said_bytes, said_moment, said_rows, said_seconds
 from crossfade.report.order import deploy_order, mermaid
-from crossfade.report.outline import RISKS, STYLE_OF_RISK, Line, Outline, Section, outline, statements
+from crossfade.report.outline import RISKS, STYLE_OF_RISK, Line, Outline, Section, outline, section_of, statements
 from crossfade.steps.step import Leg
 
 
@@ -48,8 +48,7 @@ def leg_markdown(plan: Plan, leg: Leg) -> str:
 
     Its steps are a list, for panels in which a table would be cut off.
     """
-    section = next(section for section in outline(plan).sections if section.leg == leg)
-    return "\n\n".join(_markdown_section(plan, section, _markdown_list))
+    return "\n\n".join(_markdown_section(plan, section_of(plan, leg), _markdown_list))
 
 
 def plan_json(plan: Plan, *, sql: bool = False, completed: datetime | None = None) -> dict[str, Any]:
