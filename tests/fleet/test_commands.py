@@ -87,5 +87,18 @@ def test_rollback_takes_the_fleet_back(fleet: FleetScene, call: Call) -> None:
     assert "was taken back in acme" in call("up", "--yes").output
 
 
+def test_a_fleet_that_was_taken_back_to_a_phase_stays_there_unless_named(fleet: FleetScene, call: Call) -> None:
+    fleet.up("validate")
+    call("rollback", "m", "--to", "expand", "--yes")
+
+    left_out = call("up", "--yes", "--phase", "validate")
+    stayed = [standing.has_passed("backfill") for standing in fleet.standings().values()]
+    call("up", "m", "--yes", "--phase", "validate")
+
+    assert "m: was taken back in acme: name it to go on with it" in left_out.output
+    assert stayed == [False] * len(NAMES)
+    assert all(standing.has_passed("validate") for standing in fleet.standings().values())
+
+
 def test_check_counts_migrations_of_fleets(fleet: FleetScene, call: Call) -> None:
     assert call("check").output == "1 migration: nothing is wrong\n"

@@ -74,8 +74,8 @@ class FleetRun:
                 self.exit_code = 1
                 self._refused(migration.id, error)
                 continue
-            if back := [name for name, each in standings.items() if each.state in ("undone", "undoing")]:
-                self._line(migration.id, "left out", f"was taken back in {back[0]}: name it to start it again")
+            if back := [name for name, each in standings.items() if each.taken_back or each.state == "undoing"]:
+                self._line(migration.id, "left out", f"was taken back in {back[0]}: name it to go on with it")
             elif any(each.state != "complete" for each in standings.values()):
                 self.named([migration])
 

@@ -22,7 +22,7 @@ SELECT CASE WHEN state = 'running' AND paused_at IS NOT NULL THEN 'paused' ELSE 
        (SELECT pg_catalog.jsonb_object_agg(leg, pg_catalog.date_part('epoch', passed_at)) FROM crossfade.leg AS l
          WHERE l.migration = m.id AND passed_at IS NOT NULL),
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id ORDER BY started_at DESC LIMIT 1),
-       EXISTS (SELECT FROM crossfade.leg AS l WHERE l.migration = m.id)
+       EXISTS (SELECT FROM crossfade.leg AS l WHERE l.migration = m.id), undo_to IS NOT NULL OR state = 'undone'
   FROM crossfade.migration AS m WHERE id = %s"""
 
 
@@ -32,8 +32,9 @@ class Standing:
 
     state: as a migration's is told; `unreachable` where its ledger could not be asked. plan, spec: digests of the
     frozen plan and its spec; None when it has not started. passed: when each leg passed, in seconds since the epoch.
-    leg: the latest that has begun. since: when it ended, or started. has_begun: something is done. problem: what the
-    latest run ended with, or why it could not be asked.
+    leg: the latest that has begun. since: when it ended, or started. has_begun: something is done. taken_back: as a
+    whole or to a leg, and nobody has let it go on since. problem: what the latest run ended with, or why it could not
+    be asked.
     """
 
     member: Member
@@ -44,6 +45,7 @@ class Standing:
     leg: str | None = None
     since: datetime | None = None
     has_begun: bool = False
+    taken_back: bool = False
     problem: str | None = None
 
     @property
@@ -84,6 +86,6 @@ def read_standing(member: Member, migration: str) -> Standing:
 
 
 def _standing(member: Member, row: tuple[Any, ...]) -> Standing:
-    state, plan, spec, since, problem, passed, leg, has_begun = row
+    state, plan, spec, since, problem, passed, leg, has_begun, taken_back = row
     moments: dict[str, float] = passed or {}
-    return Standing(member, state, plan, spec, tuple(moments.items()), leg, since, has_begun, problem)
+    return Standing(member, state, plan, spec, tuple(moments.items()), leg, since, has_begun, taken_back, problem)
