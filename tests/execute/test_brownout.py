@@ -13,7 +13,7 @@ from tests.execute.test_kills import run_out_leases
 from tests.orchestrate.orchestra import wait_until
 from tests.scene import Scene
 
-from crossfade.execute import Notice, Runner, StepStarted, pause, resume
+from crossfade.execute import Lookout, Next, Notice, Runner, StepStarted, pause, resume
 from crossfade.execute.errors import StepRefused
 from crossfade.server import LocalServer, create_database, start_local
 
@@ -35,6 +35,11 @@ def users(scene: Scene) -> Scene:
 
 def hiding_for_long(scene: Scene) -> None:
     scene.spec(RENAME.format(seconds="10m"))
+
+
+def looked_at(scene: Scene) -> Next:
+    with Lookout(scene.project()) as lookout:
+        return lookout.look(scene.migration())
 
 
 def columns_while_hidden(scene: Scene, *statements: str) -> list[str]:
@@ -170,7 +175,7 @@ def test_a_dead_runners_brownout_is_due_at_once_whatever_its_gates_say(users: Sc
     users.sql("INSERT INTO closed VALUES (1)")
     run_out_leases(users)
 
-    looked = users.runner().look(users.migration())
+    looked = looked_at(users)
 
     assert (str(looked.leg), looked.waiting) == ("brownout", ())
     assert users.up().ended == "waiting"  # it was given back first
@@ -183,10 +188,10 @@ def test_a_pause_does_not_keep_it_from_being_given_back(users: Scene) -> None:
     pause(users.project(), "m")
     run_out_leases(users)
 
-    assert str(users.runner().look(users.migration()).leg) == "brownout"
+    assert str(looked_at(users).leg) == "brownout"
     assert users.up().ended == "paused"
     assert users.columns("users") == ["id", "email", "address"]
-    assert users.runner().look(users.migration()).leg is None
+    assert looked_at(users).leg is None
 
 
 def test_it_is_not_begun_while_a_row_is_in_conflict(users: Scene) -> None:

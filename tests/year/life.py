@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ QUIET_AFTER = 300  # the day from which on nobody takes anything back
 LONGEST = 800  # days
 _AT_ONCE = 4  # runs
 _TICKS = 200  # at one moment
+_LATER = 86400.0  # seconds
 _LOG = logging.getLogger("year")
 
 
@@ -142,9 +144,11 @@ class Year:
         approval = drawn.approval()
         if approval is None or drawn.id in self._approved or day < self._begun.get(drawn.id, day) + approval.after:
             return
+        if state != "running":
+            return
         ledger = Ledger(self._at[drawn.databases[0]])
         record = ledger.migration(drawn.id)
-        if record is not None and state == "running":
+        if record is not None:
             ledger.approve(drawn.id, team=None, plan_digest=record.plan_digest, reason="looked at")
             self._approved[drawn.id] = [self._now]
 
@@ -172,13 +176,14 @@ class Year:
 
     def _tick_until_nothing_goes(self, instance: DagsterInstance) -> None:
         passed_by: set[str] = set()
+        self._forget_waits()
         for _ in range(_TICKS):
             tick = Tick(self._project, {}, instance, _LOG)
             result = tick.run(self._cursor)
             self.found.counts["ticks"] += 1
             memory = remembered(result.cursor)
-            # The daemon's next tick is half a minute later by its own clock, not by that of the ledgers.
-            memory.ask_again.clear()
+            # By the daemon's clock the next tick is too early to ask these again, however long this one took.
+            memory.ask_again = dict.fromkeys(memory.ask_again, time.time() + _LATER)
             self._cursor = memory.written()
             requests = result.run_requests or ()
             keys = [request.run_key for request in requests]
@@ -198,6 +203,12 @@ class Year:
             else:
                 passed_by.add(memory.after)
         self.found.problems.append(f"{self._now}: the sensor found no end")
+
+    def _forget_waits(self) -> None:
+        """Days have gone by for the ledgers since the gates were asked, and seconds for the daemon."""
+        memory = remembered(self._cursor)
+        memory.ask_again.clear()
+        self._cursor = memory.written()
 
     def _run(self, tags: Mapping[str, str]) -> None:
         """What the run of the requested asset does."""

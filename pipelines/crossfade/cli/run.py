@@ -10,7 +10,7 @@ import typer
 from crossfade.cli.telling import narrator
 from crossfade.cli.terminal import ask, out
 from crossfade.errors import CrossfadeError
-from crossfade.execute import Blocked, Outcome, Runner
+from crossfade.execute import Blocked, Lookout, Outcome, Runner
 from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.ledger import LeaseTaken
 from crossfade.plan import Plan
@@ -164,7 +164,9 @@ class Run:
         outcome = self._go(migration, str(safe))
         if outcome.ended != "reached":
             return outcome
-        if waiting := self._runner.look(migration).waiting:
+        with Lookout(self._project, self._runner.listen) as lookout:
+            waiting = lookout.look(migration).waiting
+        if waiting:
             return replace(outcome, ended="waiting", waiting=waiting)
         lost = plan.legs[plan.legs.index(safe) + 1]
         if not self._agreed(f"Next is {lost}: from then on an undo is no more instant. Go on?"):

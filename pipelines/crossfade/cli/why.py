@@ -23,13 +23,14 @@ def why(
     Told from the ledger: what the gates said when they were last asked, since when, and when they may hold; a pause, a
     runner that works on it, rows in conflict, why its last run ended. Exit code 0, whatever it waits for.
     """
-    from crossfade.execute import Runner
+    from crossfade.execute import Lookout
     from crossfade.execute.why import explain
     from crossfade.report import print_why, why_json
 
     project = open_project(ctx)
     if ask:
-        Runner(project).look(migration_named(project, migration))
+        with Lookout(project) as lookout:
+            lookout.look(migration_named(project, migration))
     explanation = explain(project, migration)
     if explanation is None:
         migration_named(project, migration)  # which says what is wrong with the name or the spec

@@ -5,6 +5,7 @@ The ledger is the only state: killed anywhere, the same call goes on.
 
 from crossfade.execute.errors import Blocked, ExecutionFailed, InDoubt, LockBudgetExceeded, SpecEdited, StepRefused
 from crossfade.execute.gatekeeper import Waiting
+from crossfade.execute.looking import Lookout, Next
 from crossfade.execute.notice import (
     Blocker,
     GateAnswered,
@@ -24,7 +25,7 @@ from crossfade.execute.notice import (
     ignore,
 )
 from crossfade.execute.pausing import pause, resume
-from crossfade.execute.runner import Next, Outcome, Runner
+from crossfade.execute.runner import Outcome, Runner
 from crossfade.execute.session import DatabaseUnreachable, open_session, reading
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "LegUndone",
     "Listener",
     "LockBudgetExceeded",
+    "Lookout",
     "Next",
     "Notice",
     "Outcome",

@@ -17,7 +17,7 @@ import psycopg
 from crossfade.errors import CrossfadeError
 from crossfade.execute import gatekeeper, starting
 from crossfade.execute.autocommit import settle
-from crossfade.execute.brownout import is_left_hidden, restore_hidden
+from crossfade.execute.brownout import restore_hidden
 from crossfade.execute.errors import (
     Blocked,
     ExecutionFailed,
@@ -32,7 +32,7 @@ from crossfade.execute.gatekeeper import Waiting
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Listener, Reconnecting, RunEnded, RunStarted, ignore
 from crossfade.execute.saga import Saga
-from crossfade.execute.session import DatabaseUnreachable, open_session, reading_each
+from crossfade.execute.session import DatabaseUnreachable
 from crossfade.execute.site import Site
 from crossfade.execute.successors import refuse_while_stood_on
 from crossfade.execute.taking_back import find_settled, refuse_for_rows, refuse_to_take_back
@@ -60,15 +60,6 @@ class Outcome:
     migration: str
     ended: Ended
     passed: tuple[str, ...] = ()
-    waiting: tuple[Waiting, ...] = ()
-
-
-@dataclass(frozen=True)
-class Next:
-    """leg: the next one to start or to finish; None when nothing is to be done now. waiting: gates that hold it up."""
-
-    plan: Plan
-    leg: Leg | None
     waiting: tuple[Waiting, ...] = ()
 
 
@@ -140,31 +131,6 @@ class Runner:
                 return Outcome(plan.migration, "complete")
             return self._told(plan, back=False, act=lambda: self._forward(plan, sites, last))
 
-    def look(self, migration: Migration, chosen: gatekeeper.Chosen = gatekeeper.every) -> Next:
-        """What a started migration would do next and what it waits for; asks its gates and does nothing else.
-
-        chosen: of the gates, which are asked; a run asks them all before it does the leg.
-        """
-        plan = starting.frozen_plan(self.project, migration)
-        connection = open_session(self.project.databases[plan.home], f"crossfade look {plan.migration}"[:63])
-        try:
-            ledger = Ledger(connection)
-            record = ledger.migration(plan.migration)
-            assert record is not None
-            legs = ledger.legs(plan.migration)
-            leg = next((leg for leg in plan.legs if str(leg) not in legs or legs[str(leg)].passed_at is None), None)
-            if leg is None or record.state != "running":
-                return Next(plan, None)
-            if leg.stage == "brownout" and str(leg) in legs and self._left_hidden(plan):
-                return Next(plan, leg)  # to be given back at once, whatever its gates say by now, and paused or not
-            if record.paused_at is not None:
-                return Next(plan, None)
-            done = legs.get(str(leg))
-            moment = "after" if done is not None and done.finished_at is not None else "before"
-            return Next(plan, leg, self._ask(plan, ledger, f"{moment} {leg}", leg, chosen))
-        finally:
-            connection.close()
-
     def rollback(
         self,
         name: str,
@@ -212,17 +178,6 @@ class Runner:
         finally:
             self.listen(RunEnded(outcome.ended if outcome is not None else None, failure))
 
-    def look_for_hidden(self, migration: Migration) -> Next | None:
-        """The leg to run where a runner of it died in a brownout, and what it hid is hidden still."""
-        plan = starting.frozen_plan(self.project, migration)
-        leg = next((leg for leg in plan.legs if leg.stage == "brownout"), None)
-        return Next(plan, leg) if leg is not None and self._left_hidden(plan) else None
-
-    def _left_hidden(self, plan: Plan) -> bool:
-        """A brownout was cut off in one of the migration's databases."""
-        with reading_each(self.project.databases, f"crossfade look {plan.migration}"[:63]) as session:
-            return any(is_left_hidden(session(name), plan, name) for name in plan.databases)
-
     def _forward(self, plan: Plan, sites: dict[str, Site], last: Leg | None) -> Outcome:
         saga = self._saga(plan, sites)
         with saga.working():
@@ -258,9 +213,7 @@ class Runner:
 
         return Saga(plan, sites, ask, self.listen)
 
-    def _ask(
-        self, plan: Plan, ledger: Ledger, point: str, leg: Leg, chosen: gatekeeper.Chosen = gatekeeper.every
-    ) -> tuple[Waiting, ...]:
+    def _ask(self, plan: Plan, ledger: Ledger, point: str, leg: Leg) -> tuple[Waiting, ...]:
         previous = plan.before(leg)
         records = ledger.legs(plan.migration)
         record = records.get(str(previous)) if previous is not None else None
@@ -271,7 +224,6 @@ class Runner:
             ledger=ledger,
             since=record.passed_at if record is not None else None,
             listen=self.listen,
-            chosen=chosen,
         )
 
     def _patiently(self, plan: Plan, sites: dict[str, Site], act: Callable[[], T]) -> T:

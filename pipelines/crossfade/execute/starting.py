@@ -47,18 +47,22 @@ def current_plan(project: Project, migration: Migration) -> Plan:
 
 
 def frozen_plan(project: Project, migration: Migration) -> Plan:
-    """The plan a started migration goes on by; raises Blocked when it has not started, SpecEdited when it may not."""
+    """The plan a started migration goes on by; raises as `frozen_record`."""
     with _sessions(project) as session:
-        record = _read_record(session(migration.head.database), migration.id)
-        if record is None or record.state == "undone":
-            raise _not_started(migration.id)
-        is_kept = _is_kept(session, migration, record)
-    if not is_kept:
+        return thaw(frozen_record(session, migration))
+
+
+def frozen_record(session: Sessions, migration: Migration) -> MigrationRecord:
+    """The row of a started migration; raises Blocked when it has not started, SpecEdited when it may not go on."""
+    record = _read_record(session(migration.head.database), migration.id)
+    if record is None or record.state == "undone":
+        raise _not_started(migration.id)
+    if not _is_kept(session, migration, record):
         raise Blocked(
             f"the spec of {migration.id} was edited before anything was done, so its plan is no more",
             fix=f"`crossfade up {migration.id}` plans it anew",
         )
-    return thaw(record)
+    return record
 
 
 def plan_to_run(project: Project, migration: Migration) -> Plan:

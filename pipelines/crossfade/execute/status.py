@@ -47,6 +47,7 @@ class MigrationStatus:
 
     leg: the phase or contract stage at hand, or the next one; None when there is none. Of a complete migration, the
     stage its spec ends contract with, where that is not the last there is. phase: the phase it is of.
+    leg_started: in its own database, and so in any; None when it has not.
     progress: of the walk at hand, 0 to 1.
     waiting: the gates that did not hold when they were last asked.
     overridden: the gates that were passed because people overrode them.
@@ -71,6 +72,7 @@ class MigrationStatus:
     state: State
     leg: str | None = None
     phase: str | None = None
+    leg_started: datetime | None = None
     progress: float | None = None
     waiting: tuple[GateRecord, ...] = ()
     overridden: tuple[GateRecord, ...] = ()
@@ -279,13 +281,14 @@ def _unfinished(
     could_begin = None
     if _phase(leg) == "contract" and known.holder is None and passed:
         could_begin = max(passed) + home.soaks[known.id].get(f"before {leg}", timedelta(0))
-    status = replace(blank, leg=leg, phase=_phase(leg), could_begin=could_begin)
+    started = record.started_at if record is not None else None
+    status = replace(blank, leg=leg, phase=_phase(leg), leg_started=started, could_begin=could_begin)
     if known.paused_at is not None:
         waits_for = f"{known.paused_by} to resume it: `crossfade resume {known.id}`"
         return replace(status, state="paused", waits_for=waits_for, since=known.paused_at)
     if known.holder is not None:
         pressure = "; ".join(step.waits_for for step in steps if step.waits_for)
-        return replace(status, state="running", waits_for=pressure, since=record.started_at if record else None)
+        return replace(status, state="running", waits_for=pressure, since=started)
     if known.undo_to is not None:
         command = command_to_go_on(known.id, known.state)
         waits_for = f"somebody to let it go on: it was taken back to {known.undo_to}; {command} goes on"
@@ -297,7 +300,7 @@ def _unfinished(
         waits_for = "; ".join(f"{gate.gate}: {gate.reason}" for gate in gates)
         since = min(gate.since for gate in gates)
         return replace(status, state="waiting", waiting=gates, waits_for=waits_for, since=since)
-    since = record.started_at if record is not None else max(passed, default=None)
+    since = started or max(passed, default=None)
     ended = f", which ended at: {step.title}" if (step := next(iter(steps), None)) and step.title else ""
     waits_for = f"a runner: {command_to_go_on(known.id, known.state)} goes on{ended}"
     return replace(status, state="waiting", waits_for=waits_for, since=since)

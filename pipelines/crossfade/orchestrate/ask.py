@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult
 
-from crossfade.execute import Runner
+from crossfade.execute import Lookout
 from crossfade.orchestrate.gate_report import GateReport, answered, recorded, unasked
 from crossfade.orchestrate.gate_sets import GateSet
 from crossfade.orchestrate.listen import Ear
@@ -54,7 +54,8 @@ class Question:
             return recorded(plan, point, standing.gates)
         if (early := self._why_early(standing, plan, leg)) is not None:
             return unasked(plan, point, early)
-        looked = Runner(self.project, ear).look(self.migration)
+        with Lookout(self.project, ear) as lookout:
+            looked = lookout.look(self.migration)
         if looked.leg is None:  # paused, or being undone
             return unasked(plan, point, f"{self.migration.id} is paused or being undone")
         return answered(plan, point, ear.answers.get(point, {}), datetime.now(UTC))

@@ -22,7 +22,7 @@ from dagster import (
 )
 
 from crossfade.errors import CrossfadeError
-from crossfade.execute import Next, Runner
+from crossfade.execute import Lookout, Next
 from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.orchestrate.broken import key_of, problems_in_words
 from crossfade.orchestrate.catch_up import passed_elsewhere, position
@@ -58,7 +58,7 @@ class Tick:
         self._history = history
         self._instance = instance
         self._log = log
-        self._runner = Runner(project)
+        self._lookout = Lookout(project)
         self._under_way: set[str] = set()
         self._requests: list[RunRequest] = []
         self._pending: list[str] = []
@@ -70,7 +70,8 @@ class Tick:
         self._pending += end_lost_runs(self._instance, statuses)
         self._under_way = _under_way(self._instance)
         self._request_broken(memory)
-        self._advance(statuses, memory)
+        with self._lookout:
+            self._advance(statuses, memory)
         events = [*self._catch_up(statuses, memory)]
         summary = "\n".join([_counts(statuses.values()), *self._pending])
         if not self._requests:
@@ -104,12 +105,12 @@ class Tick:
 
     def _gives_back(self, migration: Migration, status: MigrationStatus) -> bool:
         """What a runner that died in a brownout has left hidden: at once, paused, cancelled or failed before or not."""
-        if status.leg != "brownout" or status.holder is not None or status.state not in ("waiting", "paused"):
+        if status.leg != "brownout" or status.leg_started is None or status.state not in ("waiting", "paused"):
             return False
-        if migration.id in self._under_way:
+        if status.holder is not None or migration.id in self._under_way:
             return False
         try:
-            looked = self._runner.look_for_hidden(migration)
+            looked = self._lookout.look_for_hidden(migration)
         except (CrossfadeError, psycopg.Error):
             return False  # as everything else of it will say
         if looked is None or looked.leg is None:
@@ -150,7 +151,7 @@ class Tick:
         """
         began = time.monotonic()
         try:
-            looked = self._runner.look(migration, lambda gate: not gate.lasting)
+            looked = self._lookout.look(migration, lambda gate: not gate.lasting)
         except CrossfadeError as error:
             self._pending.append(f"{migration.id}: {error}")
             return _FIRST_WAIT
