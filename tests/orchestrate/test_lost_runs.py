@@ -53,6 +53,23 @@ def test_a_run_whose_lease_ran_out_is_failed_and_its_leg_requested_again(
     assert asked_for(later) == ["app/m/backfill"]
 
 
+def test_a_run_that_is_cancelled_after_its_process_was_gone_is_not_run_again(
+    orchestra: Orchestra, started: DagsterRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with orchestra.scene.connect() as other:
+        lease.acquire(other, "m", f"Dagster run {started.run_id}")
+    orchestra.scene.sql(RAN_OUT)
+    orchestra.instance.report_run_canceling(started)
+
+    tick = orchestra.tick()
+    monkeypatch.setattr("crossfade.orchestrate.tick._FIRST_WAIT", 0.0)
+    later = orchestra.tick()
+
+    assert status(orchestra, started) == DagsterRunStatus.CANCELED
+    assert "was marked as cancelled, as somebody had asked for" in said(tick)
+    assert "the last run of backfill was cancelled; materialize backfill to go on" in said(later)
+
+
 def test_a_run_that_has_no_lease_is_given_time(
     orchestra: Orchestra, started: DagsterRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

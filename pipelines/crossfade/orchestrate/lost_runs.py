@@ -21,6 +21,7 @@ _LOOKED_AT = 100  # runs a tick
 
 def end_lost_runs(instance: DagsterInstance, statuses: Mapping[str, MigrationStatus]) -> Iterator[str]:
     """Report these runs as failed, which lets Dagster retry them and the sensor request others; a sentence for each.
+    One that somebody has cancelled meanwhile is reported as cancelled, and stays so.
 
     Should one live after all, the lease keeps it and its successor from working at the same time.
     """
@@ -38,8 +39,12 @@ def end_lost_runs(instance: DagsterInstance, statuses: Mapping[str, MigrationSta
         words = (
             f"The process of this run is gone: {why}. What it has done is in the ledger; the next run goes on there."
         )
-        instance.report_run_failed(run, words)
-        yield f"{status.id}: run {run.run_id[:8]} was marked as failed: {why}"
+        if run.status == DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, words)
+            yield f"{status.id}: run {run.run_id[:8]} was marked as cancelled, as somebody had asked for: {why}"
+        else:
+            instance.report_run_failed(run, words)
+            yield f"{status.id}: run {run.run_id[:8]} was marked as failed: {why}"
 
 
 def _last_sign(instance: DagsterInstance, run: DagsterRun) -> float:
