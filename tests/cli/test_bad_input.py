@@ -147,6 +147,8 @@ def test_an_up_that_is_no_sql_is_told_with_the_column_where_it_breaks(scene: Sce
     [
         ("postgresql://crossfade:{secret}@127.0.0.1:1/app", "database `app` cannot be reached"),
         ("postgresql://crossfade:{secret}@[broken/app", "is not a connection URL"),
+        ("postgresql://crossfade:an@{secret}@127.0.0.1:1/app", "write @ as %40"),
+        ("postgresql://crossfade:1/{secret}@127.0.0.1:1/app", "write @ as %40"),
         ("{secret}", "is not a connection URL"),
     ],
 )

@@ -9,10 +9,11 @@ from crossfade.ledger import lease
 from crossfade.orchestrate import Patience
 
 REQUESTED = {"dagster/sensor_name": "advance_migrations"}
+SCHEDULED = {"dagster/schedule_name": "of_the_team"}
 TRIED_AGAIN = {"dagster/retry_number": "1"}  # by Dagster, for a run whose process was gone
 
 
-@pytest.mark.parametrize("tags", [REQUESTED, TRIED_AGAIN])
+@pytest.mark.parametrize("tags", [REQUESTED, SCHEDULED, TRIED_AGAIN])
 def test_a_run_that_no_person_started_does_not_go_on_from_where_it_was_taken_back_to(
     orchestra: Orchestra, tags: dict[str, str]
 ) -> None:

@@ -185,7 +185,7 @@ def _unreachable(database: Database, address: str, error: psycopg.Error) -> Data
     lines = [line for line in str(error).splitlines() if line.strip()]
     reason = lines[0] if lines else type(error).__name__
     try:
-        password = conninfo.conninfo_to_dict(address).get("password")
+        given = conninfo.conninfo_to_dict(address)
     except psycopg.ProgrammingError as unread:
         # The address itself cannot be read, so its text may hold the secret anywhere; but not in a parameter's name.
         parameter = re.match(r'invalid URI query parameter: "(\w+)"$', str(unread).strip())
@@ -195,7 +195,15 @@ def _unreachable(database: Database, address: str, error: psycopg.Error) -> Data
             why=f"it has a parameter `{parameter[1]}`, which libpq does not know" if parameter else None,
             fix="it reads postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         )
-    if password:
+    if "://" in address and any("@" in str(given.get(part)) for part in ("host", "dbname")):
+        # What libpq takes for the host or the database is then a part of the password.
+        return DatabaseUnreachable(
+            f"the address of database `{database.name}` is not a connection URL",
+            where=database.where,
+            why="an `@` stands in what reads as its host or database, so that may be of the password and is not told",
+            fix="in a user or password write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25",
+        )
+    if password := given.get("password"):
         reason = reason.replace(str(password), "***")
     return DatabaseUnreachable(
         f"database `{database.name}` cannot be reached",

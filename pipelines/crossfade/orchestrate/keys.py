@@ -13,8 +13,8 @@ from crossfade.steps.step import Leg
 
 MIGRATION_TAG, LEG_TAG = "crossfade/migration", "crossfade/leg"
 PHASE_TAG, STAGE_TAG = "crossfade/phase", "crossfade/stage"
-# Dagster's own, of runs that a sensor requested and of those that come instead of a run that failed.
-_BY_ITSELF = ("dagster/sensor_name", "dagster/retry_number")
+# Dagster's own, of runs that a sensor or a schedule requested and of those that come instead of a run that failed.
+_BY_ITSELF = ("dagster/sensor_name", "dagster/schedule_name", "dagster/retry_number")
 
 
 def leg_key(migration: Migration, leg: Leg) -> AssetKey:
