@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -93,6 +98,52 @@ def test_the_backfill_tells_what_each_column_is_made_of_and_how_many_rows_it_wro
     (copied,) = outputs[profiles]["facets"]["columnLineage"]["fields"]["mail"]["inputFields"]
     assert (copied["name"], copied["field"], copied["transformations"][0]["subtype"]) == (users, "email", "IDENTITY")
     assert backfill["job"]["facets"]["ownership"]["owners"] == [{"name": "team-identity"}]
+
+
+@pytest.mark.parametrize("spec", [SPEC, UNMAPPABLE], ids=["complete", "fail"])
+def test_every_event_and_facet_has_what_openlineage_requires(scene: Scene, events: Path, spec: str) -> None:
+    scene.sql(SCHEMA)
+    scene.spec(spec)
+
+    with suppress(StepRefused):
+        up(scene)
+
+    told = read(events)
+    for event in told:
+        assert event["eventType"] in {"START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"}
+        assert datetime.fromisoformat(event["eventTime"]).tzinfo is not None
+        assert is_uri(event["producer"])
+        assert is_uri(event["schemaURL"])
+        assert str(UUID(event["run"]["runId"])) == event["run"]["runId"]
+        for named in (event["job"], *event["inputs"], *event["outputs"]):
+            assert named["namespace"]
+            assert named["name"]
+    found = [*facets(told)]
+    assert {name for name, _ in found} >= {"ownership", "columnLineage", "outputStatistics"}
+    for name, facet in found:
+        assert is_uri(facet["_producer"]), name
+        assert is_uri(facet["_schemaURL"]), name
+
+
+def is_uri(text: str) -> bool:
+    found = urlsplit(text)
+    return found.scheme == "https" and bool(found.netloc)
+
+
+def facets(anything: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every facet in it, of whatever kind, with its name."""
+    match anything:
+        case dict():
+            for key, value in cast(dict[str, Any], anything).items():
+                if key.lower().endswith("facets"):
+                    yield from value.items()
+                else:
+                    yield from facets(value)
+        case list():
+            for each in cast(list[Any], anything):
+                yield from facets(each)
+        case _:
+            pass
 
 
 def test_what_stops_a_leg_is_told_without_a_value(scene: Scene, events: Path) -> None:
