@@ -171,3 +171,24 @@ def test_a_plan_is_refused_where_the_column_is_not_there_when_the_gate_is_asked(
         scene.runner().plan(scene.migration())
 
     assert "email" in str(refusal.value)
+
+
+def test_it_waits_where_triggers_counted_a_write_that_no_statement_tells(asked: Counted) -> None:
+    sampled_for_an_hour(asked)
+    asked.connection.execute(
+        "INSERT INTO crossfade.old_write"
+        " (migration, relation, column_name, role, application, calls, first_at, last_at)"
+        " VALUES ('m', 'public.users', 'email', 'shop', '', 1, %(at)s, %(at)s),"
+        "        ('m', 'public.users', 'name', 'other', '', 9, %(at)s, %(at)s)",
+        {"at": asked.now - 10 * MINUTES},
+    )
+
+    answer = ask(asked)
+
+    assert (answer.state, answer.holds_at) == ("waits", asked.now + 50 * MINUTES)
+    assert (
+        answer.reason == "written by shop (no application_name), at least 1 write, last counted 2026-03-25 12:51:00 UTC"
+    )
+    assert [each["role"] for each in answer.evidence["writes"]] == ["shop"]
+    asked.sample(after=51 * MINUTES)
+    assert ask(asked).state == "holds"

@@ -131,6 +131,11 @@ def _print(evidence: Evidence) -> None:
             typer.echo(f"  {words}: {_said(sighting)}")
         if len(sightings) > _SHOWN:
             typer.echo(f"  and {len(sightings) - _SHOWN} more ({words}); --json shows them")
+    for writes in evidence.writes[:_SHOWN]:
+        typer.echo(
+            f"  written: {writes.role} ({writes.application or 'no application_name'}), at least {writes.calls} writes"
+            f" since {said_moment(writes.first_at)}, last counted {said_moment(writes.last_at)}"
+        )
     for node in evidence.nodes:
         typer.echo(
             f"  {node.node}: PostgreSQL {node.server_version // 10000}, {node.samples} samples since"

@@ -54,6 +54,7 @@ def _sample(database: Database) -> Sampling:
     try:
         with writable_ledger(database, _APPLICATION) as ledger:
             install(ledger.connection)
+            ledger.gather_old_writes()
             ledger.keep_usage_nodes((PRIMARY, *database.replicas))
             for node in (PRIMARY, *database.replicas):
                 try:

@@ -65,6 +65,14 @@ class UnusedGate(Gate):
             more = f"; {len(found) - 1} more" if len(found) > 1 else ""
             reason = f"{verb} by {latest.statement.role}, last seen {moment(latest.called_at)}: {shown}{more}"
             return Answer("waits", reason, latest.called_at + self.for_, told)
+        if evidence.writes:
+            latest = evidence.writes[0]
+            more = f"; {_counted(len(evidence.writes) - 1, 'other writer')}" if len(evidence.writes) > 1 else ""
+            reason = (
+                f"written by {latest.role} ({latest.application or 'no application_name'}), at least"
+                f" {_counted(latest.calls, 'write')}, last counted {moment(latest.last_at)}{more}"
+            )
+            return Answer("waits", reason, latest.last_at + self.for_, told)
         accepted = {gap.loss for gap in evidence.gaps if gap.loss in self.accept}
         if gaps := [gap for gap in evidence.gaps if gap.loss not in accepted]:
             times = [gap.until for gap in gaps if gap.until is not None]

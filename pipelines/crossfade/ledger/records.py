@@ -198,6 +198,17 @@ class UsageStatement:
 
 
 @dataclass(frozen=True)
+class OldWrites:
+    """Writes of an old column by one writer. calls: at least so many; an INSERT counts for each of its rows."""
+
+    role: str
+    application: str
+    calls: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True)
 class StructureRecord:
     """What is kept of the schema, but for the text of it.
 

@@ -224,6 +224,21 @@ CREATE TABLE crossfade.usage_statement (
   PRIMARY KEY (node, role, queryid)
 );
 
+-- Who wrote an old column of a migration that counts it; no values. A session adds a row at its first write and then
+-- at most one a minute, with how many writes there were since: nobody waits for anybody, and what a session wrote in
+-- its last minute may be missing from `calls`. A sample makes one row of those of the same writer.
+CREATE TABLE crossfade.old_write (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  migration text NOT NULL,
+  relation text NOT NULL,
+  column_name text NOT NULL,
+  role text NOT NULL,
+  application text NOT NULL,
+  calls bigint NOT NULL,
+  first_at timestamptz NOT NULL,
+  last_at timestamptz NOT NULL
+);
+
 -- What the schema is by what migrations have made of it and people have accepted, as canonical JSON; at most one row.
 -- seen: what differed from it when it was last looked at, in the same form; fingerprint: of the catalog then.
 CREATE TABLE crossfade.structure (
@@ -317,9 +332,47 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_tem
   UPDATE crossfade.conflict SET resolved_at = crossfade.clock()
    WHERE migration = of_migration AND relation = of_relation AND key = of_key AND resolved_at IS NULL
 $$;
+-- Of the triggers that count who writes an old column, with the migration, its table and column, and a name of the
+-- session's note: when it last added a row, writes since, and who it was. Crossfade's own sessions are no writers.
+-- A writer never fails, nor waits, for its sake: a locked, missing or full table is not written. Past 64 MB it is full.
+CREATE FUNCTION crossfade.count_write() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
+DECLARE
+  application text := current_setting('application_name');
+  writer text := coalesce(nullif(current_setting('role'), 'none'), session_user::text);
+  who text := md5(writer || ' ' || application);
+  note text := 'crossfade.w_' || TG_ARGV[3];
+  moment timestamptz := crossfade.clock();
+  second bigint := extract(epoch FROM moment)::bigint;
+  writes bigint := 1;
+  noted text[];
+BEGIN
+  IF application LIKE 'crossfade%' THEN
+    RETURN new;
+  END IF;
+  BEGIN
+    noted := string_to_array(current_setting(note, true), ' ');
+    IF noted[3] = who THEN
+      writes := noted[2]::bigint + 1;
+    END IF;
+    IF noted[3] = who AND second - noted[1]::bigint BETWEEN 0 AND 59 THEN
+      note := set_config(note, noted[1] || ' ' || writes || ' ' || who, false);
+    ELSIF pg_relation_size('crossfade.old_write') < 64 * 1024 * 1024 THEN
+      LOCK TABLE crossfade.old_write IN ROW EXCLUSIVE MODE NOWAIT;
+      INSERT INTO crossfade.old_write
+             (migration, relation, column_name, role, application, calls, first_at, last_at)
+      VALUES (TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], writer, application, writes, moment, moment);
+      note := set_config(note, second || ' 0 ' || who, false);
+    END IF;
+  EXCEPTION WHEN OTHERS THEN
+    NULL;
+  END;
+  RETURN new;
+END $$;
 -- Said, for a database may have taken this default from its functions, or left it. append_event acts with its caller's
 -- own rights on the tables, so it gives nobody anything; the trigger functions are for these tables' triggers alone.
 GRANT EXECUTE ON FUNCTION
-  crossfade.clock, crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve, crossfade.append_event
+  crossfade.clock, crossfade.note_conflict, crossfade.resolve_conflict, crossfade.approve, crossfade.append_event,
+  crossfade.count_write
   TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION crossfade.sign_approval, crossfade.refuse_change FROM PUBLIC;

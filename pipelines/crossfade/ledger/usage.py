@@ -8,7 +8,7 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from crossfade.ledger.events import Events
-from crossfade.ledger.records import UsageNode, UsageStatement
+from crossfade.ledger.records import OldWrites, UsageNode, UsageStatement
 
 MOST_STATEMENTS = 20_000  # of a node; those called longest ago are forgotten first
 
@@ -131,3 +131,36 @@ SELECT pg_catalog.max(called_at) FROM gone""",
                     (since,),
                 ).fetchall()
             )
+
+    def old_writes(self, relation: str, column: str, since: datetime) -> tuple[OldWrites, ...]:
+        """Who wrote the column of the table after that moment, the latest first."""
+        with self.connection.cursor(row_factory=class_row(OldWrites)) as cursor:
+            return tuple(
+                cursor.execute(
+                    """
+SELECT role, application, pg_catalog.sum(calls)::bigint AS calls, pg_catalog.min(first_at) AS first_at,
+       pg_catalog.max(last_at) AS last_at
+  FROM crossfade.old_write WHERE relation = %s AND column_name = %s
+ GROUP BY role, application HAVING pg_catalog.max(last_at) > %s
+ ORDER BY last_at DESC, role, application""",
+                    (relation, column, since),
+                ).fetchall()
+            )
+
+    def gather_old_writes(self) -> None:
+        """Make one row of those of the same writer; rows that another session gathers are left to it."""
+        self.connection.execute(
+            """
+WITH gone AS (
+  DELETE FROM crossfade.old_write WHERE id IN (
+    SELECT w.id FROM crossfade.old_write AS w
+     WHERE EXISTS (SELECT FROM crossfade.old_write AS other
+                    WHERE (other.migration, other.relation, other.column_name, other.role, other.application)
+                        = (w.migration, w.relation, w.column_name, w.role, w.application) AND other.id <> w.id)
+       FOR UPDATE SKIP LOCKED)
+  RETURNING *)
+INSERT INTO crossfade.old_write (migration, relation, column_name, role, application, calls, first_at, last_at)
+SELECT migration, relation, column_name, role, application, pg_catalog.sum(calls), pg_catalog.min(first_at),
+       pg_catalog.max(last_at)
+  FROM gone GROUP BY migration, relation, column_name, role, application"""
+        )

@@ -146,7 +146,7 @@ def _compiled(
             *version_hazards(versions, catalogs),
             *position_hazards(catalogs, compiled, sides),
             *publication_hazards(migration, catalogs, compiled, sides),
-            *contract_hazards(migration, compiled, left_out),
+            *contract_hazards(migration, compiled, sides, left_out),
             *unasked_hazards(migration, legs),
             *foresee_gates(migration, legs, compiled, open_target, root, settings),
         ),
@@ -244,6 +244,7 @@ def _sides(migration: Migration, compiled: list[CompiledChange], targets: Mappin
                 rules_leg=VALIDATE if migration.head.enforce == "validate" else stage_leg("tighten"),
                 keep=kept_for(migration),
                 brownout=migration.brownout,
+                counts_writes=migration.head.contract.count_writes,
                 silent=is_silent(
                     targets[database].catalog, migration.head, name, where=found[0][0].where, done="filled"
                 ),

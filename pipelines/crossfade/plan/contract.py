@@ -11,6 +11,7 @@ from crossfade.plan.plan import PlannedHazard
 from crossfade.spec.model import STAGES, GatePoint, Migration, Stage
 from crossfade.spec.values import format_duration
 from crossfade.steps.brownout import untried
+from crossfade.steps.old_writes import counted
 from crossfade.steps.rows import Sides
 from crossfade.steps.step import AnyStep, Check
 
@@ -76,7 +77,7 @@ def kept_for(migration: Migration) -> timedelta | None:
 
 
 def contract_hazards(
-    migration: Migration, compiled: Sequence[CompiledChange], left_out: Sequence[AnyStep]
+    migration: Migration, compiled: Sequence[CompiledChange], tables: Sequence[Sides], left_out: Sequence[AnyStep]
 ) -> Iterator[PlannedHazard]:
     """What becomes of the old side, where a reviewer should give it a second look."""
     if never := [step.title for step in left_out if not isinstance(step, Check)]:
@@ -87,6 +88,14 @@ def contract_hazards(
             what=f"contract ends with `{migration.last_stage}`; never done: {'; '.join(never)}",
             fix="to have it done later, name `drop` too, with gates that hold it back: they can wait for as long as"
             " you like, and stages cannot be added once the migration has started",
+        )
+    if migration.head.contract.count_writes and not any(map(counted, tables)):
+        yield PlannedHazard(
+            code="counts-nothing",
+            risk="warning",
+            change="contract",
+            what="`count_writes` counts nothing: no column keeps its name until `retire` for clients to write",
+            fix="delete it; what old versions are left, the gate `deployed` tells",
         )
     destroys = any(change.result.drops or any(pair.old for _, pair in change.result.pairs) for change in compiled)
     for stage in migration.stages:

@@ -148,6 +148,10 @@ class Contract(SpecModel):
         description="A stage that could have begun longer ago than this is told as waiting too long.",
         examples=["30d"],
     )
+    count_writes: bool = Field(
+        default=False,
+        description="Triggers count who still writes the columns that `retire` hides: what the gate `unused` asks.",
+    )
     stages: tuple[dict[str, StageOptions | None], ...] = Field(
         default=({"retire": None}, {"archive": None}, {"drop": None}),
         min_length=1,

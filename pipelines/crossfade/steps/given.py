@@ -50,12 +50,13 @@ def is_named(column: str, type_: str, default: str | None, row: LiteralString = 
     given = sql.SQL("{} IS NOT NULL").format(value)
     if default is None:
         yield given
-    elif _is_constant(default):
+    elif is_constant(default):
         yield sql.SQL("({} AND ROW({})::record *<> ROW(CAST({} AS {}))::record)").format(
             given, value, trusted(default), trusted(type_)
         )
 
 
-def _is_constant(default: str) -> bool:
+def is_constant(default: str) -> bool:
+    """Every row gets the same of the default."""
     expression = Expression(default)
     return not expression.functions and "SQLValueFunction" not in expression.nodes

@@ -165,6 +165,7 @@ class Sides:
     follow those of another table.
     mirrors: those whose left columns are among the columns that leave.
     brownout: how long the columns that retire hides are hidden for a trial before; None: not at all.
+    counts_writes: triggers count who still writes them.
     """
 
     migration: str
@@ -180,6 +181,7 @@ class Sides:
     handed_over: frozenset[str] = frozenset()
     mirrors: tuple[Mirror, ...] = ()
     brownout: timedelta | None = None
+    counts_writes: bool = False
 
     @property
     def relation(self) -> Relation:

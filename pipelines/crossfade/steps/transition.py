@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from crossfade.catalog.model import Name
 from crossfade.spec.model import Stage
-from crossfade.steps import archive, brownout, carry, fill, numbering, replaced_key, turn
+from crossfade.steps import archive, brownout, carry, fill, numbering, old_writes, replaced_key, turn
 from crossfade.steps.altered import as_planned
 from crossfade.steps.followers import followers, sampled_again
 from crossfade.steps.mirror import course as mirrored
@@ -64,6 +64,7 @@ def _transition(together: Sequence[Sides]) -> Iterator[AnyStep]:
 
 def _up_to_turn(sides: Sides) -> Iterator[AnyStep]:
     yield from fill.expand(sides)
+    yield from old_writes.steps(sides)
     if sides.filled:
         yield fill.backfill(sides)
         if sides.waits:

@@ -13,7 +13,7 @@ from typing import LiteralString
 from crossfade.composing import sql
 from crossfade.spec.fragment import trusted
 from crossfade.spec.model import Stage
-from crossfade.steps import carry, numbering, replaced_key, rules
+from crossfade.steps import carry, numbering, old_writes, replaced_key, rules
 from crossfade.steps.compose import lock, text
 from crossfade.steps.conflicts import IN_CONFLICT
 from crossfade.steps.fill import settle, turn_guards
@@ -133,6 +133,8 @@ class _Way:
         taken = [*taken_away(followers(turning))]
         forth = [*taken, *forth, *carried_over(sides, stage, forth=True)]
         back = [*taken, *back, *carried_over(sides, stage, forth=False)]
+        if stage == "retire":
+            forth, back = [*old_writes.end(sides), *forth], [*back, *old_writes.begin(sides)]
         return cls(sides, stage, after, turning, tuple(forth), tuple(back))
 
     @property

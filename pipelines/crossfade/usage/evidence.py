@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from crossfade.catalog.model import Catalog, Name
-from crossfade.ledger import Ledger, UsageNode, UsageStatement
+from crossfade.ledger import Ledger, OldWrites, UsageNode, UsageStatement
 from crossfade.usage.statement import Found, Reader
 
 FRESH = timedelta(minutes=10)  # the age of the last sample up to which nothing is missing at the window's end
@@ -54,7 +54,8 @@ class Gap:
 class Evidence:
     """What was seen of a column since a moment.
 
-    statements: how many were called since then.
+    statements: how many were called since then. writes: what triggers counted, of any text and within functions too.
+    counts_writes: such triggers are there now.
     covered_since: from when on all nodes are covered; None without a sample.
     """
 
@@ -67,15 +68,18 @@ class Evidence:
     gaps: tuple[Gap, ...]
     covered_since: datetime | None = None
     statements: int = field(default=0)
+    writes: tuple[OldWrites, ...] = ()
+    counts_writes: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        return "used" if self.used else "suspect" if self.suspect else "no evidence"
+        return "used" if self.used or self.writes else "suspect" if self.suspect else "no evidence"
 
     @property
     def limits(self) -> tuple[str, ...]:
         """What could have been there and not been seen."""
-        return tuple(dict.fromkeys(limit for node in self.nodes for limit in _limits(node)))
+        limits = [limit for node in self.nodes for limit in _limits(node)]
+        return tuple(dict.fromkeys((*limits, *(_OF_COUNTING if self.counts_writes else ()))))
 
     def told(self) -> Mapping[str, Any]:
         """For the ledger, and for other programs."""
@@ -87,14 +91,17 @@ class Evidence:
             "statements": self.statements,
             "used": [sighting.told() for sighting in self.used[:_SHOWN]],
             "suspect": [sighting.told() for sighting in self.suspect[:_SHOWN]],
-            "not_shown": max(len(self.used) - _SHOWN, 0) + max(len(self.suspect) - _SHOWN, 0),
+            "writes": [_writer(each) for each in self.writes[:_SHOWN]],
+            "not_shown": sum(max(len(each) - _SHOWN, 0) for each in (self.used, self.suspect, self.writes)),
             "nodes": [_node(node) for node in self.nodes],
             "gaps": [gap.what for gap in self.gaps],
             "limits": list(self.limits),
         }
 
 
-_SHOWN = 20  # statements of each sort in the ledger
+_COUNTING = Name("crossfade", "count_write")  # the function of those triggers
+_SHOWN = 20  # statements of each sort in the ledger, and writers
+_OF_COUNTING = ("by triggers: an INSERT that gives the column NULL or its default, and rows that replication brings",)
 
 
 def evidence_of(
@@ -115,9 +122,15 @@ def evidence_of(
             used.append(Sighting(statement, " and ".join(_how(found, table, column))))
         elif found.suspects(table, column):
             suspect.append(Sighting(statement, _why(found, column)))
+    writes = ledger.old_writes(str(table), column, since)
     covered = max((node.covered_since for node in nodes), default=None)
     gaps = (*_gaps(nodes, since, now),) if nodes else (Gap("no sample was taken yet: `crossfade usage sample`"),)
-    return Evidence(table, column, since, tuple(used), tuple(suspect), nodes, gaps, covered, len(statements))
+    counts = any(
+        trigger.function == _COUNTING and column in trigger.arguments for trigger in catalog.tables[table].triggers
+    )
+    return Evidence(
+        table, column, since, tuple(used), tuple(suspect), nodes, gaps, covered, len(statements), writes, counts
+    )
 
 
 def _how(found: Found, table: Name, column: str) -> list[str]:
@@ -177,6 +190,16 @@ def _node(node: UsageNode) -> dict[str, Any]:
         "longest_gap_seconds": round(node.longest_gap.total_seconds()),
         "evictions": node.evicted,
         "left_out": list(node.left_out),
+    }
+
+
+def _writer(writes: OldWrites) -> dict[str, Any]:
+    return {
+        "role": writes.role,
+        "application": writes.application,
+        "calls": writes.calls,
+        "first": writes.first_at.isoformat(),
+        "last": writes.last_at.isoformat(),
     }
 
 
