@@ -27,6 +27,20 @@ def test_a_gate_that_waits_leaves_the_run_green_and_what_follows_skipped(orchest
     assert "soak 7d does not hold yet: 7d of 7d are left; may hold at " in (check.description or "")
 
 
+def test_an_approval_that_is_missing_names_the_job_that_gives_it(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP + "gates: {contract: [{approval: {count: 1}}]}\n")
+    orchestra.scene.up(through="validate")
+    job = "The job `approve_migration` approves from here."
+
+    missing = orchestra.check("validate", "may_contract").checks["validate.may_contract"]
+    orchestra.operate("approve", reason="reviewed")
+    given = orchestra.check("validate", "may_contract").checks["validate.may_contract"]
+
+    assert (missing.description or "").endswith(f"1 of 1 approvals missing: `crossfade approve m`. {job}")
+    assert given.passed
+    assert job not in (given.description or "")
+
+
 def test_a_freeze_of_the_project_leaves_the_run_green_and_is_told(orchestra: Orchestra) -> None:
     orchestra.scene.spec(SWAP + "gates: {contract: [{soak: 0s}]}\n")
     orchestra.scene.up(through="validate")

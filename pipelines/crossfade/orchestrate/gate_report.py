@@ -14,6 +14,8 @@ from crossfade.plan import Plan, gate_of
 
 # Time and people make other gates hold; a suite that does not hold has found something that must be mended.
 _PROOFS = frozenset({"suite"})
+# Reasons tell the command that a person gives; this is what does the same for whoever reads them in Dagster.
+_JOBS = {"approval": "The job `approve_migration` approves from here."}
 _COLUMNS = TableSchema(
     [
         TableColumn("gate", "string"),
@@ -27,21 +29,27 @@ _COLUMNS = TableSchema(
 
 @dataclass(frozen=True)
 class GateLine:
-    """One gate and its answer. state None: it was not asked. proof: when it does not hold, something is wrong."""
+    """One gate and its answer. kind: None of a gate that no plan has. state None: it was not asked."""
 
     gate: str
-    proof: bool
+    kind: str | None
     state: State | None = None
     reason: str = ""
     holds_at: datetime | None = None
     asked_at: datetime | None = None
 
     @property
+    def proof(self) -> bool:
+        """When it does not hold, something is wrong."""
+        return self.kind in _PROOFS
+
+    @property
     def sentence(self) -> str:
         if self.state is None:
             return f"{self.gate} was not asked: {self.reason}."
         when = f"; may hold at {_moment(self.holds_at)}" if self.holds_at is not None else ""
-        return f"{self.gate} {_VERBS[self.state]}: {self.reason}{when}."
+        job = f" {_JOBS[self.kind]}" if self.kind in _JOBS and self.state != "holds" else ""
+        return f"{self.gate} {_VERBS[self.state]}: {self.reason}{when}.{job}"
 
 
 _VERBS: Mapping[State, str] = {"holds": "holds", "waits": "does not hold yet", "never": "will never hold"}
@@ -91,14 +99,14 @@ class GateReport:
 def answered(plan: Plan, point: str, answers: Mapping[str, Answer], asked_at: datetime) -> GateReport:
     """The gates of a point as they answered just now; a freeze of the project is one that no plan has."""
     lines: list[GateLine] = []
-    unplanned = [(gate, False) for gate in answers if gate not in dict(_planned(plan, point))]
-    for gate, proof in [*_planned(plan, point), *unplanned]:
+    unplanned = [(gate, None) for gate in answers if gate not in dict(_planned(plan, point))]
+    for gate, kind in [*_planned(plan, point), *unplanned]:
         answer = answers.get(gate)
         if answer is None:
             reason = "it reads many rows, so it waits until the others hold"
-            lines.append(GateLine(gate, proof, reason=reason))
+            lines.append(GateLine(gate, kind, reason=reason))
         else:
-            lines.append(GateLine(gate, proof, answer.state, answer.reason, answer.holds_at, asked_at))
+            lines.append(GateLine(gate, kind, answer.state, answer.reason, answer.holds_at, asked_at))
     return GateReport(tuple(lines))
 
 
@@ -106,23 +114,23 @@ def recorded(plan: Plan, point: str, records: Sequence[GateRecord]) -> GateRepor
     """The gates of a point as the ledger has their last answers."""
     known = {record.gate: record for record in records if record.point == point}
     lines: list[GateLine] = []
-    for gate, proof in _planned(plan, point):
+    for gate, kind in _planned(plan, point):
         record = known.get(gate)
         if record is None:
-            lines.append(GateLine(gate, proof, reason="the ledger has no answer of it"))
+            lines.append(GateLine(gate, kind, reason="the ledger has no answer of it"))
         else:
-            lines.append(GateLine(gate, proof, record.state, record.reason, record.holds_at, record.checked_at))
+            lines.append(GateLine(gate, kind, record.state, record.reason, record.holds_at, record.checked_at))
     return GateReport(tuple(lines))
 
 
 def unasked(plan: Plan, point: str, why: str) -> GateReport:
     """The gates of a point that it is too early to ask."""
-    return GateReport(tuple(GateLine(gate, proof, reason=why) for gate, proof in _planned(plan, point)))
+    return GateReport(tuple(GateLine(gate, kind, reason=why) for gate, kind in _planned(plan, point)))
 
 
-def _planned(plan: Plan, point: str) -> Iterable[tuple[str, bool]]:
+def _planned(plan: Plan, point: str) -> Iterable[tuple[str, str | None]]:
     for planned in plan.gates_at(point):
-        yield gate_of(planned).label, planned.kind in _PROOFS
+        yield gate_of(planned).label, planned.kind
 
 
 def _row(line: GateLine) -> TableRecord:
