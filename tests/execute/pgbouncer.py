@@ -25,6 +25,7 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
+admin_users = anybody
 default_pool_size = 4
 """
 

@@ -133,6 +133,10 @@ class Probe(Protocol):
         """A foreign key from the one type to the other can be made."""
         ...
 
+    def has_large_objects(self) -> bool:
+        """There is any in the database."""
+        ...
+
     def sequence_use(self, sequence: Name, table: Name) -> SequenceUse | None:
         """None where it has given nothing yet, or the role may not see it. table: whose rows it numbers."""
         ...

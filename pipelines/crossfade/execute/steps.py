@@ -17,8 +17,10 @@ from crossfade.execute.gone import left_to_undo, refuse_gone
 from crossfade.execute.index import build_index, claim_half_dropped, drop_index, left_index
 from crossfade.execute.notice import StepFinished, StepStarted
 from crossfade.execute.rebuild import drop_half_rebuilt, rebuild_index
+from crossfade.execute.replicate import end_replication, run_compare, run_replicate
 from crossfade.execute.settle import settle
 from crossfade.execute.site import Site
+from crossfade.execute.switch import run_switch
 from crossfade.execute.walk import run_walk
 from crossfade.ledger import StepRecord
 from crossfade.plan import Plan
@@ -28,11 +30,15 @@ from crossfade.steps.step import (
     Brownout,
     BuildIndex,
     Check,
+    Compare,
     Copy,
     Ddl,
     DropIndex,
+    EndReplication,
     Leg,
     RebuildIndex,
+    Replicate,
+    Switch,
     Walk,
 )
 
@@ -120,7 +126,7 @@ def _worth_repeating(site: Site, step: AnyStep, rest: Sequence[AnyStep], done: C
     what is asked of.
     """
     match step:
-        case Walk(again=True) | Copy():
+        case Walk(again=True) | Copy() | Compare():
             return True
         case Check():
             follows = next((later for later in rest if not isinstance(later, Check)), None)
@@ -148,6 +154,14 @@ def _run(site: Site, step: AnyStep) -> StepFinished:
             return run_walk(site, step)
         case Copy():
             return run_copy(site, step)
+        case Replicate():
+            return run_replicate(site, step)
+        case EndReplication():
+            return end_replication(site, step)
+        case Compare():
+            return run_compare(site, step)
+        case Switch():
+            return run_switch(site, step)
         case Brownout():
             return run_brownout(site, step)
         case Check():

@@ -265,6 +265,12 @@ SELECT n.nspname, c.collname,
         """A foreign key from the one type to the other can be made."""
         return is_compared(self._connection, child=self._base_oid(child), parent=self._base_oid(parent))
 
+    def has_large_objects(self) -> bool:
+        """There is any in the database."""
+        row = self._connection.execute("SELECT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata)").fetchone()
+        assert row is not None
+        return row[0]
+
     def sequence_use(self, sequence: Name, table: Name) -> SequenceUse | None:
         """How far it has counted; None where it has given nothing yet, or the role may not see it."""
         row = self._connection.execute(_USE, (table.schema, table.name, sequence.schema, sequence.name)).fetchone()

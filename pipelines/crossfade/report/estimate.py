@@ -9,10 +9,14 @@ from crossfade.steps.step import (
     Brownout,
     BuildIndex,
     Check,
+    Compare,
     Copy,
     Ddl,
     DropIndex,
+    EndReplication,
     RebuildIndex,
+    Replicate,
+    Switch,
     Walk,
 )
 
@@ -46,7 +50,7 @@ def estimate(plan: Plan, step: AnyStep) -> float | None:
             return _sum(sizes, "bytes", SCAN_BYTES)
         case Brownout():
             return step.seconds
-        case Ddl() | Autocommit() | DropIndex():
+        case Ddl() | Autocommit() | DropIndex() | Replicate() | EndReplication() | Compare() | Switch():
             return None
 
 

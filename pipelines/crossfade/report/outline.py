@@ -20,12 +20,16 @@ from crossfade.steps.step import (
     Brownout,
     BuildIndex,
     Check,
+    Compare,
     Copy,
     Ddl,
     DropIndex,
+    EndReplication,
     Leg,
     RebuildIndex,
+    Replicate,
     Script,
+    Switch,
     Walk,
 )
 
@@ -116,6 +120,8 @@ def statements(step: AnyStep) -> tuple[str, ...]:
             return (
                 trusted(step.batch).format(leaf=table(step.relation), given=given_values()).as_string(None).strip(),
             )
+        case Replicate() | EndReplication() | Compare() | Switch():
+            return ()
         case Copy():
             return (f"COPY ({step.of.chunk}) TO STDOUT (FORMAT binary)",)
         case Brownout():
@@ -156,8 +162,10 @@ def _waits(plan: Plan, step: AnyStep) -> str:
     match step:
         case Walk() if any(lock.mode == "ROW EXCLUSIVE" for lock in step.locks):
             return f"a writer of a row in the batch waits up to {said_seconds(plan.settings.batch_target)}"
-        case Walk() | Check() | Copy():
+        case Walk() | Check() | Copy() | Replicate() | EndReplication() | Compare():
             return "nobody waits"
+        case Switch():
+            return "statements of all clients wait in the pooler, for under two seconds, or it is tried again later"
         case Ddl(script=Script() as script) | Autocommit(script=Script() as script):
             said = [f"{' and '.join(made_to_wait)} wait until it is done"] if made_to_wait else []
             if script.unknown_locks:

@@ -359,10 +359,96 @@ class Copy(StepBase):
     prove: bool = False
 
 
+class ReplicatedTable(Data):
+    """A table of the same name in both databases. columns: that are sent. only: the publisher's has others, too."""
+
+    relation: Relation
+    columns: tuple[str, ...]
+    only: bool = False
+
+
+class Replication(Data):
+    """Rows that PostgreSQL's logical replication sends from one database to another.
+
+    name: of its publication, slot and subscription. reached: where the address is kept at which servers and the pooler
+    reach the publisher, such as `env:NAME`; None: it is ours.
+    shape: of each schema that it is about, the tables and columns that the publisher had when it was planned, as text.
+    """
+
+    name: str
+    publisher: str
+    subscriber: str
+    tables: tuple[ReplicatedTable, ...]
+    reached: str | None
+    shape: tuple[str, ...]
+
+
+class Replicate(StepBase):
+    """Starts a replication, and waits until all rows are copied. The subscriber's tables must be empty."""
+
+    kind: Literal["replicate"] = "replicate"
+    of: Replication
+
+
+class EndReplication(StepBase):
+    """Ends a replication at both ends, whatever is left of it."""
+
+    kind: Literal["end_replication"] = "end_replication"
+    of: Replication
+
+
+class Compare(StepBase):
+    """Proves that the tables of a replication have the same rows at both ends, while both go on."""
+
+    kind: Literal["compare"] = "compare"
+    of: Replication
+
+
+class Pooler(Data):
+    """PgBouncer, by whose entry clients find their database.
+
+    admin: where the address of its console is kept. entry: the database's name there. file: that the entry is in.
+    """
+
+    admin: str
+    entry: str
+    file: str
+
+
+class Switch(StepBase):
+    """Has all clients go on in another database, in which they find what they wrote in the one before.
+
+    away: the replication that leads there. back: the one that takes its place, from then on.
+    sequences: whose numbers go on there. beside: applications that may stay connected past the pooler.
+    """
+
+    kind: Literal["switch"] = "switch"
+    away: Replication
+    back: Replication
+    pooler: Pooler
+    sequences: tuple[Relation, ...] = ()
+    beside: tuple[str, ...] = ()
+
+
 AnyStep = Annotated[
-    Ddl | Autocommit | BuildIndex | DropIndex | RebuildIndex | Walk | Copy | Brownout | Check,
+    Ddl
+    | Autocommit
+    | BuildIndex
+    | DropIndex
+    | RebuildIndex
+    | Walk
+    | Copy
+    | Replicate
+    | EndReplication
+    | Compare
+    | Switch
+    | Brownout
+    | Check,
     Field(discriminator="kind"),
 ]
 
-for _step in (Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Copy, Brownout, Check):
+for _step in (
+    *(Ddl, Autocommit, BuildIndex, DropIndex, RebuildIndex, Walk, Copy),
+    *(Replicate, EndReplication, Compare, Switch, Brownout, Check),
+):
     _step.model_rebuild()
