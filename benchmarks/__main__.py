@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, cancel, clients, compare, definitions, fleets, live, small, suites
+from benchmarks import backfill, cancel, clients, compare, definitions, fleets, live, small, suites, switch
 from benchmarks.chart import draw
 from benchmarks.measured import Group, said
 from benchmarks.place import SETTINGS, server
@@ -40,6 +40,7 @@ BENCHES: dict[str, Bench] = {
     "load": lambda on, _rows, runs: definitions.loading(on, runs),
     "suite": suites.ten_expectations,
     "compare": compare.comparing,
+    "switch": lambda _on, rows, runs: switch.switching(rows, runs),
     "tick": lambda on, _rows, runs: definitions.ticking(on, runs),
     "script": lambda on, _rows, runs: backfill.against_script(on, runs),
 }

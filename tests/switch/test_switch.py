@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import errors
+from psycopg import errors, sql
 from tests.switch.scene import Pooled
 
 from crossfade.execute import StepRefused
@@ -136,6 +136,17 @@ def test_an_entry_that_leads_elsewhere_is_refused(pooled: Pooled) -> None:
     pooled.reconfigure("dbname=", "dbname=other_")
 
     with pytest.raises(StepRefused, match="leads to neither blue nor green"):
+        pooled.up(through="cutover")
+
+
+def test_a_user_of_the_pooler_who_may_not_come_in_there_refuses_the_switch(pooled: Pooled) -> None:
+    pooled.up(through="validate")
+    with psycopg.connect(pooled.scene.urls["green"], autocommit=True) as green:
+        green.execute("CREATE ROLE pooled LOGIN")
+        green.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(green.info.dbname)))
+    pooled.reconfigure("user=postgres", "user=pooled")
+
+    with pytest.raises(StepRefused, match="the user of the pooler's entry pooled cannot log in to green"):
         pooled.up(through="cutover")
 
 

@@ -40,6 +40,10 @@ class Entry:
         found = {key: _unquoted(value) for key, value in _PAIR.findall(self._read()[1])}
         return Target(found.get("host", ""), found.get("port", "5432"), found.get("dbname", self.name))
 
+    def login(self) -> dict[str, str]:
+        """The user and password with which it connects, as far as the entry says."""
+        return {key: _unquoted(value) for key, value in _PAIR.findall(self._read()[1]) if key in ("user", "password")}
+
     def point(self, target: Target) -> None:
         """Have it say that one, all else as it is; the file is replaced at once, with its owner and mode."""
         text, said = self._read()

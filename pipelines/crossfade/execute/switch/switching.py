@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from psycopg import conninfo, sql
 
 from crossfade.execute import publishing
@@ -29,6 +30,7 @@ from crossfade.steps.step import Switch
 _DRAIN = 0.7  # seconds for which clients wait for each other's transactions
 _CATCH_UP = 0.7  # seconds for which they wait for the last rows
 _NEARLY = 0.2  # seconds in which the replication must catch up before anybody is made to wait
+_LOGIN = 5  # seconds
 _POLL = 0.005
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 15.0
 
@@ -112,6 +114,24 @@ def _refuse_elsewhere(step: Switch, ways: _Ways) -> None:
             why="it could make clients wait only when all of them have gone",
             fix="set pool_mode = transaction for it",
         )
+    _refuse_unwelcome(ways)
+
+
+def _refuse_unwelcome(ways: _Ways) -> None:
+    """Before anybody waits: the entry's user can log in where it will lead. Where it names none, each client's will."""
+    login, to = ways.entry.login(), ways.orders.new
+    if "user" not in login:
+        return
+    try:
+        psycopg.connect(host=to.host, port=to.port, dbname=to.dbname, connect_timeout=_LOGIN, **login).close()
+    except psycopg.OperationalError as error:
+        if "FATAL: " in str(error):  # the server's answer; what is between it and us need not be the pooler's way
+            raise StepRefused(
+                f"the user of the pooler's entry {ways.entry.name} cannot log in to {ways.new.name}",
+                why="clients would wait there in vain",
+                fix=f"give it the same password there, CONNECT on the database and a line in pg_hba.conf; then run"
+                f" {ways.new.to_go_on} again",
+            ) from None
 
 
 def _prepare(site: Site, step: Switch, ways: _Ways) -> None:
