@@ -122,8 +122,9 @@ def _refuse_unwelcome(ways: _Ways) -> None:
     login, to = ways.entry.login(), ways.orders.new
     if "user" not in login:
         return
+    address = conninfo.make_conninfo(host=to.host, port=to.port, dbname=to.dbname, connect_timeout=_LOGIN, **login)
     try:
-        psycopg.connect(host=to.host, port=to.port, dbname=to.dbname, connect_timeout=_LOGIN, **login).close()
+        psycopg.connect(address).close()
     except psycopg.OperationalError as error:
         if "FATAL: " in str(error):  # the server's answer; what is between it and us need not be the pooler's way
             raise StepRefused(
