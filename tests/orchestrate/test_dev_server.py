@@ -14,7 +14,7 @@ from tests.scene import Scene
 
 from crossfade.server import Server, create_database, drop_database
 
-ROWS = 5000
+ROWS = 20_000  # a walk that outlasts what a busy machine takes to kill its process
 FILL = """
 changes: [{{add_column: {{table: {table}, column: lowered, type: text, up: slowly(name)}}}}]
 backfill: {{workers: 1, target: 50ms}}
