@@ -357,12 +357,14 @@ BEGIN
     END IF;
     IF noted[3] = who AND second - noted[1]::bigint BETWEEN 0 AND 59 THEN
       note := set_config(note, noted[1] || ' ' || writes || ' ' || who, false);
-    ELSIF pg_relation_size('crossfade.old_write') < 64 * 1024 * 1024 THEN
-      LOCK TABLE crossfade.old_write IN ROW EXCLUSIVE MODE NOWAIT;
-      INSERT INTO crossfade.old_write
-             (migration, relation, column_name, role, application, calls, first_at, last_at)
-      VALUES (TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], writer, application, writes, moment, moment);
-      note := set_config(note, second || ' 0 ' || who, false);
+    ELSE
+      LOCK TABLE crossfade.old_write IN ROW EXCLUSIVE MODE NOWAIT;  -- first: to ask for its size waits for a lock too
+      IF pg_relation_size('crossfade.old_write') < 64 * 1024 * 1024 THEN
+        INSERT INTO crossfade.old_write
+               (migration, relation, column_name, role, application, calls, first_at, last_at)
+        VALUES (TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], writer, application, writes, moment, moment);
+        note := set_config(note, second || ' 0 ' || who, false);
+      END IF;
     END IF;
   EXCEPTION WHEN OTHERS THEN
     NULL;
