@@ -171,17 +171,21 @@ class Judge:
     def _unmet(self, drawn: Drawn, course: _Course, point: str, place: int, at: datetime) -> Iterator[str]:
         since = course.passed.get(drawn.legs[place - 1]) if place else None
         for condition in drawn.waits.get(point, ()):
-            if not self._is_met(drawn, condition, since, at):
+            if not self._is_met(drawn, condition, course.started, since, at):
                 yield f"{point}: {condition} did not hold; the leg before passed {since}"
 
-    def _is_met(self, drawn: Drawn, condition: Condition, since: datetime | None, at: datetime) -> bool:
+    def _is_met(
+        self, drawn: Drawn, condition: Condition, started: datetime | None, since: datetime | None, at: datetime
+    ) -> bool:
         match condition:
             case Soak(days):
                 return since is not None and at - since >= days * DAY
             case Door():
                 return condition.is_open(at)
             case Approval():
-                return any(moment <= at for moment in self.approved.get(drawn.id, ()))
+                return started is not None and any(
+                    started <= moment <= at for moment in self.approved.get(drawn.id, ())
+                )
             case Hours((first, last), (begin, end), zone):
                 local = at.astimezone(ZoneInfo(zone))
                 return first <= local.weekday() <= last and begin <= local.hour < end

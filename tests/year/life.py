@@ -134,23 +134,23 @@ class Year:
             return
         try:
             self._runner.advance(self._specs[drawn.id], through="expand")
-            self._begun.setdefault(drawn.id, day)
+            self._begun[drawn.id] = day
         except Blocked as blocked:
             self.found.counts["starts refused"] += 1
             if not too_early:
                 self.found.problems.append(f"{drawn.id} may not start on day {day}: {blocked}")
 
     def _approve(self, drawn: Drawn, day: int, state: str) -> None:
-        approval = drawn.approval()
-        if approval is None or drawn.id in self._approved or day < self._begun.get(drawn.id, day) + approval.after:
-            return
-        if state != "running":
+        """Once each time it was started: what was said of an earlier start does not count."""
+        approval, begun = drawn.approval(), self._begun.get(drawn.id)
+        if approval is None or begun is None or day < begun + approval.after or state != "running":
             return
         ledger = Ledger(self._at[drawn.databases[0]])
         record = ledger.migration(drawn.id)
         if record is not None:
             ledger.approve(drawn.id, team=None, plan_digest=record.plan_digest, reason="looked at")
-            self._approved[drawn.id] = [self._now]
+            self._approved.setdefault(drawn.id, []).append(self._now)
+            del self._begun[drawn.id]
 
     def _take_back(self, drawn: Drawn, day: int) -> None:
         passed = Ledger(self._at[drawn.databases[0]]).legs(drawn.id)

@@ -98,5 +98,6 @@ def test_the_judge_finds_what_is_wrong(wrong: list[tuple[int, str]], words: str)
     assert words in "\n".join(judged(wrong))
 
 
-def test_the_judge_asks_for_the_approval() -> None:
-    assert "Approval(after=1) did not hold" in "\n".join(judged(RIGHT, approved=4))
+@pytest.mark.parametrize("day", [-1, 4])
+def test_the_judge_asks_for_an_approval_since_the_start_and_in_time(day: int) -> None:
+    assert "Approval(after=1) did not hold" in "\n".join(judged(RIGHT, approved=day))
