@@ -7,6 +7,7 @@ import pytest
 from tests.scene import Scene
 
 from crossfade.execute import Lookout
+from crossfade.execute.status import status_of
 
 OURS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'crossfade look' AND datname = current_database()"
 ADD = """\
@@ -43,3 +44,15 @@ def test_a_session_that_was_lost_is_opened_anew_for_the_next(waiting: Scene) -> 
         looked = lookout.look(waiting.migration("b"))
 
     assert [waits.label for waits in looked.waiting] == ["soak 7d"]
+
+
+def test_a_leg_has_started_once_its_steps_were_begun_and_not_while_gates_before_it_wait(waiting: Scene) -> None:
+    waiting.sql("CREATE TABLE c (id bigint PRIMARY KEY)")
+    waiting.spec(ADD.format(table="c").replace("contract:", "validate:"), id="c")
+    waiting.up(id="c")
+
+    status = {each.id: each for each in status_of(waiting.project(), waiting.project().migrations)}
+
+    assert (status["a"].leg, status["a"].leg_started) == ("retire", None)
+    assert status["c"].leg == "validate"
+    assert status["c"].leg_started is not None
