@@ -19,6 +19,7 @@ changes:
   - add_column: {table: people, column: token, type: uuid, default: gen_random_uuid(), nullable: false, unique: true}
   - create_index: {table: people, name: people_zip, columns: [zip, id]}
 backfill: {target: 20ms}
+contract: {count_writes: true}
 """
 ROWS = "SELECT id, full_name, age, zip, token IS NULL FROM people ORDER BY id"
 POINTS = ("before commit", "after commit", "before statement", "after statement", "before step", "after step")
