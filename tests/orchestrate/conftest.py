@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from dagster import DagsterInstance
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from tests.orchestrate.orchestra import Orchestra
 from tests.scene import Scene
 
@@ -14,6 +15,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     # Great Expectations' own imports warn too, and are not ours to mend.
     item.add_marker(pytest.mark.filterwarnings(r"error::DeprecationWarning:(crossfade|dagster|tests)\b"))
     item.add_marker(pytest.mark.filterwarnings("ignore:Class `.*CodeReference.*` is currently in beta"))
+
+
+@pytest.fixture(autouse=True)
+def location() -> Iterator[DefinitionsLoadContext]:
+    """Definitions load as in a code location; Dagster keeps the whole process as it was for its last run."""
+    with DefinitionsLoadContext.scoped(DefinitionsLoadContext(DefinitionsLoadType.INITIALIZATION)) as context:
+        yield context
 
 
 @pytest.fixture
