@@ -36,6 +36,14 @@ def said(tick: SensorExecutionData) -> str:
     return tick.skip_message or ""
 
 
+def end_run(orchestra: Orchestra, request: RunRequest) -> None:
+    """A run as it was requested, which has ended in order."""
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    run = orchestra.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
+    ended = DagsterEvent(DagsterEventType.RUN_SUCCESS.value, job.name)
+    orchestra.instance.report_dagster_event(ended, run.run_id)
+
+
 def test_a_migration_that_has_not_started_is_left_alone(orchestra: Orchestra) -> None:
     orchestra.scene.spec(FILL)
 
@@ -101,6 +109,23 @@ def test_an_approval_that_opens_nothing_leaves_the_time_at_which_a_soak_ends(orc
     assert scene.one("SELECT checked_at FROM crossfade.gate") == checked
 
 
+def test_a_gate_that_will_never_hold_is_asked_again_right_after_an_override_of_it(orchestra: Orchestra) -> None:
+    scene = orchestra.scene
+    me = scene.one("SELECT session_user::text")
+    scene.sql("CREATE VIEW door AS SELECT is_open FROM (VALUES (true), (true)) AS v(is_open)")
+    scene.spec(SWAP + f"gates: {{contract: [{DOOR}]}}\noverride: {{from: {me}, count: 1}}\n")
+    scene.up(through="validate")
+    first = orchestra.tick()
+    not_yet = orchestra.tick(first.cursor)
+    plan = scene.runner().plan(scene.migration()).digest
+    door = ("before cutover", "sql the door is open")
+    scene.ledger().approve("m", team=None, plan_digest=plan, reason="it is a view", overrides=door)
+
+    assert "it gives several rows, not one" in said(first)
+    assert "looked at again 20" in said(not_yet)
+    assert asked_for(orchestra.tick(not_yet.cursor)) == ["app/m/cutover"]
+
+
 def test_the_gates_of_a_leg_are_asked_when_it_is_time(orchestra: Orchestra) -> None:
     orchestra.scene.sql(OPEN)
     orchestra.scene.spec(SWAP + f"gates: {{contract: [{DOOR}]}}\n")
@@ -145,18 +170,36 @@ def test_a_suite_that_did_not_hold_is_not_asked_by_run_after_run(orchestra: Orch
     orchestra.scene.spec(SWAP + "gates: {contract: [{suite: named}]}\n")
     orchestra.scene.up(through="validate")
     (request,) = requests(orchestra.tick())
-    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
-    run = orchestra.instance.create_run_for_job(job, tags=request.tags, status=DagsterRunStatus.STARTED)
     orchestra.scene.ledger().record_gate(
         "m", "before cutover", "suite named", state="waits", reason="3 rows have no name", holds_at=None, evidence={}
     )
-    ended = DagsterEvent(DagsterEventType.RUN_SUCCESS.value, job.name)
-    orchestra.instance.report_dagster_event(ended, run.run_id)
+    end_run(orchestra, request)
 
     tick = orchestra.tick()
 
     assert asked_for(tick) == []
     assert "m: cutover waits for suite named: 3 rows have no name; looked at again 20" in said(tick)
+
+
+def test_a_suite_that_did_not_hold_is_asked_once_more_right_after_an_approval(orchestra: Orchestra) -> None:
+    (orchestra.scene.root / "validations" / "named.yaml").write_text(NAMED)
+    orchestra.scene.spec(SWAP + "gates: {contract: [{suite: named}]}\n")
+    orchestra.scene.up(through="validate")
+    (request,) = requests(orchestra.tick())
+    orchestra.scene.ledger().record_gate(
+        "m", "before cutover", "suite named", state="waits", reason="3 rows have no name", holds_at=None, evidence={}
+    )
+    end_run(orchestra, request)
+    before = orchestra.tick()
+    plan = orchestra.scene.runner().plan(orchestra.scene.migration()).digest
+    orchestra.scene.ledger().approve("m", team=None, plan_digest=plan, reason=None)
+
+    (again,) = requests(after := orchestra.tick(before.cursor))
+    end_run(orchestra, again)
+
+    assert asked_for(before) == []
+    assert again.run_key != request.run_key
+    assert asked_for(orchestra.tick(after.cursor)) == []
 
 
 def test_a_leg_whose_run_has_not_ended_is_not_requested_again(orchestra: Orchestra) -> None:

@@ -31,8 +31,12 @@ SELECT id, title, owner, CASE WHEN id <> ALL (%(known)s) THEN plan -> 'databases
        (SELECT leg FROM crossfade.leg AS l WHERE l.migration = m.id
          ORDER BY passed_at DESC NULLS LAST LIMIT 1) AS last_leg,
        (SELECT pg_catalog.min(keep_until) FROM crossfade.archive AS a
-         WHERE a.migration = m.id AND a.purged_at IS NULL) AS kept_until
-  FROM crossfade.migration AS m WHERE %(others)s OR id = ANY (%(known)s) ORDER BY started_at, id"""
+         WHERE a.migration = m.id AND a.purged_at IS NULL) AS kept_until,
+       coalesce(given.approvals, 0) AS approvals
+  FROM crossfade.migration AS m
+  LEFT JOIN (SELECT migration, pg_catalog.count(*) AS approvals FROM crossfade.approval GROUP BY migration) AS given
+         ON given.migration = m.id
+ WHERE %(others)s OR id = ANY (%(known)s) ORDER BY started_at, id"""
 
 _PATHS = """
 SELECT id, (SELECT pg_catalog.array_agg(coalesce(leg ->> 'stage'::text, leg ->> 'phase'::text) ORDER BY place)
@@ -95,8 +99,8 @@ class KnownMigration:
 
     databases: of one that was not asked for by name; None for others. holder: who works on it now, None when nobody
     does. lost_holder: who did until their lease ran out, and did not let go of it. last_leg: the last one that passed,
-    None before the first. kept_until: of the old values kept aside, the earliest. asked_at: when this was read, by the
-    ledger's clock.
+    None before the first. kept_until: of the old values kept aside, the earliest. approvals: how many were ever
+    given, of any plan and of overrides. asked_at: when this was read, by the ledger's clock.
     """
 
     id: str
@@ -116,6 +120,7 @@ class KnownMigration:
     asked_at: datetime
     last_leg: str | None
     kept_until: datetime | None
+    approvals: int
 
     @property
     def is_finished(self) -> bool:

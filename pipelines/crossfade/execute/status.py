@@ -60,6 +60,7 @@ class MigrationStatus:
     blockers: who holds the lock it waits for now, or did when it was last tried.
     search_paths: while versions see tables by views.
     kept_until: until when old values are kept aside, the earliest; None when none are.
+    approvals: how many were ever given, of any plan and of overrides.
     problem: why it cannot be told, or what a person must look at.
     unasked: why databases of it could not be asked, each with what to do about it.
     asked_at: when its own ledger told this, by that ledger's clock; None when it knows nothing of it.
@@ -86,6 +87,7 @@ class MigrationStatus:
     blockers: tuple[Blocker, ...] = ()
     search_paths: tuple[SearchPaths, ...] = ()
     kept_until: datetime | None = None
+    approvals: int = 0
     problem: str | None = None
     unasked: tuple[CrossfadeError, ...] = ()
     asked_at: datetime | None = None
@@ -237,6 +239,7 @@ def _begun(blank: MigrationStatus, known: KnownMigration, home: Overview, views:
         holder=known.holder,
         kept_until=kept_until,
         lost_holder=known.lost_holder,
+        approvals=known.approvals,
         asked_at=known.asked_at,
         blockers=tuple(
             b for _, view in mine if not isinstance(view, CrossfadeError) for b in view.blockers.get(known.id, ())

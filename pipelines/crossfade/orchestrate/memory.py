@@ -9,11 +9,13 @@ class Memory(BaseModel):
     """after: the migration that the last tick ended with, when it could not look at all of them.
 
     ask_again: seconds since the epoch before which a leg is not looked at again, by `migration:leg`.
+    approvals: how many a migration had when its gates were last asked: a new one may open what was not to be asked yet.
     seen: up to where Dagster's assets have been brought, by migration. broken: files whose failure was shown, with it.
     """
 
     after: str | None = None
     ask_again: dict[str, float] = Field(default_factory=dict[str, float])
+    approvals: dict[str, int] = Field(default_factory=dict[str, int])
     seen: dict[str, str] = Field(default_factory=dict[str, str])
     broken: dict[str, str] = Field(default_factory=dict[str, str])
 

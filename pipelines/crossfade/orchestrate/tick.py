@@ -102,6 +102,7 @@ class Tick:
             self._look(migration, status, memory)
             is_over = time.monotonic() - began > _SECONDS
         memory.ask_again = {question: at for question, at in memory.ask_again.items() if at > time.time()}
+        memory.approvals = {name: count for name, count in memory.approvals.items() if count and name in statuses}
 
     def _gives_back(self, migration: Migration, status: MigrationStatus) -> bool:
         """What a runner that died in a brownout has left hidden: at once, paused, cancelled or failed before or not."""
@@ -127,18 +128,26 @@ class Tick:
         if migration.id in self._under_way:
             self._pending.append(f"{migration.id}: a run of it has not ended")
             return
-        if memory.ask_again.get(question, 0.0) > time.time():
+        is_approved = status.approvals > memory.approvals.get(migration.id, 0)
+        if not is_approved and memory.ask_again.get(question, 0.0) > time.time():
             self._tell_later(migration, status, memory.ask_again[question])
             return
         runs = self._runs(migration, status)
         if runs and runs[0].dagster_run.status == DagsterRunStatus.CANCELED:
             what = f"the last run of {status.leg} was cancelled"
             self._pending.append(f"{migration.id}: {what}; materialize {status.leg} to go on")
-        elif (asked_again := _next_try(runs, has_asked=bool(status.waiting))) > time.time():
+            return
+        asked_again = _next_try(runs, has_asked=bool(status.waiting))
+        if not is_approved and asked_again > time.time():
             memory.ask_again[question] = asked_again
             self._tell_later(migration, status, asked_again)
-        elif (wait := self._ask(migration, runs)) is not None:
+            return
+        memory.approvals[migration.id] = status.approvals
+        wait = self._ask(migration, runs)
+        if wait is not None:
             memory.ask_again[question] = time.time() + wait
+        else:
+            memory.ask_again.pop(question, None)
 
     def _tell_later(self, migration: Migration, status: MigrationStatus, at: float) -> None:
         why = "did not pass in its last run" if status.problem else f"waits for {status.waits_for}"
