@@ -73,7 +73,7 @@ def test_a_migration_is_launched_watched_held_up_approved_advanced_and_taken_bac
     interface.run_ends("Success")
     interface.passed(f"{MIGRATION}/validate")  # by the sensor
     interface.asset(f"{MIGRATION}/validate", "checks")
-    interface.sees("1 of 1 approvals missing", "approves from here")
+    interface.sees("somebody has to approve", "approves from here")
     assert users.one("SELECT email FROM users WHERE id = 1") == "User1@Example.com"
 
     interface.reload_definitions()  # since when they were loaded, there was no plan

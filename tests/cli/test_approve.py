@@ -61,3 +61,33 @@ def test_an_approval_for_a_team_one_does_not_belong_to_is_refused(
     assert f"{team[1]} is not a member of {team[0]}" in outsider.stderr
     assert "there is no role no_such_team" in nobody.stderr
     assert scene.ledger().approvals("m") == ()
+
+
+def test_an_approval_that_no_gate_asks_for_any_more_is_refused(scene: Scene, call: Call) -> None:
+    users(scene, LOWER + "gates: {backfill: {before: [{approval: {}}]}, contract: [{soak: 7d}]}\n")
+    call("up", "--yes")
+    assert call("approve", "m").exit_code == 0
+    call("up", "--yes")
+
+    result = call("approve", "m")
+
+    assert result.exit_code == 1
+    assert "m has passed all gates that ask for an approval" in result.stderr
+    assert len(scene.ledger().approvals("m")) == 1
+
+
+def test_a_migration_that_is_over_is_not_approved(scene: Scene, call: Call) -> None:
+    me = scene.one("SELECT session_user::text")
+    users(scene, LOWER + f"gates: {{validate: {{before: [{{soak: 1ms}}]}}}}\noverride: {{from: {me}}}\n")
+    call("up", "m", "--phase", "validate", "--yes")
+    past = call("approve", "m", "--override", "soak 1ms", "--reason", "late")
+    call("up", "--yes")
+    complete = call("approve", "m")
+    call("rollback", "m", "--yes")
+    undone = call("approve", "m")
+
+    assert [past.exit_code, complete.exit_code, undone.exit_code] == [1, 1, 1]
+    assert "m has passed `soak 1ms` before validate" in past.stderr
+    assert "m is complete" in complete.stderr
+    assert "m has not started" in undone.stderr
+    assert scene.ledger().approvals("m") == ()

@@ -26,7 +26,7 @@ def issuer(scene: Scene) -> Generator[Issuer]:
 def waiting(scene: Scene, call: Call, issuer: Issuer) -> None:
     """A migration that waits for an approval."""
     users(scene, APPROVED)
-    assert "1 of 1 approvals missing" in call("up", "--yes").stdout
+    assert "a member of ci:production has to approve" in call("up", "--yes").stdout
 
 
 @pytest.mark.usefixtures("waiting")
@@ -96,7 +96,7 @@ def test_an_approval_expires_when_the_plan_changes(
 
     again = call("up", "m", "--yes")
 
-    assert "1 of 1 approvals missing" in again.stdout
+    assert "a member of ci:production has to approve" in again.stdout
     assert "1 approval is for an older plan" in again.stdout
 
 

@@ -39,7 +39,7 @@ def test_each_gate_of_the_next_leg_is_told_with_its_answer(scene: Scene, call: C
 
     assert first.startswith("m: waiting before cutover, since ")
     assert soak.startswith("  soak 7d waits: 7d of 7d are left; may hold at 20")
-    assert approval.startswith("  approval waits: 1 of 1 approvals missing: `crossfade approve m` (since ")
+    assert approval.startswith("  approval waits: somebody has to approve: `crossfade approve m` (since ")
     assert costly == "  sql costly: not asked yet"
 
 

@@ -68,7 +68,7 @@ def test_who_has_a_role_and_a_token_is_one_person(desk: Desk, issuer: Issuer, me
     approve(desk, issuer.token("ben"))
     both = ask(desk, 2)
 
-    assert alone.reason.startswith("1 of 2 approvals missing")
+    assert alone.reason.startswith("1 more person has to approve")
     assert both.reason == "approved by Ada, Ben"
 
 
@@ -89,7 +89,7 @@ def test_where_they_are_not_a_role_and_a_token_are_not_added_up(desk: Desk, issu
     two = ask(desk, 2)
     approve(desk, issuer.token("ben"))
 
-    assert two.reason.startswith("1 of 2 approvals missing")
+    assert two.reason.startswith("1 more person has to approve")
     assert two.reason.endswith(
         "; 1 approval is perhaps by one of them again: `people` in crossfade.yaml can tell them apart"
     )
@@ -149,7 +149,7 @@ def test_where_nobody_knows_who_began_it_one_more_must_approve(
     without = ask(desk)
     approve(desk, issuer.token("ben"))
 
-    assert one.reason.startswith("1 of 2 approvals missing")
+    assert one.reason.startswith("1 more person has to approve")
     assert one.reason.endswith("; one more than wanted, for who began it may be one of them")
     assert without.state == "holds"
     assert ask(desk, four_eyes=True).reason == "approved by Ada, Ben"
@@ -159,7 +159,7 @@ def test_who_started_it_as_a_role_may_be_whom_a_token_names(desk: Desk, issuer: 
     start(desk)
     approve(desk, issuer.token("ada"))
 
-    assert ask(desk, four_eyes=True).reason.startswith("1 of 2 approvals missing")
+    assert ask(desk, four_eyes=True).reason.startswith("1 more person has to approve")
 
 
 def test_a_token_at_the_start_says_who_is_behind_a_machine(desk: Desk, issuer: Issuer, me: str, say: Settle) -> None:

@@ -57,7 +57,7 @@ def test_gates_that_do_not_hold_are_told_with_the_moment_since_when(users: Scene
 
     assert (found.state, found.phase, found.leg) == ("waiting", "contract", "cutover")
     assert [gate.gate for gate in found.waiting] == ["approval", "soak 7d"]
-    assert found.waits_for == ("approval: 1 of 1 approvals missing: `crossfade approve m`; soak 7d: 7d of 7d are left")
+    assert found.waits_for == ("approval: somebody has to approve: `crossfade approve m`; soak 7d: 7d of 7d are left")
     assert found.since is not None
     assert (datetime.now(UTC) - found.since).total_seconds() < 60
 

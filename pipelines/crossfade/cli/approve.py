@@ -9,7 +9,6 @@ import typer
 from crossfade.cli.failure import TOKEN_VARIABLE
 from crossfade.cli.project import MigrationName, migration_named, open_project
 from crossfade.cli.token import presented_token
-from crossfade.errors import UsageError
 
 
 def approve(
@@ -41,8 +40,6 @@ def approve(
     """
     from crossfade.execute.approving import approve as approve_plan
 
-    if override is None and at is not None:
-        raise UsageError("--at says where a gate stands that is overridden", fix="add --override GATE, or leave it out")
     project = open_project(ctx)
     presented = presented_token(project) if oidc else None
     chosen = migration_named(project, migration)

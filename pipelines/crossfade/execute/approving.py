@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from crossfade.errors import CrossfadeError, UsageError
+from crossfade.execute.errors import Blocked
+from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.ledgers import writable_ledger
 from crossfade.execute.overriding import gate_to_override, override_rule
 from crossfade.execute.starting import frozen_plan
@@ -62,7 +64,9 @@ def approve(
     UsageError when there is no such gate or an override has no reason.
     """
     if override is None and at is not None:
-        raise UsageError("a point says where a gate stands that is overridden", fix="name the gate too, or no point")
+        raise UsageError(
+            "--at says where a gate stands that is overridden", fix="name it with --override, or leave out --at"
+        )
     if override is not None and not (reason or "").strip():
         raise UsageError(
             "an override needs a reason",
@@ -73,6 +77,7 @@ def approve(
     gate = gate_to_override(plan, override, at) if override is not None else None
     bearer = presented.bearer if presented is not None else None
     with writable_ledger(project.databases[plan.home]) as ledger:
+        _refuse_too_late(ledger, plan, gate)
         _refuse_nobody(project, Identity(bearer.issuer, bearer.name) if bearer else Identity(None, _role(ledger)))
         for wanted in filter(None, (team, _overriders(plan, project) if gate is not None else None)):
             _refuse_outsider(ledger, wanted, bearer)
@@ -85,6 +90,31 @@ def approve(
             token=presented.text if presented is not None else None,
         )
     return Approved(f"{bearer.name} ({bearer.issuer})" if bearer is not None else role, plan, gate, team)
+
+
+def _refuse_too_late(ledger: Ledger, plan: Plan, gate: tuple[str, str] | None) -> None:
+    """An approval that no gate will ask for any more would be kept and open nothing."""
+    record, legs = ledger.migration(plan.migration), ledger.legs(plan.migration)
+    assert record is not None
+    if record.state == "complete":
+        raise Blocked(f"{plan.migration} is complete", why="none of its gates is asked any more")
+    if record.state == "undoing":
+        raise Blocked(
+            f"{plan.migration} is being taken back",
+            why="an approval from before it is started anew does not count",
+            fix=f"{command_to_go_on(plan.migration, record.state, record.undo_to)} finishes that",
+        )
+
+    def is_past(point: str) -> bool:
+        moment, leg = point.split(" ", 1)
+        known = legs.get(leg)
+        return known is not None and (known.finished_at if moment == "before" else known.passed_at) is not None
+
+    points = [at.point for at in plan.gates if any(planned.kind == "approval" for planned in at.gates)]
+    if gate is not None and is_past(gate[0]):
+        raise Blocked(f"{plan.migration} has passed `{gate[1]}` {gate[0]}", why="that gate is not asked any more")
+    if gate is None and points and all(map(is_past, points)):
+        raise Blocked(f"{plan.migration} has passed all gates that ask for an approval", why="none is asked any more")
 
 
 def _overriders(plan: Plan, project: Project) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from crossfade.gates._approvers import take_in_approvals, tally
+from crossfade.gates._approvers import Tally, take_in_approvals, tally
 from crossfade.gates._gate import Answer, Gate, GateContext
 from crossfade.spec.approvals import Team
 from crossfade.spec.custody import Leaving
@@ -57,7 +57,15 @@ class ApprovalGate(Gate):
             return Answer("waits", found.no_team, evidence=found.evidence)
         if found.is_enough:
             return Answer("holds", f"approved by {', '.join(found.valid)}", evidence=found.evidence)
-        by = f" as a member of {found.team}" if found.team else ""
-        missing = f"{found.needed - len(found.valid)} of {found.needed} approvals missing"
-        reasons = [f"{missing}: `crossfade approve {context.migration}`{by}", *found.not_counted]
+        reasons = [f"{_missing(found)}: `crossfade approve {context.migration}`", *found.not_counted]
         return Answer("waits", "; ".join(reasons), evidence=found.evidence)
+
+
+def _missing(found: Tally) -> str:
+    """How many have to approve yet, and who may."""
+    missing = found.needed - len(found.valid)
+    if missing == 1 and not found.valid:
+        return f"{f'a member of {found.team}' if found.team else 'somebody'} has to approve"
+    one, several = (f"member of {found.team}", f"members of {found.team}") if found.team else ("person", "people")
+    more = " more" if found.valid else ""
+    return f"{missing}{more} {one} has to approve" if missing == 1 else f"{missing}{more} {several} have to approve"
