@@ -22,6 +22,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from tests.scene import Scene
 
 from crossfade.orchestrate import Patience, build_definitions
+from crossfade.orchestrate.legs import possible_legs
 
 FILL = """\
 changes:
@@ -171,6 +172,13 @@ class Orchestra:
         job = self.definitions().resolve_job_def(name)
         result = job.execute_in_process(instance=self.instance, run_config=config, raise_on_error=False)
         return Played(result, self.instance)
+
+    def green(self) -> list[str]:
+        """The assets of `m` that the UI shows as materialized, in their order."""
+        known = {key: name for name, key in self.assets().items() if key.path[1] == "m"}
+        found = self.instance.get_latest_materialization_events(list(known))
+        order = [str(leg) for leg in possible_legs(self.scene.migration())]
+        return sorted((known[key] for key, event in found.items() if event is not None), key=order.index)
 
     def sleepers(self) -> int:
         """Sessions in which SLEEP runs."""

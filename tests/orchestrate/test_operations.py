@@ -27,10 +27,10 @@ def test_a_migration_is_taken_back_as_far_as_asked(orchestra: Orchestra) -> None
     orchestra.materialize("expand", "backfill", "validate")
 
     orchestra.operate("roll_back", reason="wrong letters", to="expand")
-    kept = set(orchestra.scene.ledger().legs("m"))
+    kept, green = set(orchestra.scene.ledger().legs("m")), orchestra.green()
     undone = orchestra.operate("roll_back", reason="wrong idea")
 
-    assert kept == {"expand"}
+    assert (kept, green, orchestra.green()) == ({"expand"}, ["expand"], [])
     assert undone.observations("expand") == [{"note": "expand was taken back.", "reason": "wrong idea"}]
     assert orchestra.scene.schema() == before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import pytest
 from dagster import DagsterEvent, DagsterEventType, DagsterRunStatus, RunRequest
@@ -13,6 +14,7 @@ from tests.orchestrate.orchestra import FILL, SWAP, Orchestra
 
 from crossfade.execute import pause
 from crossfade.ledger import lease
+from crossfade.orchestrate import tick as tick_room
 
 OPEN = "CREATE TABLE door AS SELECT false AS is_open"
 NAMED = """\
@@ -349,6 +351,53 @@ def test_what_the_command_line_did_is_shown_as_materialized(orchestra: Orchestra
     shown = [event.asset_key.path[-1] for event in first.asset_events]
     assert shown == ["backfill", "validate"]
     assert list(second.asset_events) == []
+
+
+@pytest.mark.parametrize(("to", "left"), [("backfill", ["expand", "backfill"]), (None, [])])
+def test_what_the_command_line_took_back_is_green_no_more(
+    orchestra: Orchestra, to: str | None, left: list[str]
+) -> None:
+    orchestra.scene.spec(SWAP)
+    played = orchestra.materialize("expand", "backfill", "validate")
+    cursor = orchestra.tick().cursor
+    orchestra.scene.rollback(to=to)
+
+    tick = orchestra.tick(cursor)
+
+    assert orchestra.green() == left
+    told = [event.asset_key.path[-1] for event in tick.asset_events]
+    assert told == [leg for leg in ("expand", "backfill", "validate") if leg not in left]
+    assert played.materialized == ["expand", "backfill", "validate"]  # its run tells it as before
+    assert list(orchestra.tick(tick.cursor).asset_events) == []
+
+
+def test_what_was_done_again_after_it_was_taken_back_is_green(orchestra: Orchestra) -> None:
+    orchestra.scene.spec(SWAP)
+    orchestra.materialize("expand", "backfill")
+    cursor = orchestra.tick().cursor
+    orchestra.scene.rollback(to="expand")
+    cursor = orchestra.tick(cursor).cursor
+    orchestra.scene.up(through="backfill")
+
+    shown = [event.asset_key.path[-1] for event in orchestra.tick(cursor).asset_events]
+
+    assert shown == ["backfill"]
+
+
+def test_what_passes_while_a_tick_looks_stays_green(orchestra: Orchestra, monkeypatch: pytest.MonkeyPatch) -> None:
+    orchestra.scene.spec(SWAP)
+    orchestra.materialize("expand")
+    status_of = tick_room.status_of
+
+    def then_backfill_passes(*asked: Any) -> Any:
+        found = status_of(*asked)
+        orchestra.materialize("backfill")
+        return found
+
+    monkeypatch.setattr(tick_room, "status_of", then_backfill_passes)
+    orchestra.tick()
+
+    assert orchestra.green() == ["expand", "backfill"]
 
 
 def test_what_a_person_took_back_is_not_done_again_before_somebody_says_so(orchestra: Orchestra) -> None:

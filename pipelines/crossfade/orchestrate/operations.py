@@ -8,7 +8,6 @@ from typing import Any
 
 from dagster import (
     AssetMaterialization,
-    AssetObservation,
     Config,
     ConfigMapping,
     GraphDefinition,
@@ -27,6 +26,7 @@ from crossfade.execute import resume as resume_everywhere
 from crossfade.execute.approving import approve as approve_plan
 from crossfade.execute.purge import expired
 from crossfade.execute.purge import purge as purge_expired
+from crossfade.orchestrate.catch_up import no_longer_passed
 from crossfade.orchestrate.keys import MIGRATION_TAG, holder_of, is_tried_by_itself, leg_key
 from crossfade.orchestrate.legs import possible_legs
 from crossfade.orchestrate.listen import Ear
@@ -196,8 +196,8 @@ def _tell_undone(context: OpExecutionContext, project: Project, back: Back) -> C
         if isinstance(notice, LegUndone):
             context.log.info(f"{notice.leg} is undone")
             if notice.leg in keys:
-                # Its page shows these, while its last materialization stays as green as it was.
-                metadata = {"note": f"{notice.leg} was taken back.", "reason": back.reason}
-                context.log_event(AssetObservation(keys[notice.leg], metadata=metadata))
+                note = f"{notice.leg} was taken back."
+                told = no_longer_passed(context.instance, keys[notice.leg], note, reason=back.reason)
+                context.log_event(told)
 
     return listen

@@ -13,6 +13,7 @@ from itertools import takewhile
 import psycopg
 from dagster import (
     AssetMaterialization,
+    AssetObservation,
     DagsterInstance,
     DagsterRunStatus,
     RunRecord,
@@ -25,7 +26,7 @@ from crossfade.errors import CrossfadeError
 from crossfade.execute import Lookout, Next
 from crossfade.execute.status import MigrationStatus, status_of
 from crossfade.orchestrate.broken import key_of, problems_in_words
-from crossfade.orchestrate.catch_up import passed_elsewhere, position
+from crossfade.orchestrate.catch_up import passed_elsewhere, position, taken_back
 from crossfade.orchestrate.history import History
 from crossfade.orchestrate.keys import LEG_TAG, MIGRATION_TAG, leg_key, migrations_of, run_tags
 from crossfade.orchestrate.lost_runs import end_lost_runs
@@ -66,13 +67,14 @@ class Tick:
     def run(self, cursor: str | None) -> SensorResult:
         """Requests and events for Dagster; with nothing to request, a sentence for each migration that waits."""
         memory = remembered(cursor)
+        began = time.time()
         statuses = {status.id: status for status in status_of(self._project, self._project.migrations)}
         self._pending += end_lost_runs(self._instance, statuses)
         self._under_way = _under_way(self._instance)
         self._request_broken(memory)
         with self._lookout:
             self._advance(statuses, memory)
-        events = [*self._catch_up(statuses, memory)]
+        events = [*self._catch_up(statuses, memory, began)]
         summary = "\n".join([_counts(statuses.values()), *self._pending])
         if not self._requests:
             return SensorResult(skip_reason=summary, cursor=memory.written(), asset_events=events)
@@ -207,7 +209,9 @@ class Tick:
             self._pending.append(f"{name.removeprefix('broken/')} cannot be read: {error.what}")
         memory.broken = shown
 
-    def _catch_up(self, statuses: dict[str, MigrationStatus], memory: Memory) -> Iterator[AssetMaterialization]:
+    def _catch_up(
+        self, statuses: dict[str, MigrationStatus], memory: Memory, began: float
+    ) -> Iterator[AssetMaterialization | AssetObservation]:
         moved: list[tuple[Migration, str]] = []
         for migration in self._project.migrations:
             reached = position(statuses[migration.id]) if migration.id not in self._history else None
@@ -215,6 +219,7 @@ class Tick:
                 moved.append((migration, reached))
         if brought := moved[:AT_ONCE]:
             yield from passed_elsewhere(self._instance, brought)
+            yield from taken_back(self._instance, brought, before=began)
             memory.seen |= {migration.id: reached for migration, reached in brought}
         memory.seen = {name: at for name, at in memory.seen.items() if name in statuses}
 
