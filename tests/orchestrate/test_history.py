@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from dagster import AssetKey
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
@@ -94,3 +96,19 @@ def test_a_migration_of_the_history_is_neither_told_nor_materialized(past: Orche
 
     assert list(tick.asset_events) == []
     assert tick.skip_message == "1 complete, 1 not started"
+
+
+def test_definitions_of_many_migrations_are_kept_from_the_collector_of_cycles(
+    past: Orchestra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = gc.get_freeze_count()
+    past.definitions()
+    assert gc.get_freeze_count() == before
+
+    monkeypatch.setattr("crossfade.orchestrate.build._MANY", 2)
+    try:
+        past.definitions()
+        assert gc.get_freeze_count() > before
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()

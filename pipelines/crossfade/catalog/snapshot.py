@@ -6,7 +6,6 @@ exclusively is not waited for: what would have to be opened for is left out, and
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,6 +21,7 @@ from crossfade.catalog.assemble import Columns, assemble
 from crossfade.catalog.errors import CatalogLocked, UnsupportedServer
 from crossfade.catalog.model import Catalog
 from crossfade.catalog.rows import Row
+from crossfade.collector import collector_paused
 
 OLDEST_VERSION = 140000
 LOCK_TIMEOUT = "3s"
@@ -84,7 +84,7 @@ def read_catalog(connection: psycopg.Connection[Any], *, schemas: Collection[str
     attempt = 1
     while True:
         try:
-            with _collector_paused():
+            with collector_paused():
                 return _read(connection, None if schemas is None else list(schemas))
         except psycopg.errors.LockNotAvailable:
             if attempt >= _LOCK_ATTEMPTS:
@@ -115,18 +115,6 @@ def _read(connection: psycopg.Connection[Any], schemas: list[str] | None) -> Cat
         columns = Columns.of(rows)  # half of our own work, done while the server is busy with the rest
         rows |= _received(rest)
         return assemble(rows, columns)
-
-
-@contextmanager
-def _collector_paused() -> Generator[None]:
-    """Python would look for cycles in a hundred thousand new objects, time and again: a third of the work."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager
