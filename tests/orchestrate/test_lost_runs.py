@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import pytest
-from dagster import DagsterRun, DagsterRunStatus
+from dagster import DagsterRun, DagsterRunStatus, EventLogEntry
 from tests.orchestrate.orchestra import FILL, Orchestra
 from tests.orchestrate.test_sensor import asked_for, requests, said
 
@@ -82,3 +85,41 @@ def test_a_run_that_has_no_lease_is_given_time(
 
     assert (soon, status(orchestra, started)) == (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE)
     assert "it holds no lease and has said nothing" in said(tick)
+
+
+@pytest.mark.parametrize("said_last_in", ["the leg", "a check"])
+def test_a_run_that_died_before_it_told_that_its_leg_had_passed_is_failed_soon(
+    orchestra: Orchestra, started: DagsterRun, monkeypatch: pytest.MonkeyPatch, said_last_in: str
+) -> None:
+    (step,) = step_keys(orchestra, "backfill") if said_last_in == "the leg" else ["app__m__backfill_is_asked"]
+    orchestra.instance.handle_new_event(entry(started, step))
+    with orchestra.scene.connect() as other:
+        held = lease.acquire(other, "m", f"Dagster run {started.run_id}")
+        lease.release(other, held)
+    monkeypatch.setattr("crossfade.orchestrate.lost_runs._UNTOLD", -1.0)
+
+    orchestra.tick()
+    not_passed = status(orchestra, started)
+    orchestra.scene.up(through="backfill")
+    tick = orchestra.tick()
+
+    assert not_passed == DagsterRunStatus.STARTED
+    if said_last_in == "a check":
+        assert status(orchestra, started) == DagsterRunStatus.STARTED
+    else:
+        assert status(orchestra, started) == DagsterRunStatus.FAILURE
+        told = [each.user_message for each in orchestra.instance.all_logs(started.run_id)]
+        assert any("gone: backfill has passed, and it has not told so" in each for each in told)
+        assert asked_for(tick) == ["app/m/validate"]
+
+
+def step_keys(orchestra: Orchestra, leg: str) -> list[str]:
+    """What Dagster calls the step of that leg."""
+    job = orchestra.definitions().resolve_implicit_global_asset_job_def()
+    names = [node.name for node in job.nodes]
+    return [name for name in names if name.endswith(f"__{leg}")]
+
+
+def entry(run: DagsterRun, step: str) -> EventLogEntry:
+    """What a step of a run has logged now."""
+    return EventLogEntry(None, logging.INFO, "a step is done", run.run_id, time.time(), step, run.job_name)

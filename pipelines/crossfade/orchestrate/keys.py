@@ -22,6 +22,11 @@ def leg_key(migration: Migration, leg: Leg) -> AssetKey:
     return AssetKey([migration.head.database, migration.id, str(leg)])
 
 
+def step_of(database: str, migration: str, leg: str) -> str:
+    """What runs call the step that does a leg."""
+    return AssetKey([database, migration, leg]).to_python_identifier()
+
+
 def history_key(database: str) -> AssetKey:
     """The asset that stands for all migrations of a database that are long complete."""
     return AssetKey([database, "history"])
