@@ -108,7 +108,7 @@ def test_a_run_that_died_before_it_told_that_its_leg_had_passed_is_failed_soon(
         assert status(orchestra, started) == DagsterRunStatus.STARTED
     else:
         assert status(orchestra, started) == DagsterRunStatus.FAILURE
-        told = [each.user_message for each in orchestra.instance.all_logs(started.run_id)]
+        told = [str(each.dagster_event) for each in orchestra.instance.all_logs(started.run_id)]
         assert any("gone: backfill has passed, and it has not told so" in each for each in told)
         assert asked_for(tick) == ["app/m/validate"]
 
