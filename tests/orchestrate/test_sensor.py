@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -154,6 +156,37 @@ def test_gates_are_not_asked_all_the_time(orchestra: Orchestra) -> None:
 
     assert asked_for(tick) == []
     assert "looked at again 20" in said(tick)
+
+
+@pytest.fixture
+def silent() -> Generator[str]:
+    """The address of an endpoint that takes a question and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/version"
+
+
+@pytest.mark.parametrize("kind", ["sql", "deployed"])
+def test_a_gate_that_takes_long_is_asked_by_a_run_and_holds_up_no_other(
+    orchestra: Orchestra, kind: str, silent: str
+) -> None:
+    scene = orchestra.scene
+    scene.sql("CREATE TABLE others (LIKE items INCLUDING ALL)")
+    endpoint = f"{{deployed: {{url: '{silent}', path: $.version, at_least: '2'}}}}"
+    slow = "{sql: SELECT pg_sleep(30) IS NULL}" if kind == "sql" else endpoint
+    for name, table, gate in (("m0", "items", slow), ("m1", "others", "{sql: SELECT true}")):
+        scene.spec(
+            f"changes: [{{add_column: {{table: {table}, column: code, type: text, up: name}}}}]\n"
+            f"gates: {{backfill: {{before: [{gate}]}}}}\n",
+            id=name,
+        )
+        scene.up(through="expand", id=name)
+
+    first = orchestra.tick()
+    second = orchestra.tick(first.cursor)
+
+    assert "app/m0/backfill" in asked_for(first)
+    assert "app/m1/backfill" in [*asked_for(first), *asked_for(second)]
+    assert scene.sql("SELECT gate FROM crossfade.gate WHERE migration = 'm0'") == []
 
 
 def test_a_suite_is_asked_by_a_run_and_not_by_a_tick(orchestra: Orchestra) -> None:

@@ -58,6 +58,7 @@ def ask(
     since: datetime | None,
     listen: Listener,
     chosen: Chosen = every,
+    seconds: float | None = None,
     also: Sequence[Gate] = (),
 ) -> tuple[Waiting, ...]:
     """Ask the gates of `point`, and before a leg whether the project is frozen; gives those that do not hold.
@@ -65,6 +66,7 @@ def ask(
     All cheap ones are asked, also after one that does not hold: a reviewer wants to see everything that is
     missing. Those that read many rows are asked when the cheap ones hold. What people override who may, holds.
     chosen: of the plan's gates, which are asked; the others are as if they held.
+    seconds: that each question may take; one that takes longer is as if it held.
     also: gates at this point that are not of the plan.
     Raises GateError when a gate cannot be asked, GateUnanswered when the database does not answer in several tries.
     """
@@ -73,7 +75,7 @@ def ask(
         gates.append(FreezeGate())
     if not gates:
         return ()
-    context = _context(plan, point, project=project, ledger=ledger, since=since)
+    context = _context(plan, point, project=project, ledger=ledger, since=since, seconds=seconds)
     overrides = overrides_at(plan, context)
     waiting: list[Waiting] = []
     for gate in sorted(gates, key=lambda gate: gate.costly):
@@ -82,8 +84,12 @@ def ask(
             answer = _overridden(gate, override, context)
         elif gate.costly and waiting:
             continue
-        else:
+        elif seconds is None:
             answer = _ask_patiently(gate, context)
+        elif (found := _ask_soon(gate, context, seconds)) is not None:
+            answer = found
+        else:
+            continue
         ledger.record_gate(
             plan.migration,
             point,
@@ -108,7 +114,9 @@ def _is_freeze_asked(plan: Plan, point: str, project: Project, ledger: Ledger) -
     )
 
 
-def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since: datetime | None) -> GateContext:
+def _context(
+    plan: Plan, point: str, *, project: Project, ledger: Ledger, since: datetime | None, seconds: float | None
+) -> GateContext:
     databases = project.databases
 
     def open_reading(database: str) -> AbstractContextManager[psycopg.Connection[Any]]:
@@ -118,7 +126,7 @@ def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since:
                 f"a gate {point} of {plan.migration} names database {database}, which databases.yaml does not",
                 fix=f"known: {', '.join(databases)}",
             )
-        return reading(known, "crossfade gate")
+        return reading(known, "crossfade gate", seconds=seconds)
 
     return GateContext(
         migration=plan.migration,
@@ -135,6 +143,7 @@ def _context(plan: Plan, point: str, *, project: Project, ledger: Ledger, since:
         url={name: database.conninfo() for name, database in databases.items() if _has_address(database)},
         since=since,
         now=ledger.now(),
+        seconds=seconds,
     )
 
 
@@ -167,6 +176,17 @@ def _ask_patiently(gate: Gate, context: GateContext) -> Answer:
                 raise
         time.sleep(_BETWEEN)
     raise AssertionError("the last try answers or raises")
+
+
+def _ask_soon(gate: Gate, context: GateContext, seconds: float) -> Answer | None:
+    """None when it took longer than that."""
+    began = time.monotonic()
+    try:
+        return _ask(gate, context)
+    except GateError:
+        if time.monotonic() - began >= seconds:
+            return None
+        raise
 
 
 def _ask(gate: Gate, context: GateContext) -> Answer:

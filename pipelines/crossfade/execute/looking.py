@@ -50,10 +50,13 @@ class Lookout:
         while self._open:
             self._open.popitem()[1].close()
 
-    def look(self, migration: Migration, chosen: gatekeeper.Chosen = gatekeeper.every) -> Next:
+    def look(
+        self, migration: Migration, chosen: gatekeeper.Chosen = gatekeeper.every, *, seconds: float | None = None
+    ) -> Next:
         """What a started migration would do next and what it waits for; asks its gates and does nothing else.
 
-        chosen: of the gates, which are asked; a run asks them all before it does the leg.
+        chosen: of the gates, which are asked; seconds: that each may take, else it is left out. A run asks them all
+        before it does the leg.
         Raises Blocked when it has not started, SpecEdited when it may not go on, GateError when a gate cannot be asked.
         """
         record = frozen_record(self._session, migration)
@@ -77,6 +80,7 @@ class Lookout:
             since=before.passed_at if before is not None else None,
             listen=self._listen,
             chosen=chosen,
+            seconds=seconds,
         )
         return Next(plan, leg, waiting)
 

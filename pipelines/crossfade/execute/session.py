@@ -66,9 +66,12 @@ def open_session(database: Database, application: str) -> psycopg.Connection[Any
 
 
 @contextmanager
-def reading(database: Database, application: str = "crossfade") -> Generator[psycopg.Connection[Any]]:
-    """An autocommit session that cannot write."""
-    connection = _open(database, application, _READ)
+def reading(
+    database: Database, application: str = "crossfade", *, seconds: float | None = None
+) -> Generator[psycopg.Connection[Any]]:
+    """An autocommit session that cannot write. seconds: that each statement may take, where less than usual."""
+    shorter = {"statement_timeout": f"{max(int(seconds * 1000), 1)}ms"} if seconds is not None else {}
+    connection = _open(database, application, _READ | shorter)
     try:
         yield connection
     finally:

@@ -19,21 +19,22 @@ def shown(address: str) -> str:
     return address if address.startswith("env:") else str(urlsplit(address).hostname)
 
 
-def fetch_json(address: str, what: str) -> Any:
+def fetch_json(address: str, what: str, seconds: float | None = None) -> Any:
     """What the endpoint answers, as data.
 
-    what: who asks, to begin an error with. Raises GateUnanswered when it does not answer just now, GateError when
-    asking again would not help.
+    what: who asks, to begin an error with. seconds: that it may take, where that is less than usual.
+    Raises GateUnanswered when it does not answer just now, GateError when asking again would not help.
     """
     import requests
 
     url = _url(address, what)
     asked = f"{what}: the endpoint {shown(address)}"
-    deadline = time.monotonic() + _WHOLE
+    connect, read_each, whole = (min(usual, seconds or usual) for usual in (_CONNECT, _READ, _WHOLE))
+    deadline = time.monotonic() + whole
     # Errors of the library hold the address, also as their cause: only their kind is told.
     try:
         with requests.get(
-            url, headers={"Accept": "application/json"}, timeout=(_CONNECT, _READ), stream=True
+            url, headers={"Accept": "application/json"}, timeout=(connect, read_each), stream=True
         ) as response:
             if response.status_code >= 400:
                 raise _refused(asked, response.status_code)

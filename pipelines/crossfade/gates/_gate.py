@@ -61,6 +61,7 @@ class GateContext:
     settings: what the project's crossfade.yaml says.
     ledger: of the migration's first database.
     since: when the leg before passed; None when there is none.
+    seconds: that the question may take, where somebody waits who must answer soon; None: as long as its kind allows.
     now: by the ledger's clock, which its own moments are by.
     """
 
@@ -78,6 +79,7 @@ class GateContext:
     url: Mapping[str, str]  # database -> connection URL, for libraries that connect themselves
     since: datetime | None
     now: datetime
+    seconds: float | None = None
 
 
 class Foresight(Protocol):
@@ -110,7 +112,7 @@ class Gate(SpecModel):
     """One gate of the vocabulary. The field named like the kind holds its main value.
 
     costly: asking reads many rows, so it is asked only when the cheap gates beside it hold.
-    lasting: asking may take minutes, so that only a run asks it, and none who must answer soon.
+    lasting: asking always takes long, so that only a run asks it, and none who must answer soon.
     """
 
     costly: ClassVar[bool] = False

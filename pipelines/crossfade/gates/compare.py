@@ -22,6 +22,7 @@ class CompareGate(Gate):
     """Hold when two tables, in one database or in two, have the same rows."""
 
     costly: ClassVar[bool] = True
+    lasting: ClassVar[bool] = True
 
     compare: tuple[Place, Place] = Field(
         description="The two tables, each with its database before it.", examples=[["profile.users", "billing.users"]]

@@ -86,7 +86,9 @@ class DeployedGate(Gate):
 
     def ask(self, context: GateContext) -> Answer:
         if self.deployed.url is not None:
-            return self._answer(_read(self._told(self.deployed.url)), "answer", f"`{self.deployed.path}` gives nothing")
+            return self._answer(
+                _read(self._told(self.deployed.url, context.seconds)), "answer", f"`{self.deployed.path}` gives nothing"
+            )
         database = self.database or context.database
         with asking(self.label), context.open(database) as session:
             rows = session.execute(_SESSIONS.encode(), {"service": self.deployed.service}).fetchall()
@@ -94,10 +96,10 @@ class DeployedGate(Gate):
         nobody = f"no session in {database} has the application_name `{self._subject}/VERSION`"
         return self._answer(_read(named), "session", nobody)
 
-    def _told(self, address: str) -> Iterable[tuple[object, int]]:
+    def _told(self, address: str, seconds: float | None) -> Iterable[tuple[object, int]]:
         from jsonpath_rfc9535 import find
 
-        return [(node.value, 1) for node in find(self.deployed.path, fetch_json(address, self.label))]
+        return [(node.value, 1) for node in find(self.deployed.path, fetch_json(address, self.label, seconds))]
 
     def _answer(self, seen: Seen, noun: str, nobody: str) -> Answer:
         from packaging.version import Version as Parsed

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from crossfade.composing import sql
 from crossfade.gates._failure import asking
-from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError
+from crossfade.gates._gate import Answer, Foresight, Gate, GateContext, GateError, GateUnanswered
 from crossfade.gates._query import Query
 from crossfade.spec.fragment import trusted
 from crossfade.spec.values import Duration, SpecModel, format_duration
@@ -85,7 +85,7 @@ class HealthyGate(Gate):
     def ask(self, context: GateContext) -> Answer:
         database = self.database or context.database
         with asking(self.label), context.open(database) as session:
-            answers = [*self._of_replicas(session, database), *self._of_query(session)]
+            answers = [*self._of_replicas(session, database, context.seconds), *self._of_query(session)]
         worst = min(answers, key=lambda answer: ["never", "waits", "holds"].index(answer.state))
         evidence: dict[str, Any] = {"database": database}
         for answer in answers:
@@ -104,7 +104,7 @@ class HealthyGate(Gate):
                 fix="write a query that gives one, e.g. SELECT count(*) FROM ...",
             )
 
-    def _of_replicas(self, session: psycopg.Connection[Any], database: str) -> Sequence[Answer]:
+    def _of_replicas(self, session: psycopg.Connection[Any], database: str, patience: float | None) -> Sequence[Answer]:
         """Look until what is written now is replayed: replay_lag of the view stands still while replay is paused."""
         limit = self.healthy.replica_lag
         if limit is None:
@@ -124,6 +124,11 @@ class HealthyGate(Gate):
             seconds = time.monotonic() - begun
             if not behind or seconds >= limit.total_seconds():
                 break
+            if patience is not None and seconds >= patience:
+                raise GateUnanswered(
+                    f"{self.label}: {behind} of {there} replicas have not replayed yet",
+                    why=f"whether they do within {format_duration(limit)} is known after that time",
+                )
             time.sleep(_BETWEEN)
         evidence = {"replicas": there, "behind": behind, "seconds": round(seconds, 2)}
         if there < (self.healthy.replicas or 0):

@@ -37,7 +37,8 @@ from crossfade.spec import Migration, Project
 from crossfade.steps.step import Leg
 
 AT_ONCE = 20  # requests a tick: each takes the daemon a third of a second
-_SECONDS = 0.75  # of asking gates a tick, and the question at hand: the next tick goes on with the others
+_SECONDS = 0.75  # of asking gates a tick, and the questions at hand: the next tick goes on with the others
+_QUESTION = 1.0  # seconds that one gate has to answer; one that needs more is asked by a run
 _SHARE = 0.05  # of its time a migration's gates are asked at most: a suite reads whole tables
 _NEVER_AGAIN = 600.0  # seconds until a gate that will never hold is asked again: a person may have mended it
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0  # seconds between runs of a leg that did not pass
@@ -158,11 +159,11 @@ class Tick:
     def _ask(self, migration: Migration, runs: Sequence[RunRecord]) -> float | None:
         """Request the next leg when its gates hold; else the seconds after which they may be asked again.
 
-        A gate that may take minutes is asked by the run, for Dagster ends a tick that takes long.
+        A gate that takes long is asked by the run: Dagster ends a tick that takes a minute, and others wait for it.
         """
         began = time.monotonic()
         try:
-            looked = self._lookout.look(migration, lambda gate: not gate.lasting)
+            looked = self._lookout.look(migration, lambda gate: not gate.lasting, seconds=_QUESTION)
         except CrossfadeError as error:
             self._pending.append(f"{migration.id}: {error}")
             return _FIRST_WAIT
