@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
-
-import psycopg
-from psycopg import errors
 
 from crossfade.errors import CrossfadeError
 from crossfade.execute.check import said_found
 from crossfade.execute.going_on import command_to_go_on
 from crossfade.execute.notice import Blocker
 from crossfade.execute.overdue import is_overdue
-from crossfade.execute.overview import NOTHING, KnownMigration, OpenStep, Overview, read_overview
-from crossfade.execute.session import DatabaseUnreachable, reading
+from crossfade.execute.overview import KnownMigration, OpenStep, Overview
+from crossfade.execute.overviews import View, read_overviews
 from crossfade.execute.starting import is_edited
 from crossfade.gates import rests_on_others
-from crossfade.ledger import GateRecord, LedgerError, is_installed
+from crossfade.ledger import GateRecord
 from crossfade.plan import databases_of
-from crossfade.server_words import told
-from crossfade.spec import Database, Migration, Project, Settings
+from crossfade.spec import Migration, Project, Settings
 from crossfade.spec.model import PHASES
 
 State = Literal["not started", "running", "waiting", "paused", "complete", "undoing", "undone", "unreachable"]
-
-_AT_ONCE = 8  # databases
-View = Overview | CrossfadeError  # of one database, or why there is none
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def read_status(project: Project) -> tuple[MigrationStatus, ...]:
 
     A database that does not answer makes its own migrations unreachable and no others.
     """
-    views = _read_all(project, list(project.databases), project.migrations, others=True)
+    views = read_overviews(project, list(project.databases), project.migrations, others=True)
     statuses = (*_statuses(project.migrations, views), *_without_spec(project, views))
     return _all_as_of_now(project, statuses)
 
@@ -106,7 +98,7 @@ def read_status(project: Project) -> tuple[MigrationStatus, ...]:
 def status_of(project: Project, migrations: Sequence[Migration]) -> tuple[MigrationStatus, ...]:
     """The status of each of these migrations of the project."""
     names = dict.fromkeys(name for migration in migrations for name in databases_of(migration))
-    statuses = _statuses(migrations, _read_all(project, list(names), migrations, others=False))
+    statuses = _statuses(migrations, read_overviews(project, list(names), migrations, others=False))
     return _all_as_of_now(project, statuses)
 
 
@@ -152,49 +144,6 @@ def _without_spec(project: Project, views: Mapping[str, View]) -> Iterator[Migra
             blank = MigrationStatus(each.id, each.title, each.owner, databases, "not started")
             status = _begun(blank, each, view, views)
             yield replace(status, problem="; ".join(filter(None, (note, status.problem))))
-
-
-def _read_all(
-    project: Project, names: Sequence[str], migrations: Iterable[Migration], *, others: bool
-) -> dict[str, View]:
-    """Each database's view, or why there is none. At once, so that one that is silent delays the others little."""
-    wanted = [migration.id for migration in migrations]
-
-    def read(name: str) -> View:
-        return _read(project.databases[name], wanted, others=others)
-
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return dict(zip(names, pool.map(read, names), strict=True))
-
-
-def _read(database: Database, migrations: Collection[str], *, others: bool) -> View:
-    try:
-        with reading(database, "crossfade status") as connection:
-            if not is_installed(connection):
-                return NOTHING
-            try:
-                return read_overview(connection, migrations, others=others)
-            except errors.InsufficientPrivilege:
-                raise _no_permission(connection, database) from None
-    except CrossfadeError as error:
-        return error
-    except psycopg.Error as error:
-        return DatabaseUnreachable(
-            f"database `{database.name}` could not be asked",
-            where=database.where,
-            why=told(error),
-            fix="run the same command again when it answers",
-            sqlstate=error.sqlstate,
-        )
-
-
-def _no_permission(connection: psycopg.Connection[object], database: Database) -> LedgerError:
-    role = database.role or connection.info.user
-    return LedgerError(
-        f"role {role} may not read the ledger in database `{database.name}`",
-        where=database.where,
-        fix=f"GRANT SELECT ON ALL TABLES IN SCHEMA crossfade TO {role}",
-    )
 
 
 def _status(migration: Migration, databases: tuple[str, ...], views: Mapping[str, View]) -> MigrationStatus:

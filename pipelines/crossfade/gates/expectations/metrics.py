@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from great_expectations.core.metric_domain_types import MetricDomainTypes
 from great_expectations.core.metric_function_types import MetricPartialFunctionTypes
@@ -22,32 +22,11 @@ FOUND = "crossfade.rows_found"
 CHECKSUM = "crossfade.checksum"
 
 
-class UnexpectedRows(TableMetricProvider):
-    """Of the rows of the suite, how many the aggregate in `sql` counts."""
+class _Aggregate(TableMetricProvider):
+    """Of the rows of the suite, the aggregate in `sql`. read_as: what SQLAlchemy is to read it as; None: as it is."""
 
-    metric_name = UNEXPECTED
     value_keys = ("sql",)
-
-    @metric_partial(
-        engine=SqlAlchemyExecutionEngine,
-        partial_fn_type=MetricPartialFunctionTypes.AGGREGATE_FN,
-        domain_type=MetricDomainTypes.TABLE,
-    )
-    def _sqlalchemy(
-        cls,  # noqa: N805 - Great Expectations calls it with the class
-        *,
-        metric_domain_kwargs: dict[str, Any],
-        metric_value_kwargs: Mapping[str, str],
-        **_: Any,
-    ) -> tuple[ColumnElement[int], dict[str, Any], dict[str, Any]]:
-        return literal_column(metric_value_kwargs["sql"]), metric_domain_kwargs, {}
-
-
-class Checksum(TableMetricProvider):
-    """Of the rows of the suite, the aggregate in `sql`, whatever their order."""
-
-    metric_name = CHECKSUM
-    value_keys = ("sql",)
+    read_as: ClassVar[type[String] | None] = None
 
     @metric_partial(
         engine=SqlAlchemyExecutionEngine,
@@ -61,7 +40,20 @@ class Checksum(TableMetricProvider):
         metric_value_kwargs: Mapping[str, str],
         **_: Any,
     ) -> tuple[ColumnElement[Any], dict[str, Any], dict[str, Any]]:
-        return literal_column(metric_value_kwargs["sql"], String), metric_domain_kwargs, {}
+        return literal_column(metric_value_kwargs["sql"], cls.read_as), metric_domain_kwargs, {}
+
+
+class UnexpectedRows(_Aggregate):
+    """How many rows the aggregate counts."""
+
+    metric_name = UNEXPECTED
+
+
+class Checksum(_Aggregate):
+    """What the aggregate makes of the rows, whatever their order."""
+
+    metric_name = CHECKSUM
+    read_as = String
 
 
 class RowsFound(TableMetricProvider):
