@@ -24,6 +24,7 @@ RENAME = """
 changes: [{rename_column: {table: users, from: email, to: address}}]
 contract: {count_writes: true, stages: [{brownout: {for: 100ms, without_log: true}}, {retire: }, {archive: }, {drop: }]}
 """
+MANY_LATER = "SELECT setval(pg_get_serial_sequence('crossfade.old_write', 'id'), 400000)"
 DROP = "changes: [{drop_column: {table: users, column: email}}]\ncontract: {count_writes: true}\n"
 
 
@@ -151,6 +152,22 @@ def test_no_write_fails_or_waits_where_it_cannot_be_counted(users: Scene) -> Non
             spoiler.execute("ROLLBACK")
 
     assert users.one("SELECT count(*) FROM users WHERE address = 'y'") == 4
+
+
+def test_where_there_are_too_many_notes_no_write_fails_and_a_sample_makes_room_again(users: Scene) -> None:
+    for number, name in enumerate(("once", "shop", "shop", "late"), start=1):
+        with application(users, name) as session:
+            session.execute("UPDATE users SET email = 'y' WHERE id = %s", (number,))
+        if number == 2:
+            users.sql(MANY_LATER)
+    full = dict(writes(users))
+    users.ledger().gather_old_writes()
+    with application(users, "later") as session:
+        session.execute("UPDATE users SET email = 'y' WHERE id = 5")
+
+    assert users.one("SELECT count(*) FROM users WHERE address = 'y'") == 5
+    assert full == {"once": 1, "shop": 2}
+    assert dict(writes(users)) == full | {"later": 1}
 
 
 def test_a_sessions_own_nonsense_under_the_name_of_the_note_does_no_harm(users: Scene) -> None:

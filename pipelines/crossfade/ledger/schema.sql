@@ -334,7 +334,8 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, pg_tem
 $$;
 -- Of the triggers that count who writes an old column, with the migration, its table and column, and a name of the
 -- session's note: when it last added a row, writes since, and who it was. Crossfade's own sessions are no writers.
--- A writer never fails, nor waits, for its sake: a locked, missing or full table is not written. Past 64 MB it is full.
+-- A writer never fails, nor waits, for its sake: a locked, missing or full table is not written. With 400,000 rows since the
+-- last sample it is full.
 CREATE FUNCTION crossfade.count_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp AS $$
 DECLARE
@@ -358,8 +359,9 @@ BEGIN
     IF noted[3] = who AND second - noted[1]::bigint BETWEEN 0 AND 59 THEN
       note := set_config(note, noted[1] || ' ' || writes || ' ' || who, false);
     ELSE
-      LOCK TABLE crossfade.old_write IN ROW EXCLUSIVE MODE NOWAIT;  -- first: to ask for its size waits for a lock too
-      IF pg_relation_size('crossfade.old_write') < 64 * 1024 * 1024 THEN
+      LOCK TABLE crossfade.old_write IN ROW EXCLUSIVE MODE NOWAIT;  -- first: to read it waits for a lock too
+      -- Not its size, which stays when a sample has made one row of many: those that are left lie at its end.
+      IF coalesce((SELECT max(id) - min(id) FROM crossfade.old_write), 0) < 400000 THEN
         INSERT INTO crossfade.old_write
                (migration, relation, column_name, role, application, calls, first_at, last_at)
         VALUES (TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], writer, application, writes, moment, moment);

@@ -148,15 +148,18 @@ SELECT role, application, pg_catalog.sum(calls)::bigint AS calls, pg_catalog.min
             )
 
     def gather_old_writes(self) -> None:
-        """Make one row of those of the same writer; rows that another session gathers are left to it."""
+        """Make one row of those of the same writer; rows that another session gathers are left to it.
+
+        All rows get new ids, where any are gathered: how many there were since is told by their distance.
+        """
         self.connection.execute(
             """
 WITH gone AS (
   DELETE FROM crossfade.old_write WHERE id IN (
-    SELECT w.id FROM crossfade.old_write AS w
-     WHERE EXISTS (SELECT FROM crossfade.old_write AS other
-                    WHERE (other.migration, other.relation, other.column_name, other.role, other.application)
-                        = (w.migration, w.relation, w.column_name, w.role, w.application) AND other.id <> w.id)
+    SELECT id FROM crossfade.old_write
+     WHERE (SELECT pg_catalog.count(*)
+                   <> pg_catalog.count(DISTINCT (migration, relation, column_name, role, application))
+              FROM crossfade.old_write)
        FOR UPDATE SKIP LOCKED)
   RETURNING *)
 INSERT INTO crossfade.old_write (migration, relation, column_name, role, application, calls, first_at, last_at)
