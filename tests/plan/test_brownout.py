@@ -106,6 +106,18 @@ def test_a_table_that_is_merged_into_another_is_not_tried(scene: Scene) -> None:
         )
 
 
+@pytest.mark.parametrize("kind", ["revoke", "set_row_security"])
+def test_what_takes_rights_or_rows_is_not_tried(scene: Scene, kind: str) -> None:
+    revoke = "revoke: {privileges: [select], table: users, from: [public]}"
+    change = revoke if kind == "revoke" else "set_row_security: {table: users, enabled: true}"
+    scene.sql("CREATE TABLE users (id int PRIMARY KEY, email text); GRANT SELECT ON users TO PUBLIC")
+    both = RENAME.replace("]\n", f", {change}]\n")
+    scene.spec(f"{both}contract: {{stages: [{{brownout: }}, {{retire: }}, {{drop: }}]}}\n")
+
+    with pytest.raises(Refused, match=f"cannot try what `retire` hides of {kind} in line"):
+        scene.runner().plan(scene.migration())
+
+
 def test_a_column_whose_names_swap_is_never_gone_so_nothing_is_hidden(scene: Scene) -> None:
     widen = "changes: [{widen_key: {table: orders, column: id}}]\n"
     scene.sql("CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")

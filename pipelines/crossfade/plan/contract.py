@@ -15,6 +15,8 @@ from crossfade.steps.old_writes import counted
 from crossfade.steps.rows import Sides
 from crossfade.steps.step import AnyStep, Check
 
+_NAMELESS = ("revoke", "set_row_security")  # kinds that take from old programs what a statement does not name
+
 
 def refuse_unfinished(migration: Migration, compiled: Sequence[CompiledChange]) -> None:
     """Contract may leave the old side behind, but not a change half done."""
@@ -39,6 +41,11 @@ def refuse_untried(migration: Migration, compiled: Sequence[CompiledChange], tab
         (f"{change.entry.kind} in line {change.entry.where.line}", "its tables are kept in step by triggers of theirs")
         for change in compiled
         if change.result.takes and _acts_in(change, "retire") and not _acts_in(change, "brownout")
+    ]
+    found += [
+        (f"{change.entry.kind} in line {change.entry.where.line}", "it takes rights or rows, and no name to be hidden")
+        for change in compiled
+        if change.entry.kind in _NAMELESS and _acts_in(change, "retire")
     ]
     for what, why in found:
         at = next(n for n, stage in enumerate(migration.stages) if stage.stage == "brownout")
