@@ -218,6 +218,22 @@ def test_a_run_outlives_redis_and_the_workers_come_back_to_it(scene: Scene, clus
     assert_mapped_once(scene)
 
 
+def test_a_run_that_is_launched_while_redis_is_away_is_done_when_that_is_back(scene: Scene, cluster: Cluster) -> None:
+    scene.sql("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL)")
+    scene.sql("INSERT INTO items SELECT i, 'name ' || i FROM generate_series(1, 10) AS i")
+    scene.sql(AT_ONCE)
+    scene.spec(SPEC)
+    cluster.redis.kill()
+    scene.up(through="expand")
+    assert wait_until(cluster.backfills, seconds=120)
+    assert wait_until(lambda: "FAILURE" in ends(cluster) or "STARTING" in ends(cluster), seconds=120), ends(cluster)
+    assert passed(scene) == {"expand"}
+    cluster.redis.start()
+
+    assert wait_until(lambda: passed(scene) >= {"backfill", "validate"}, seconds=300), ends(cluster)
+    assert ends(cluster)[-1] == "SUCCESS"
+
+
 def ends(cluster: Cluster) -> list[str]:
     """What became of the runs of backfill, oldest first."""
     return [run.status.value for run in cluster.backfills()]
